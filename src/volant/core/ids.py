@@ -1,0 +1,60 @@
+"""Identities: UUIDv7 for events, SHA-256 digests for content, keyed hashes for splits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+
+def uuid7(now_ms: int | None = None) -> str:
+    """A UUID of version 7, which sorts by time of creation.
+
+    Source: RFC 9562, section 5.7.
+    """
+    ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    value = (ms << 80) | int.from_bytes(os.urandom(10), "big")
+    value = (value & ~(0xF << 76)) | (0x7 << 76)
+    value = (value & ~(0x3 << 62)) | (0x2 << 62)
+    return str(UUID(int=value))
+
+
+def canonical_json(value: Any) -> bytes:
+    """JSON with sorted keys and no spaces, refusing NaN: the same value gives the same bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical JSON of `value`, as 64 hex digits."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def files_digest(hashes: Mapping[str, str]) -> str:
+    """The digest of an artifact: of its file names and their hashes, in the order of the names."""
+    return digest(sorted(hashes.items()))
+
+
+def keyed_unit(key: str, names: Iterable[str]) -> list[float]:
+    """For each name a number in [0, 1) that depends on `key` and the name alone.
+
+    Splits are made of these, so adding or erasing rows moves no other row.
+    """
+    seed = hashlib.sha256(key.encode()).digest()[:32]
+    scale = 2.0**-64
+
+    def unit(name: str) -> float:
+        raw = hashlib.blake2b(name.encode(), key=seed, digest_size=8).digest()
+        return min(int.from_bytes(raw, "big") * scale, 1.0 - 2**-53)
+
+    return [unit(name) for name in names]

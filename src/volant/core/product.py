@@ -1,0 +1,376 @@
+"""The product file `volant.toml`: its schema, its defaults, and reading it with all problems at once."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from volant.core import plugins
+from volant.core.budget import Budget
+from volant.core.ids import digest
+from volant.core.records import ROLES
+from volant.errors import BadInput, Trouble, VolantError, nearest
+
+FILE = "volant.toml"
+VERSION = 1
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class Section(BaseModel):
+    """Base of all tables of the file: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TaskSection(Section):
+    """What is predicted."""
+
+    type: str = Field(description="The task, a plugin: `classify` or `regress`; `volant tasks` lists them.")
+    target: str = Field(min_length=1, description="The column that is predicted.")
+
+
+class Split(Section):
+    """Who trains, who judges, who is only reported on. A row's side depends on its key alone."""
+
+    by: Literal["random", "stratified", "group", "time"] = Field(
+        "stratified",
+        description="`random`; `stratified` (by class, or by quantile of a number); `group` (a column of role group "
+        "or subject stays whole); `time` (the latest rows judge and test).",
+    )
+    judge: Share = Field(0.15, description="Share of rows (and of traffic) that decides promotions and never trains.")
+    test: Share = Field(0.15, description="Share of rows that is used for reports only.")
+    key: str = Field("volant", min_length=1, description="Key of the hash that assigns rows to sides.")
+
+    @model_validator(mode="after")
+    def _room(self) -> Split:
+        if self.judge + self.test >= 0.9:
+            raise ValueError("judge and test together must leave at least a tenth of the rows for training")
+        return self
+
+
+class DataSection(Section):
+    """Where the data comes from."""
+
+    source: str = Field(
+        min_length=1,
+        description="A CSV, Parquet, JSON Lines or Excel file, a folder of these, or a database URL; "
+        "relative to the product file. `${NAME}` takes an environment variable, for secrets.",
+    )
+    query: str | None = Field(None, description="The SQL query, when the source is a database URL.")
+    missing: tuple[str, ...] | None = Field(None, description="Cell texts that mean missing; replaces the usual list.")
+    split: Split = Field(default_factory=Split, description="How rows are divided.")
+
+
+class ColumnSection(Section):
+    """Overrides what was inferred for one column."""
+
+    type: str | None = Field(None, description="A column type, a plugin; `volant columns` lists them.")
+    role: Literal[ROLES] | None = Field(None, description="What the column is for.")  # type: ignore[valid-type]
+
+
+class TrainSection(Section):
+    """How a candidate is trained."""
+
+    budget: str = Field("60s", description='A time ("60s", "5m") or work ("12 units"; results then repeat exactly).')
+    seed: int = Field(0, ge=0, description="Seed of everything random.")
+    threads: int = Field(2, ge=1, le=256, description="Threads, fixed so that results repeat.")
+    learners: tuple[str, ...] | None = Field(None, description="Learners to try; by default all that fit the problem.")
+    ensemble: bool = Field(True, description="Whether the release may be a weighted ensemble.")
+
+    @field_validator("budget")
+    @classmethod
+    def _budget(cls, value: str) -> str:
+        return _checked_budget(value)
+
+
+class Limits(Section):
+    """What a release may cost; `none` where not limited."""
+
+    latency_ms: float | None = Field(None, gt=0, description="Median milliseconds for one row.")
+    memory_mb: float | None = Field(None, gt=0, description="Memory of the loaded release in megabytes.")
+    size_mb: float | None = Field(None, gt=0, description="Size of the release on disk in megabytes.")
+
+
+class QualitySection(Section):
+    """How good the product must be: the rules of the gate."""
+
+    metric: str | None = Field(None, description="What decides; by default the task's own (log_loss, rmse).")
+    minimum: dict[str, float] = Field(default_factory=dict, description="Least value per metric, for any release.")
+    min_gain: float = Field(0.0, ge=0, description="The gain that a challenger must surely exceed.")
+    tolerance: float = Field(0.02, ge=0, description="The loss that a required slice may at most surely suffer.")
+    alpha: float = Field(
+        0.05, gt=0, le=0.5, description="Probability of ever promoting something worse, per judge set."
+    )
+    slices: tuple[str, ...] = Field((), description="Columns whose values are slices that must not get worse.")
+    min_rows: int = Field(
+        30, ge=2, description="Judge rows (overall and per required slice) below which the gate refuses."
+    )
+    limits: Limits = Field(default_factory=Limits, description="Limits on latency, memory and size.")
+
+
+class ChecksSection(Section):
+    """Which data checks run."""
+
+    skip: tuple[str, ...] = Field((), description="Checks to leave out; `volant checks` lists them.")
+    warn: tuple[str, ...] = Field((), description="Checks whose findings only warn.")
+
+
+class ServeSection(Section):
+    """How the product is served."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; loopback unless you say otherwise.")
+    port: int = Field(8000, ge=0, le=65535, description="Port; 0 takes a free one.")
+    unknown_category: Literal["flag", "refuse"] = Field(
+        "flag", description="What happens to a category never seen in training: answered and flagged, or refused."
+    )
+    max_rows: int = Field(10_000, ge=1, description="Rows that one request may hold.")
+    max_body_mb: float = Field(8.0, gt=0, description="Megabytes that one request may hold.")
+    key: str | None = Field(
+        None, description="Key for everything that changes state; `${NAME}` takes it from the environment."
+    )
+
+
+class FeedbackSection(Section):
+    """How feedback becomes evidence."""
+
+    audit: float = Field(
+        0.1, ge=0, le=1, description="Share of predictions whose label is asked for whatever they say."
+    )
+    maturity: str = Field("0s", description='How long an answer may still be corrected before it counts ("7d", "12h").')
+    min_trust: float = Field(0.5, ge=0, le=1, description="Earned trust below which an actor's answers are not used.")
+
+    @field_validator("maturity")
+    @classmethod
+    def _maturity(cls, value: str) -> str:
+        parse_duration(value)
+        return value
+
+
+class ImproveSection(Section):
+    """When and how the product improves."""
+
+    budget: str | None = Field(None, description="Budget of a turn; by default that of training.")
+    min_labels: int = Field(1, ge=1, description="New labels below which a turn does nothing.")
+    new_class_rows: int = Field(
+        10, ge=1, description="Labels that a class never seen before needs to enter the contract."
+    )
+
+    @field_validator("budget")
+    @classmethod
+    def _budget(cls, value: str | None) -> str | None:
+        return None if value is None else _checked_budget(value)
+
+
+class StoreSection(Section):
+    """Where events and artifacts are kept."""
+
+    url: str | None = Field(None, description="PostgreSQL URL of the ledger; by default SQLite in `.volant/`.")
+
+
+class ProductFile(Section):
+    """One file that describes a product."""
+
+    version: Literal[1] = Field(description="Version of this format.")
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$", description="Name of the product.")
+    task: TaskSection = Field(description="What is predicted.")
+    data: DataSection = Field(description="Where the data comes from and how it is divided.")
+    columns: dict[str, ColumnSection] = Field(default_factory=dict, description="Overrides per column.")
+    checks: ChecksSection = Field(default_factory=ChecksSection, description="Data checks.")
+    train: TrainSection = Field(default_factory=TrainSection, description="Training.")
+    quality: QualitySection = Field(default_factory=QualitySection, description="Rules of the gate.")
+    serve: ServeSection = Field(default_factory=ServeSection, description="Serving.")
+    feedback: FeedbackSection = Field(default_factory=FeedbackSection, description="Feedback.")
+    improve: ImproveSection = Field(default_factory=ImproveSection, description="Improving.")
+    store: StoreSection = Field(default_factory=StoreSection, description="Storage.")
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product file and the folder it lies in."""
+
+    folder: Path
+    file: ProductFile
+
+    @property
+    def name(self) -> str:
+        return self.file.name
+
+    @property
+    def home(self) -> Path:
+        """Where volant keeps everything about the product."""
+        return self.folder / ".volant"
+
+    @property
+    def config_hash(self) -> str:
+        """Digest of the whole configuration with its defaults; stands on every record."""
+        return digest(self.file.model_dump(mode="json"))
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of `"30s"`, `"5m"`, `"12h"` or `"7d"`.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*", text)
+    if not found:
+        raise ValueError('a duration looks like "30s", "5m", "12h" or "7d"')
+    return float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
+
+
+def _checked_budget(text: str) -> str:
+    try:
+        Budget.parse(text)
+    except BadInput as bad:
+        raise ValueError('a budget looks like "60s", "5m", "1h" or "12 units"') from bad
+    return text
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of the product file, for editors."""
+    schema = ProductFile.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "volant.toml"}
+
+
+def read(folder: Path) -> Product:
+    """Read `volant.toml` in `folder` and report everything that is wrong with it at once.
+
+    Raises:
+        BadInput: codes `product-file-missing`, `-syntax`, `-version`, `-invalid`.
+    """
+    path = folder / FILE
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        raise BadInput(
+            f"there is no {FILE} here",
+            code="product-file-missing",
+            where=str(folder),
+            fix=f"run `volant new NAME --data FILE --target COLUMN`, or point to the folder that holds {FILE} with -C",
+        ) from None
+    except (UnicodeDecodeError, IsADirectoryError) as cause:
+        raise BadInput(
+            f"{FILE} is not a UTF-8 text file", code="product-file-syntax", where=str(path), fix="save it as UTF-8"
+        ) from cause
+    return Product(folder.resolve(), parse(text, str(path)))
+
+
+def parse(text: str, where: str = FILE) -> ProductFile:
+    """Parse the text of a product file; `where` names it in errors."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as cause:
+        raise BadInput(
+            f"{FILE} is not valid TOML: {cause}", code="product-file-syntax", where=where, fix="see https://toml.io"
+        ) from cause
+    _refuse_unknown_version(raw, where)
+    lines = locate(text)
+    try:
+        file = ProductFile.model_validate(raw)
+    except ValidationError as bad:
+        troubles = [_trouble(error, lines, where) for error in bad.errors(include_url=False)]
+        raise _invalid(troubles, where) from None
+    troubles = list(_wrong_names(file, lines, where))
+    if troubles:
+        raise _invalid(troubles, where)
+    return file
+
+
+def _invalid(troubles: list[Trouble], where: str) -> VolantError:
+    number = "one problem" if len(troubles) == 1 else f"{len(troubles)} problems"
+    return BadInput(f"{where} has {number}", code="product-file-invalid", troubles=troubles)
+
+
+def _refuse_unknown_version(raw: Mapping[str, Any], where: str) -> None:
+    version = raw.get("version")
+    if isinstance(version, int) and version > VERSION:
+        raise BadInput(
+            f"this volant reads versions up to {VERSION} of {FILE}",
+            code="product-file-version",
+            where=f"{where}, version",
+            got=str(version),
+            fix="upgrade volant",
+        )
+
+
+def locate(text: str) -> dict[tuple[str, ...], int]:
+    """The line (from 1) on which each key and table of a TOML text stands."""
+    found: dict[tuple[str, ...], int] = {}
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = re.match(r"\s*\[+\s*(.+?)\s*\]+\s*(#.*)?$", line)
+        if header and "=" not in line.split("]")[0]:
+            table = _dotted(header[1])
+            found.setdefault(table, number)
+            continue
+        key = re.match(r"""\s*((?:"[^"]*"|'[^']*'|[\w.-]|\s*\.\s*)+?)\s*=""", line)
+        if key:
+            found.setdefault(table + _dotted(key[1]), number)
+    return found
+
+
+def _dotted(text: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in re.findall(r""""[^"]*"|'[^']*'|[^.]+""", text))
+
+
+def _place(path: tuple[str, ...], lines: Mapping[tuple[str, ...], int], where: str) -> str:
+    for length in range(len(path), 0, -1):
+        if path[:length] in lines:
+            return f"{where}, line {lines[path[:length]]}, {'.'.join(path)}"
+    return f"{where}, {'.'.join(path)}"
+
+
+def _trouble(error: Any, lines: Mapping[tuple[str, ...], int], where: str) -> Trouble:
+    path = tuple(str(part) for part in error["loc"])
+    place = _place(path, lines, where)
+    if error["type"] == "extra_forbidden":
+        known = _keys_at(path[:-1])
+        return Trouble(f"unknown key {path[-1]!r}", place, path[-1], known, None, nearest(path[-1], known))
+    if error["type"] == "missing":
+        return Trouble(f"the key {path[-1]!r} is missing", place, fix=f"add {path[-1]} = …")
+    expected = error.get("ctx", {}).get("expected")
+    value = error.get("input")
+    got = f"{type(value).__name__} {value!r}" if isinstance(value, bool | int | float | str) else type(value).__name__
+    choices = tuple(re.findall(r"'([^']*)'", expected)) if expected else ()
+    meant = nearest(value, choices) if isinstance(value, str) else None
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return Trouble(message[:1].lower() + message[1:], place, got, choices, None, meant)
+
+
+def _keys_at(path: tuple[str, ...]) -> tuple[str, ...]:
+    model: Any = ProductFile
+    for part in path:
+        if model is ProductFile and part == "columns":
+            model = {"": ColumnSection}
+            continue
+        model = model[""] if isinstance(model, dict) else _section(model, part)
+        if model is None:
+            return ()
+    return tuple(model.model_fields) if isinstance(model, type) else ()
+
+
+def _section(model: type[BaseModel], name: str) -> type[BaseModel] | None:
+    field = model.model_fields.get(name)
+    kind = field.annotation if field else None
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _wrong_names(file: ProductFile, lines: Mapping[tuple[str, ...], int], where: str) -> list[Trouble]:
+    named = [(("task", "type"), "tasks", file.task.type)]
+    named += [(("columns", c, "type"), "columns", s.type) for c, s in file.columns.items() if s.type]
+    named += [(("train", "learners"), "learners", name) for name in file.train.learners or ()]
+    named += [(("checks", "skip"), "checks", name) for name in file.checks.skip]
+    named += [(("checks", "warn"), "checks", name) for name in file.checks.warn]
+    troubles = []
+    for path, kind, name in named:
+        known = plugins.names(kind)
+        if name not in known:
+            what = f"there is no plugin {name!r} among the {kind}"
+            troubles.append(Trouble(what, _place(path, lines, where), name, known, None, nearest(name, known)))
+    return troubles

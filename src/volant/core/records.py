@@ -1,0 +1,259 @@
+"""The nouns: frozen records that stages hand to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+Batch = Mapping[str, np.ndarray]
+"""Named arrays that share their first dimension, one entry per row. What runs through a pipeline."""
+
+PARTS = ("train", "judge", "test")
+"""The sides of a split. Rows of `judge` decide promotions; rows of `test` are for reports only."""
+
+ROLES = ("input", "target", "subject", "group", "time", "weight", "position", "propensity", "sensitive", "ignored")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a dataset: its type (a plugin of `volant.columns`), its role, and why it has them."""
+
+    name: str
+    type: str
+    role: str = "input"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of a dataset in their order."""
+
+    columns: tuple[Column, ...]
+
+    def of_role(self, role: str) -> tuple[Column, ...]:
+        return tuple(c for c in self.columns if c.role == role)
+
+    @property
+    def inputs(self) -> tuple[Column, ...]:
+        """Columns a model may see. Sensitive columns are seen only if they are listed as inputs too."""
+        return self.of_role("input")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.columns)
+
+    def __getitem__(self, name: str) -> Column:
+        return next(c for c in self.columns if c.name == name)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be learned: the task, its columns and its sizes. Learners decide on it alone.
+
+    `classes` are labels in the order of every probability vector; empty where the task has none.
+    """
+
+    task: str
+    target: str
+    inputs: tuple[Column, ...]
+    rows: int
+    classes: tuple[str, ...] = ()
+    metric: str = ""
+
+    def types(self) -> frozenset[str]:
+        return frozenset(c.type for c in self.inputs)
+
+
+@dataclass(frozen=True)
+class Support:
+    """Whether a learner can take a problem; the reason is shown to the user where it cannot."""
+
+    yes: bool
+    reason: str = ""
+
+    def __bool__(self) -> bool:
+        return self.yes
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one fit is expected to take: seconds on this machine, bytes at its peak, work units."""
+
+    seconds: float
+    bytes: int
+    units: int = 1
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a pipeline: an operation of the closed vocabulary, from named values to one named value.
+
+    `params` is plain JSON. `file` names a file of the artifact (an ONNX model, arrays as safetensors).
+    """
+
+    op: str
+    inputs: tuple[str, ...]
+    output: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    file: str | None = None
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A typed graph of steps in the order they run. `outputs` maps names of the answer to values."""
+
+    steps: tuple[Step, ...]
+    outputs: Mapping[str, str]
+    version: int = 1
+
+    def record(self) -> dict[str, Any]:
+        return {**asdict(self), "outputs": dict(self.outputs)}
+
+    @staticmethod
+    def of(record: Mapping[str, Any]) -> Pipeline:
+        steps = tuple(
+            Step(s["op"], tuple(s["inputs"]), s["output"], dict(s.get("params") or {}), s.get("file"))
+            for s in record["steps"]
+        )
+        return Pipeline(steps, dict(record["outputs"]), int(record["version"]))
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a signature: what a caller sends or gets."""
+
+    name: str
+    type: str
+    required: bool = False
+    example: Any = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The contract of a release with its callers. `contract` rises when inputs, outputs or classes change."""
+
+    task: str
+    target: str
+    inputs: tuple[Field, ...]
+    outputs: tuple[Field, ...]
+    classes: tuple[str, ...] = ()
+    contract: int = 1
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def of(record: Mapping[str, Any]) -> Signature:
+        def fields(listed: Any) -> tuple[Field, ...]:
+            return tuple(Field(**{**f, "choices": tuple(f.get("choices", ()))}) for f in listed)
+
+        return Signature(
+            task=record["task"],
+            target=record["target"],
+            inputs=fields(record["inputs"]),
+            outputs=fields(record["outputs"]),
+            classes=tuple(record.get("classes", ())),
+            contract=int(record.get("contract", 1)),
+        )
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a data check found. `rows` are row numbers of the source, counted from 0, at most 20 of them.
+
+    `severity` is `stop` (training is refused) or `warn`. `aspect` says which part of the quality report
+    it belongs to: `completeness`, `diversity`, `accuracy` or `privacy`. `score` is the strength of evidence in [0, 1].
+    """
+
+    check: str
+    severity: str
+    what: str
+    fix: str
+    column: str | None = None
+    rows: tuple[int, ...] = ()
+    count: int = 0
+    aspect: str = "accuracy"
+    score: float = 1.0
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric with its interval. `value` is in the metric's own orientation."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A paired difference, challenger minus champion, oriented so that positive is better.
+
+    `low` and `high` bound it at the level the gate asked for. `slice` is `""` for all rows. `scale` is
+    `absolute`, or `relative` where the difference is divided by the champion's value.
+    """
+
+    metric: str
+    slice: str
+    n: int
+    difference: float
+    low: float
+    high: float
+    champion: float
+    challenger: float
+    scale: str = "absolute"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate decided, and why. Refusals are recorded like promotions."""
+
+    challenger: str
+    champion: str | None
+    passed: bool
+    reasons: tuple[str, ...]
+    comparisons: tuple[Comparison, ...] = ()
+    alpha: float = 0.05
+    turn: int = 1
+    judge: str = ""
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class FeedbackKind:
+    """A kind of feedback that a task understands. `says` is what a value of it means."""
+
+    name: str
+    says: str
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """One answer of one actor to one prediction. Evidence, not truth."""
+
+    prediction_id: str
+    kind: str
+    value: Any
+    actor: str
+    source: str = "user"
+    event_at: str | None = None
+    idempotency_key: str | None = None
+    target: str = ""
+    supersedes: str | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a caller asks of a prediction besides its rows."""
+
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    deadline: float | None = None
+    seed: int = 0
