@@ -1,0 +1,206 @@
+"""What the stages give back: frozen records that the command line draws and `--json` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from volant.core.records import Column, Finding, Score, Verdict
+
+
+def plain(value: Any) -> Any:
+    """`value` as plain JSON data: paths become text, tuples become lists."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return value
+
+
+class Result:
+    """Base of all results."""
+
+    def record(self) -> dict[str, Any]:
+        """The result as plain JSON data."""
+        return {str(k): plain(v) for k, v in asdict(self).items()}  # type: ignore[call-overload]
+
+
+@dataclass(frozen=True)
+class NewProduct(Result):
+    """`volant new`: the file that was written and what was inferred."""
+
+    name: str
+    folder: Path
+    task: str
+    task_reason: str
+    target: str
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True)
+class Estimate(Result):
+    """What training will take on this machine."""
+
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    memory_free: int
+    disk_free: int
+
+
+@dataclass(frozen=True)
+class CheckReport(Result):
+    """`volant check`: what was found. `quality` gives a score in [0, 1] per aspect."""
+
+    dataset: str
+    rows: int
+    columns: int
+    findings: tuple[Finding, ...]
+    quality: Mapping[str, float]
+    estimate: Estimate | None
+    passed: bool
+    seconds: float
+    report: Path | None = None
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Entry(Result):
+    """One line of the leaderboard. `score` is the decisive metric on out-of-fold or held-out training rows."""
+
+    name: str
+    learner: str
+    options: Mapping[str, Any]
+    score: float | None
+    fit_seconds: float
+    status: str = "done"
+    reason: str = ""
+    weight: float = 0.0
+
+
+@dataclass(frozen=True)
+class TrainResult(Result):
+    """`volant train`: the candidate, how it was found, how good it is, and what the gate said.
+
+    `scores` are on the test part, `judged` on the judge part. `note` says what the user must know
+    (for example that the budget was too short for anything but the baseline).
+    """
+
+    run: str
+    dataset: str
+    candidate: str
+    leaderboard: tuple[Entry, ...]
+    scores: tuple[Score, ...]
+    judged: tuple[Score, ...]
+    metric: str
+    verdict: Verdict | None
+    promoted: bool
+    budget: str
+    seconds: float
+    latency_ms: float
+    size_bytes: int
+    report: Path | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class PredictResult(Result):
+    """`volant predict`: a file of answers, one per row of the input, in its order."""
+
+    rows: int
+    output: Path
+    release: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Contribution(Result):
+    """What one column adds to one prediction, relative to the average prediction."""
+
+    column: str
+    value: str
+    contribution: float
+
+
+@dataclass(frozen=True)
+class Explanation(Result):
+    """`volant explain`: `base` + the contributions = `output` (probability of `label`, or the value)."""
+
+    release: str
+    row: int | None
+    label: str | None
+    base: float
+    output: float
+    contributions: tuple[Contribution, ...]
+
+
+@dataclass(frozen=True)
+class ImportResult(Result):
+    """`volant feedback import`: nothing is imported unless every row is valid."""
+
+    accepted: int
+    duplicates: int
+
+
+@dataclass(frozen=True)
+class Labels(Result):
+    """What a label view made of the evidence."""
+
+    version: str
+    evidence: int
+    accepted: int
+    rejected: int
+    held: int
+    judged: int
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    new_classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TurnResult(Result):
+    """`volant improve`: one turn of the wheel. `outcome` is `promoted`, `refused` or `nothing-to-learn`."""
+
+    outcome: str
+    labels: Labels
+    train: TrainResult | None
+    champion_before: str
+    champion_after: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Deployment(Result):
+    """One event of the history. `kind` is `promote`, `refuse`, `rollback`."""
+
+    seq: int
+    at: str
+    kind: str
+    release: str
+    previous: str | None
+    reason: str
+    contract: int = 1
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Status(Result):
+    """`volant status`: where the product stands."""
+
+    name: str
+    folder: Path
+    task: str
+    champion: str | None
+    champion_since: str | None
+    dataset: str | None
+    rows: int
+    predictions: int
+    feedback: int
+    feedback_since_champion: int
+    turns: int
+    alpha_left: float
+    running: str | None
+    next_step: str
