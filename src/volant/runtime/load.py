@@ -1,0 +1,137 @@
+"""Opening an artifact: every file verified, the pipeline compiled, nothing executed that it brings along."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from volant.core.ids import file_digest, files_digest
+from volant.core.records import Batch, Call, Pipeline, Signature, Step
+from volant.errors import BadInput, Failure
+from volant.runtime.steps import compile_step
+
+MANIFEST_VERSION = 1
+DEFAULT_THREADS = 2
+
+
+class Runner:
+    """A compiled pipeline. It has no state, so threads may share it."""
+
+    def __init__(self, pipeline: Pipeline, folder: Path, threads: int = DEFAULT_THREADS) -> None:
+        self.pipeline = pipeline
+        self._steps = [_compiled(step, folder, threads) for step in pipeline.steps]
+
+    def predict(self, batch: Batch, call: Call | None = None) -> dict[str, np.ndarray]:
+        """Run the steps on canonical columns, shape (n, …) each; gives the pipeline's outputs."""
+        values: dict[str, np.ndarray] = dict(batch)
+        for run, inputs, output in self._steps:
+            values[output] = run(*[values[name] for name in inputs])
+        return {name: values[source] for name, source in self.pipeline.outputs.items()}
+
+
+def _compiled(step: Step, folder: Path, threads: int) -> tuple[Callable[..., np.ndarray], tuple[str, ...], str]:
+    file = None if step.file is None else inside(folder, step.file)
+    return compile_step(step.op, step.params, file, threads), step.inputs, step.output
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The path of an artifact's file, refused if it would lie outside its folder or is a link."""
+    path = folder / name
+    if Path(name).is_absolute() or ".." in Path(name).parts or path.is_symlink():
+        raise BadInput(
+            "an artifact names a file outside its folder", code="artifact-damaged", where=name, fix="train again"
+        )
+    return path
+
+
+@dataclass(frozen=True)
+class Release:
+    """An opened candidate or release: its contract, and `predict`."""
+
+    digest: str
+    folder: Path
+    signature: Signature
+    runner: Runner
+    profile: Mapping[str, Any] = field(default_factory=dict)
+
+    def predict(self, batch: Batch, call: Call | None = None) -> dict[str, np.ndarray]:
+        """Answers for canonical columns; see `Runner.predict`."""
+        return self.runner.predict(batch, call)
+
+
+def read_json(folder: Path, name: str) -> Any:
+    """One JSON file of an artifact.
+
+    Raises:
+        BadInput: code `artifact-damaged`.
+    """
+    try:
+        return json.loads((folder / name).read_bytes())
+    except FileNotFoundError:
+        raise _damaged(folder, name, "the file is missing") from None
+    except (OSError, ValueError, RecursionError) as cause:
+        raise _damaged(folder, name, "the file is not valid JSON") from cause
+
+
+def _damaged(folder: Path, name: str, what: str) -> BadInput:
+    return BadInput(
+        f"an artifact is damaged: {what}",
+        code="artifact-damaged",
+        where=f"{folder.name}/{name}",
+        fix="restore the folder from a backup, roll back to another release, or train again",
+    )
+
+
+def verify(folder: Path) -> str:
+    """Compare every file with the manifest and give the artifact's digest.
+
+    Raises:
+        BadInput: codes `artifact-damaged`, `artifact-version`.
+    """
+    manifest = read_json(folder, "manifest.json")
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        raise _damaged(folder, "manifest.json", "it is not a manifest")
+    if int(manifest.get("version", 0)) > MANIFEST_VERSION:
+        raise BadInput(
+            "an artifact was written in a newer format",
+            code="artifact-version",
+            where=folder.name,
+            got=str(manifest["version"]),
+            fix="upgrade volant",
+        )
+    for name, expected in manifest["files"].items():
+        path = inside(folder, name)
+        if not path.is_file():
+            raise _damaged(folder, name, "the file is missing")
+        if file_digest(path) != expected:
+            raise _damaged(folder, name, "its bytes are not those that were written")
+    model = {name: manifest["files"][name] for name in manifest["model"] if name in manifest["files"]}
+    if files_digest(model) != manifest["digest"] or len(model) != len(manifest["model"]):
+        raise _damaged(folder, "manifest.json", "the digest does not belong to these files")
+    return str(manifest["digest"])
+
+
+def open_release(folder: Path, *, threads: int = DEFAULT_THREADS) -> Release:
+    """Open a candidate or release.
+
+    Raises:
+        BadInput: codes `artifact-damaged`, `artifact-version`, `artifact-unknown-step`.
+    """
+    digest = verify(folder)
+    try:
+        pipeline = Pipeline.of(read_json(folder, "pipeline.json"))
+        signature = Signature.of(read_json(folder, "signature.json"))
+    except (KeyError, TypeError, ValueError) as cause:
+        raise _damaged(folder, "pipeline.json", "it does not describe a pipeline") from cause
+    try:
+        runner = Runner(pipeline, folder, threads)
+    except (BadInput, Failure):
+        raise
+    except Exception as cause:  # whatever a damaged model file makes its library raise
+        raise _damaged(folder, "pipeline.json", "a step cannot be loaded") from cause
+    return Release(digest, folder, signature, runner, read_json(folder, "profile.json"))

@@ -1,0 +1,108 @@
+"""Rows as callers send them (JSON objects) to the arrays that pipelines take, and answers back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from volant.core.plugins import column_type
+from volant.core.records import Batch, Field, Signature
+from volant.errors import BadInput, Trouble, nearest
+
+MOST_TROUBLES = 20
+
+
+def rows_to_batch(
+    rows: Sequence[Mapping[str, Any]], signature: Signature, *, unknown_category: str = "flag"
+) -> tuple[Batch, list[dict[str, str]]]:
+    """Convert rows by the same rules as training; gives the batch and, per row, flags by field.
+
+    A flag is `unknown category` or `missing`. A field that training always had must be there (it may be null).
+
+    Raises:
+        BadInput: code `input-invalid`, with one trouble per wrong field.
+    """
+    troubles: list[Trouble] = _misshapen(rows, signature)
+    flags: list[dict[str, str]] = [{} for _ in rows]
+    batch: dict[str, np.ndarray] = {}
+    for field in signature.inputs if not troubles else ():
+        kind = column_type(field.type)
+        cells = [_cell(row, field, kind, i, flags, troubles) for i, row in enumerate(rows)]
+        if not troubles:
+            batch[field.name] = kind.to_numpy(pa.array(cells, type=kind.storage))
+        if field.choices:
+            _flag_unknown(cells, field, unknown_category, flags, troubles)
+    if troubles:
+        number = "one field" if len(troubles) == 1 else f"{len(troubles)} fields"
+        raise BadInput(f"the input is not valid: {number}", code="input-invalid", troubles=troubles[:MOST_TROUBLES])
+    return batch, flags
+
+
+def _misshapen(rows: Sequence[Any], signature: Signature) -> list[Trouble]:
+    if not rows:
+        return [Trouble("there are no rows", "rows", "an empty list", fix="send at least one row")]
+    known = {field.name: field for field in signature.inputs}
+    troubles: list[Trouble] = []
+    for i, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            troubles.append(Trouble("a row must be an object", f"rows[{i}]", type(row).__name__))
+            continue
+        for name in row:
+            if name not in known and name != signature.target:
+                meant = nearest(str(name), known)
+                troubles.append(Trouble("unknown field", f"rows[{i}].{name}", str(name), tuple(known), None, meant))
+        for name, field in known.items():
+            if field.required and name not in row:
+                troubles.append(Trouble("the field is missing", f"rows[{i}].{name}", fix="send it, or send null"))
+        if len(troubles) >= MOST_TROUBLES:
+            break
+    return troubles
+
+
+def _cell(
+    row: Mapping[str, Any], field: Field, kind: Any, i: int, flags: list[dict[str, str]], troubles: list[Trouble]
+) -> Any:
+    try:
+        value = kind.parse_cell(row.get(field.name))
+        if isinstance(value, float) and math.isinf(value):
+            raise ValueError("a finite number was expected")
+    except (ValueError, OverflowError, TypeError) as cause:
+        got = type(row.get(field.name)).__name__
+        troubles.append(Trouble(str(cause), f"rows[{i}].{field.name}", got, fix=f"send a {field.type}"))
+        return None
+    if value is None and field.required:
+        flags[i][field.name] = "missing"
+    return value
+
+
+def _flag_unknown(
+    cells: Sequence[Any], field: Field, policy: str, flags: list[dict[str, str]], troubles: list[Trouble]
+) -> None:
+    known = set(field.choices)
+    for i, value in enumerate(cells):
+        if value is None or value in known:
+            continue
+        if policy == "refuse":
+            what = "the category was never seen in training"
+            troubles.append(Trouble(what, f"rows[{i}].{field.name}", field.type, field.choices[:20]))
+        else:
+            flags[i][field.name] = "unknown category"
+
+
+def answers(outputs: Batch, signature: Signature) -> list[dict[str, Any]]:
+    """The pipeline's outputs as one plain object per row.
+
+    `classify` gives `label` and `probabilities`, `regress` gives `value`.
+    """
+    if "probability" in outputs:
+        table = outputs["probability"].tolist()
+        labels = outputs["label"].tolist()
+        return [
+            {"label": label, "probabilities": dict(zip(signature.classes, row, strict=True))}
+            for label, row in zip(labels, table, strict=True)
+        ]
+    return [{"value": value} for value in outputs["value"].tolist()]

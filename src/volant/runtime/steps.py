@@ -1,0 +1,309 @@
+"""The closed vocabulary of pipeline steps. Each is compiled once, from its parameters, into a function.
+
+A step takes arrays whose first dimension is the rows, and gives one such array. Adding a step raises no
+version; changing what one means does. Nothing here executes anything that an artifact brings along.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from volant.errors import BadInput
+
+Run = Callable[..., np.ndarray]
+
+
+@dataclass(frozen=True)
+class Making:
+    """What a step is made from: its parameters, its file, and how many threads it may use."""
+
+    params: Mapping[str, Any]
+    file: Path | None
+    threads: int
+
+
+Compile = Callable[[Making], Run]
+
+CALENDAR = ("epoch_day", "year", "month", "day", "weekday", "day_of_year", "hour", "minute")
+LARGEST = np.float64(np.finfo(np.float32).max)
+
+
+def _float(of: Making) -> Run:
+    """Numbers (n,) to float32 (n, 1); infinities become the largest float32."""
+
+    def run(x: np.ndarray) -> np.ndarray:
+        return np.clip(x.astype(np.float64), -LARGEST, LARGEST).astype(np.float32)[:, None]
+
+    return run
+
+
+def _encode(of: Making) -> Run:
+    """Categories (n,) to codes float32 (n, 1): the place in `vocabulary`, `other` if unseen, NaN if missing."""
+    codes: dict[Any, float] = {value: float(i) for i, value in enumerate(of.params["vocabulary"])}
+    codes[None] = np.nan
+    other = np.nan if of.params.get("other") is None else float(of.params["other"])
+
+    def run(x: np.ndarray) -> np.ndarray:
+        return np.array([codes.get(v, other) for v in x], dtype=np.float32)[:, None]
+
+    return run
+
+
+def _one_hot(of: Making) -> Run:
+    """Codes (n, 1) to float32 (n, size); NaN and codes outside give zeros."""
+    rows = np.vstack(
+        [np.eye(int(of.params["size"]), dtype=np.float32), np.zeros((1, int(of.params["size"])), np.float32)]
+    )
+    size = int(of.params["size"])
+
+    def run(x: np.ndarray) -> np.ndarray:
+        code = x[:, 0]
+        known = (code >= 0) & (code < size)
+        picked: np.ndarray = rows[np.where(known, np.nan_to_num(code), size).astype(np.int64)]
+        return picked
+
+    return run
+
+
+def _calendar(of: Making) -> Run:
+    """Times (n,) datetime64[us] to float32 (n, 8): the parts named in `CALENDAR`, NaN if missing."""
+
+    def run(x: np.ndarray) -> np.ndarray:
+        days = x.astype("datetime64[D]")
+        months = x.astype("datetime64[M]")
+        years = x.astype("datetime64[Y]")
+        minutes = (x - days).astype("timedelta64[m]").astype(np.float64)
+        day = days.astype(np.int64)
+        parts = [
+            day,
+            years.astype(np.int64) + 1970,
+            months.astype(np.int64) % 12 + 1,
+            (days - months.astype("datetime64[D]")).astype(np.int64) + 1,
+            (day + 3) % 7,
+            (days - years.astype("datetime64[D]")).astype(np.int64) + 1,
+            minutes // 60,
+            minutes % 60,
+        ]
+        out = np.stack([np.asarray(p, dtype=np.float32) for p in parts], axis=1)
+        out[np.isnat(x)] = np.nan
+        return out
+
+    return run
+
+
+def _text_statistics(of: Making) -> Run:
+    """Texts (n,) to float32 (n, 4): characters, words, share of digits, share of capitals; NaN if missing."""
+
+    def one(text: str | None) -> tuple[float, float, float, float]:
+        if text is None:
+            return (np.nan,) * 4
+        size = max(len(text), 1)
+        digits, capitals = sum(c.isdigit() for c in text), sum(c.isupper() for c in text)
+        return (len(text), len(text.split()), digits / size, capitals / size)
+
+    def run(x: np.ndarray) -> np.ndarray:
+        return np.array([one(v) for v in x], dtype=np.float32).reshape(len(x), 4)
+
+    return run
+
+
+def _hash_ngrams(of: Making) -> Run:
+    """Texts (n,) to float32 (n, size): hashed counts of words and character n-grams, scaled to length one.
+
+    Words are runs of letters and digits; scripts without spaces are covered by the character n-grams.
+    """
+    size, low, high = int(of.params["size"]), int(of.params["low"]), int(of.params["high"])
+
+    def grams(text: str) -> list[str]:
+        folded = " ".join(text.lower().split())
+        words = ["w " + word for word in folded.split(" ")]
+        return words + [folded[i : i + k] for k in range(low, high + 1) for i in range(len(folded) - k + 1)]
+
+    def run(x: np.ndarray) -> np.ndarray:
+        out = np.zeros((len(x), size), dtype=np.float32)
+        for row, text in enumerate(x):
+            if text is not None:
+                places = [zlib.crc32(gram.encode("utf-8", "replace")) % size for gram in grams(text)]
+                np.add.at(out[row], places, 1.0)
+        norm = np.sqrt((out**2).sum(axis=1, keepdims=True))
+        np.divide(out, norm, out=out, where=norm > 0)
+        return out
+
+    return run
+
+
+def _stack(of: Making) -> Run:
+    """Several (n, k) to one float32 (n, sum of k)."""
+
+    def run(*parts: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(np.concatenate(parts, axis=1), dtype=np.float32)
+
+    return run
+
+
+def _impute(of: Making) -> Run:
+    """NaN in (n, k) replaced by `fill`, one value per column; with `flag`, missingness columns are appended."""
+    fill = np.asarray(of.params["fill"], dtype=np.float32)
+    flags = np.asarray(of.params.get("flags", []), dtype=np.int64)
+
+    def run(x: np.ndarray) -> np.ndarray:
+        missing = np.isnan(x)
+        filled = np.where(missing, fill, x)
+        return np.concatenate([filled, missing[:, flags].astype(np.float32)], axis=1) if len(flags) else filled
+
+    return run
+
+
+def _scale(of: Making) -> Run:
+    """(n, k) minus `center` over `spread`, one value per column, cut at ± `clip`."""
+    center, spread = (
+        np.asarray(of.params["center"], dtype=np.float64),
+        np.asarray(of.params["spread"], dtype=np.float64),
+    )
+    clip = float(of.params["clip"])
+
+    def run(x: np.ndarray) -> np.ndarray:
+        return np.clip((x - center) / spread, -clip, clip).astype(np.float32)
+
+    return run
+
+
+def _onnx(of: Making) -> Run:
+    """A matrix float32 (n, k) through an ONNX model on the CPU; `params.output` names what is taken."""
+    import onnxruntime as ort
+
+    assert of.file is not None
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = of.threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = ort.InferenceSession(of.file.read_bytes(), options, providers=["CPUExecutionProvider"])
+    name, wanted = session.get_inputs()[0].name, [str(of.params["output"])]
+
+    def run(x: np.ndarray) -> np.ndarray:
+        out: np.ndarray = session.run(wanted, {name: x})[0]
+        return out
+
+    return run
+
+
+def _sigmoid_pair(of: Making) -> Run:
+    """Margins (n, 1) of the second class to probabilities float64 (n, 2)."""
+
+    def run(x: np.ndarray) -> np.ndarray:
+        positive = 1.0 / (1.0 + np.exp(-np.clip(x[:, 0].astype(np.float64), -700, 700)))
+        return np.stack([1.0 - positive, positive], axis=1)
+
+    return run
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    """Margins (n, C) to probabilities float64 (n, C)."""
+    e = np.exp(x.astype(np.float64) - x.max(axis=1, keepdims=True))
+    out: np.ndarray = e / e.sum(axis=1, keepdims=True)
+    return out
+
+
+def _softmax(of: Making) -> Run:
+    """Margins (n, C) to probabilities float64 (n, C)."""
+    return softmax
+
+
+def _first(of: Making) -> Run:
+    """(n, 1) to float64 (n,): times `scale` plus `shift`, cut to [`low`, `high`] where given."""
+    scale, shift = float(of.params.get("scale", 1.0)), float(of.params.get("shift", 0.0))
+    low, high = of.params.get("low"), of.params.get("high")
+
+    def run(x: np.ndarray) -> np.ndarray:
+        out = x[:, 0].astype(np.float64) * scale + shift
+        return np.clip(out, low, high) if low is not None or high is not None else out
+
+    return run
+
+
+def _constant(of: Making) -> Run:
+    """The same `value` (a number or a list of them) for each row of its input."""
+    value = np.asarray(of.params["value"], dtype=np.float64)
+
+    def run(x: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(value, (len(x), *value.shape)).copy()
+
+    return run
+
+
+def _average(of: Making) -> Run:
+    """The weighted mean of several arrays of one shape."""
+    weights = [float(w) for w in of.params["weights"]]
+    total = sum(weights)
+
+    def run(*parts: np.ndarray) -> np.ndarray:
+        return np.asarray(sum(w * p for w, p in zip(weights, parts, strict=True)) / total)
+
+    return run
+
+
+def _temperature(of: Making) -> Run:
+    """Probabilities (n, C) made sharper or flatter: proportional to p to the power 1 / `value`."""
+    value = float(of.params["value"])
+
+    def run(p: np.ndarray) -> np.ndarray:
+        return softmax(np.log(np.clip(p, 1e-15, 1.0)) / value)
+
+    return run
+
+
+def _decide(of: Making) -> Run:
+    """Probabilities (n, C) to labels (n,): the likeliest class, or the second of two from `threshold` on."""
+    classes = np.array([*of.params["classes"], None], dtype=object)[:-1]
+    threshold = of.params.get("threshold")
+
+    def run(p: np.ndarray) -> np.ndarray:
+        place = p.argmax(axis=1) if threshold is None else (p[:, 1] >= threshold).astype(np.int64)
+        labels: np.ndarray = classes[place]
+        return labels
+
+    return run
+
+
+STEPS: dict[str, Compile] = {
+    "float": _float,
+    "encode": _encode,
+    "one_hot": _one_hot,
+    "calendar": _calendar,
+    "text_statistics": _text_statistics,
+    "hash_ngrams": _hash_ngrams,
+    "stack": _stack,
+    "impute": _impute,
+    "scale": _scale,
+    "onnx": _onnx,
+    "sigmoid_pair": _sigmoid_pair,
+    "softmax": _softmax,
+    "first": _first,
+    "constant": _constant,
+    "average": _average,
+    "temperature": _temperature,
+    "decide": _decide,
+}
+
+
+def compile_step(op: str, params: Mapping[str, Any], file: Path | None, threads: int) -> Run:
+    """The function of a step.
+
+    Raises:
+        BadInput: code `artifact-unknown-step`.
+    """
+    if op not in STEPS:
+        raise BadInput(
+            f"this version of volant knows no pipeline step {op!r}",
+            code="artifact-unknown-step",
+            got=op,
+            choices=list(STEPS),
+            fix="upgrade volant, or train again",
+        )
+    return STEPS[op](Making(params, file, threads))
