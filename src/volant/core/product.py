@@ -39,9 +39,10 @@ class Split(Section):
     """Who trains, who judges, who is only reported on. A row's side depends on its key alone."""
 
     by: Literal["random", "stratified", "group", "time"] = Field(
-        "stratified",
-        description="`random`; `stratified` (by class, or by quantile of a number); `group` (a column of role group "
-        "or subject stays whole); `time` (the latest rows judge and test).",
+        "random",
+        description="`random`: a hash of the row decides. `stratified`: the same with exact shares per class. "
+        "`group`: a column of role group or subject stays whole (so it does under random). `time`: the latest rows "
+        "judge and test.",
     )
     judge: Share = Field(0.15, description="Share of rows (and of traffic) that decides promotions and never trains.")
     test: Share = Field(0.15, description="Share of rows that is used for reports only.")

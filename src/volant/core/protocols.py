@@ -157,6 +157,9 @@ class Learner(Protocol):
     def portfolio(self, problem: Problem) -> Sequence[Any]:
         """Options to try, best first, as instances of `options`."""
 
+    def settle(self, options: Any, facts: Sequence[Mapping[str, Any]]) -> Any:
+        """Options for the last fit, on all rows and without validation, given the facts of the fits on folds."""
+
     def fit(self, data: Rows, problem: Problem, options: Any, context: RunContext) -> Model: ...
 
 

@@ -1,1 +1,1 @@
-
+"""Learners for tables."""

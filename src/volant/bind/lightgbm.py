@@ -1,0 +1,121 @@
+"""LightGBM: training with a deadline, and its trees as ONNX.
+
+The release runs the ONNX form. Features are float32 and thresholds are rounded down to float32, so each
+row takes the same branches as in LightGBM; only the sum of the leaves is rounded differently.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from volant.bind.onnx import LESS_OR_EQUAL, MEMBER, Trees, floor32
+
+
+@dataclass(frozen=True)
+class Part:
+    """A matrix float32 (n, k), targets (n,), weights (n,)."""
+
+    x: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray
+
+
+def train(
+    params: Mapping[str, Any],
+    part: Part,
+    valid: Part | None,
+    *,
+    categorical: Sequence[int],
+    rounds: int,
+    patience: int,
+    seconds: float,
+    tell: Callable[[int], None] = lambda _: None,
+) -> tuple[Any, int]:
+    """Boost until `rounds`, until `patience` rounds brought nothing on `valid`, or until `seconds` are over.
+
+    Gives the booster and the number of rounds to use.
+    """
+    import lightgbm as lgb
+
+    data = lgb.Dataset(part.x, part.y, weight=part.weights, categorical_feature=list(categorical), free_raw_data=True)
+    sets = [] if valid is None else [lgb.Dataset(valid.x, valid.y, weight=valid.weights, reference=data)]
+    stops: list[Any] = [_deadline(seconds), _tell(tell)]
+    if valid is not None:
+        stops.append(lgb.early_stopping(patience, first_metric_only=True, verbose=False))
+    booster = lgb.train({**params, "verbosity": -1}, data, num_boost_round=rounds, valid_sets=sets, callbacks=stops)
+    return booster, booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
+
+
+def _deadline(seconds: float) -> Callable[[Any], None]:
+    import lightgbm as lgb
+
+    started = None if seconds == float("inf") else time.monotonic()
+    longest = 0.0
+    before = started or 0.0
+
+    def stop(state: Any) -> None:
+        nonlocal longest, before
+        if started is None:
+            return
+        now = time.monotonic()
+        longest, before = max(longest, now - before), now
+        if now - started + longest > seconds:
+            raise lgb.callback.EarlyStopException(state.iteration, state.evaluation_result_list or [])
+
+    stop.order = 40  # type: ignore[attr-defined]
+    return stop
+
+
+def _tell(tell: Callable[[int], None]) -> Callable[[Any], None]:
+    def say(state: Any) -> None:
+        if state.iteration % 10 == 0:
+            tell(state.iteration)
+
+    say.order = 50  # type: ignore[attr-defined]
+    return say
+
+
+def trees_of(booster: Any, rounds: int, width: int) -> Trees:
+    """The first `rounds` rounds of a booster in the form that ONNX takes."""
+    dump = booster.dump_model(num_iteration=rounds)
+    classes = int(dump["num_tree_per_iteration"])
+    trees = Trees(width=width, targets=classes)
+    for place, info in enumerate(dump["tree_info"]):
+        _add_tree(trees, info["tree_structure"], place % classes)
+    return trees
+
+
+def _add_tree(trees: Trees, root: Mapping[str, Any], target: int) -> None:
+    if "split_feature" not in root:
+        leaf = trees.add_leaf(target, float(root["leaf_value"]))
+        trees.roots.append(trees.add_node(0, LESS_OR_EQUAL, 0.0, True))
+        trees.true_id[-1] = trees.false_id[-1] = leaf
+        trees.true_leaf[-1] = trees.false_leaf[-1] = 1
+        return
+    waiting: list[tuple[Mapping[str, Any], int, bool]] = []
+    trees.roots.append(_add_split(trees, root, waiting))
+    while waiting:
+        child, parent, on_true = waiting.pop()
+        is_leaf = "split_feature" not in child
+        number = trees.add_leaf(target, float(child["leaf_value"])) if is_leaf else _add_split(trees, child, waiting)
+        ids, leaves = (trees.true_id, trees.true_leaf) if on_true else (trees.false_id, trees.false_leaf)
+        ids[parent], leaves[parent] = number, int(is_leaf)
+
+
+def _add_split(trees: Trees, node: Mapping[str, Any], waiting: list[tuple[Mapping[str, Any], int, bool]]) -> int:
+    feature = int(node["split_feature"])
+    if node["decision_type"] == "==":
+        trees.members.append([float(v) for v in str(node["threshold"]).split("||")])
+        number = trees.add_node(feature, MEMBER, 0.0, False)
+    else:
+        threshold = float(node["threshold"])
+        missing_left = bool(node["default_left"]) if node["missing_type"] == "NaN" else threshold >= 0.0
+        number = trees.add_node(feature, LESS_OR_EQUAL, floor32(threshold), missing_left)
+    waiting.append((node["right_child"], number, False))
+    waiting.append((node["left_child"], number, True))
+    return number

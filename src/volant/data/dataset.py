@@ -1,0 +1,354 @@
+"""Dataset versions: immutable, content-addressed Parquet with the side, key and provenance of each row.
+
+A version is a folder named by its digest: `main.parquet` holds the canonical columns, `rows.parquet` one
+record per row (number in its source, key, side, provenance, weight, reference), `dataset.json` the facts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from volant.core.ids import canonical_json
+from volant.core.plugins import column_type
+from volant.core.records import Batch, Column, Schema
+from volant.data.splits import assign, content_hashes, row_keys
+from volant.errors import BadInput
+
+FORMAT = 1
+MOST_EVIDENCE = 20
+
+
+class _File:
+    """The columns of a dataset folder, read once each and kept while the dataset is open."""
+
+    def __init__(self, folder: Path, schema: Schema) -> None:
+        self.folder = folder
+        self.schema = schema
+        self._columns: dict[str, pa.ChunkedArray] = {}
+        self._rows: pa.Table | None = None
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        if name not in self._columns:
+            table = pq.read_table(self.folder / "main.parquet", columns=[name], memory_map=True)
+            self._columns[name] = table.column(0)
+        return self._columns[name]
+
+    def rows(self, name: str) -> np.ndarray:
+        if self._rows is None:
+            self._rows = pq.read_table(self.folder / "rows.parquet")
+        values: np.ndarray = self._rows.column(name).to_numpy(zero_copy_only=False)
+        return values
+
+
+class Dataset:
+    """A dataset version, or a view of some of its rows. Implements `core.protocols.Rows`."""
+
+    def __init__(
+        self, digest: str, folder: Path, facts: Mapping[str, Any], file: _File, positions: np.ndarray | None = None
+    ) -> None:
+        self.digest = digest
+        self.folder = folder
+        self.facts = facts
+        self.schema = file.schema
+        self._file = file
+        self._positions = positions
+
+    def __len__(self) -> int:
+        return int(self.facts["rows"]) if self._positions is None else len(self._positions)
+
+    def _pick(self, values: Any) -> Any:
+        if self._positions is None:
+            return values
+        return (
+            values.take(pa.array(self._positions)) if isinstance(values, pa.ChunkedArray) else values[self._positions]
+        )
+
+    def table(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Canonical columns of these rows as Arrow."""
+        names = list(self.schema.names if columns is None else columns)
+        return pa.table({name: self._pick(self._file.column(name)) for name in names})
+
+    def batch(self, columns: Sequence[str]) -> Batch:
+        """Canonical columns of these rows as the arrays that pipelines take, shape (n,) each."""
+        return table_to_batch(self.table(columns), self.schema)
+
+    def weights(self) -> np.ndarray:
+        """Sample weights, shape (n,), float64."""
+        return np.asarray(self._pick(self._file.rows("weight")), dtype=np.float64)
+
+    def keys(self) -> np.ndarray:
+        """The key of each row, shape (n,): subject, group, or a hash of its inputs."""
+        return np.asarray(self._pick(self._file.rows("key")), dtype=object)
+
+    def numbers(self) -> np.ndarray:
+        """The number of each row in its source, counted from 0, shape (n,)."""
+        return np.asarray(self._pick(self._file.rows("number")), dtype=np.int64)
+
+    def sides(self) -> np.ndarray:
+        """`train`, `judge`, `test` or `unlabelled` per row, shape (n,)."""
+        return np.asarray(self._pick(self._file.rows("side")), dtype=object)
+
+    def provenance(self) -> np.ndarray:
+        """`source` or `feedback` per row, shape (n,)."""
+        return np.asarray(self._pick(self._file.rows("provenance")), dtype=object)
+
+    def references(self) -> np.ndarray:
+        """The prediction each feedback row comes from, shape (n,); empty text for rows of the source."""
+        return np.asarray(self._pick(self._file.rows("reference")), dtype=object)
+
+    def take(self, positions: np.ndarray) -> Dataset:
+        """A view of some rows, given their positions in this one. Nothing is copied."""
+        inside = positions if self._positions is None else self._positions[positions]
+        return Dataset(self.digest, self.folder, self.facts, self._file, np.asarray(inside, dtype=np.int64))
+
+    def part(self, name: str) -> Dataset:
+        """A view of one side of the split."""
+        return self.take(np.flatnonzero(self.sides() == name))
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        yield from self.table().to_batches(max_chunksize=65_536)
+
+
+def table_to_batch(table: pa.Table, schema: Schema) -> dict[str, np.ndarray]:
+    """Canonical Arrow columns as the arrays that pipelines take."""
+    return {
+        name: column_type(schema[name].type).to_numpy(table.column(name).combine_chunks())
+        for name in table.column_names
+    }
+
+
+@dataclass(frozen=True)
+class SplitRule:
+    """How rows are divided; see `data.split` of the product file."""
+
+    by: str = "random"
+    judge: float = 0.15
+    test: float = 0.15
+    salt: str = "volant"
+
+
+@dataclass
+class Extra:
+    """What is known of rows besides their columns: for rows that come from feedback. One entry per row."""
+
+    provenance: str = "source"
+    references: Sequence[str] = ()
+    weights: np.ndarray | None = None
+    sides: Sequence[str] = ()
+
+
+@dataclass
+class Writer:
+    """Collects canonical chunks into a new dataset version.
+
+    Args:
+        root: the folder of all dataset versions.
+        schema: columns with types and roles.
+        rule: how rows are divided.
+        cuts: cut points of the version before this one, which are kept.
+    """
+
+    root: Path
+    schema: Schema
+    rule: SplitRule
+    cuts: Mapping[str, Any] | None = None
+    unreadable: dict[str, list[int]] = field(default_factory=dict)
+    unreadable_count: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        self._folder = self.root / f".new-{uuid.uuid4().hex}"
+        self._folder.mkdir()
+        types = [(c.name, column_type(c.type).storage) for c in self.schema.columns]
+        self._arrow = pa.schema([pa.field(name, storage) for name, storage in types])
+        self._out = pq.ParquetWriter(self._folder / "main.parquet", self._arrow, compression="zstd")
+        self._hash = hashlib.sha256()
+        self._rows: list[pa.Table] = []
+        self._count = 0
+        self._numbers = 0
+
+    def abort(self) -> None:
+        """Throw away what was written."""
+        self._out.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def add_raw(self, chunk: pa.RecordBatch) -> None:
+        """Add rows as they come from a source: parsed by the column types, unreadable cells noted."""
+        columns = {}
+        for column in self.schema.columns:
+            parsed = column_type(column.type).parse(chunk.column(column.name))
+            columns[column.name] = parsed.values
+            if len(parsed.unreadable):
+                self._note(column.name, parsed.unreadable + self._numbers)
+        self.add(pa.table(columns, schema=self._arrow), Extra())
+
+    def _note(self, name: str, rows: np.ndarray) -> None:
+        kept = self.unreadable.setdefault(name, [])
+        kept.extend(int(r) for r in rows[: max(MOST_EVIDENCE - len(kept), 0)])
+        self.unreadable_count[name] = self.unreadable_count.get(name, 0) + len(rows)
+
+    def add(self, table: pa.Table, extra: Extra) -> None:
+        """Add canonical rows."""
+        n = len(table)
+        table = table.select(self._arrow.names).cast(self._arrow)
+        self._out.write_table(table)
+        self._hash.update(content_hashes(table).tobytes())
+        self._rows.append(self._row_records(table, extra, n))
+        self._count += n
+        self._numbers += n
+
+    def _row_records(self, table: pa.Table, extra: Extra, n: int) -> pa.Table:
+        weights = np.ones(n) if extra.weights is None else np.asarray(extra.weights, dtype=np.float64)
+        named = self.schema.of_role("weight")
+        if named and extra.weights is None:
+            weights = np.nan_to_num(table.column(named[0].name).to_numpy().astype(np.float64), nan=1.0)
+        target = self.schema.of_role("target")
+        stratum = self._strata(table, target[0].name) if target else np.full(n, "", dtype=object)
+        return pa.table(
+            {
+                "number": np.arange(self._numbers, self._numbers + n, dtype=np.int64),
+                "key": pa.array(self._keys(table), type=pa.string()),
+                "side": pa.array(list(extra.sides) or [""] * n, type=pa.string()),
+                "provenance": pa.array([extra.provenance] * n, type=pa.string()),
+                "weight": weights,
+                "reference": pa.array(list(extra.references) or [""] * n, type=pa.string()),
+                "stratum": pa.array(stratum, type=pa.string()),
+                "time": self._times(table, n),
+            }
+        )
+
+    def _keys(self, table: pa.Table) -> np.ndarray:
+        owner = self.schema.of_role("subject") or self.schema.of_role("group")
+        inputs = [c.name for c in self.schema.inputs]
+        return row_keys(table, subject=owner[0].name if owner else None, inputs=inputs)
+
+    def _times(self, table: pa.Table, n: int) -> pa.Array:
+        named = self.schema.of_role("time")
+        if not named:
+            return pa.nulls(n, pa.timestamp("us"))
+        column = table.column(named[0].name).combine_chunks()
+        return column.cast(pa.timestamp("us")) if pa.types.is_timestamp(column.type) else _as_time(column)
+
+    def _strata(self, table: pa.Table, target: str) -> np.ndarray:
+        values = table.column(target)
+        if pa.types.is_string(values.type) or pa.types.is_boolean(values.type):
+            return np.array(values.cast(pa.string()).to_pylist(), dtype=object)
+        return np.where(values.is_null().to_numpy(zero_copy_only=False), None, "number")
+
+    def finish(self, notes: Mapping[str, Any] | None = None) -> Dataset:
+        """Divide the rows and put the version in its place.
+
+        Raises:
+            BadInput: code `source-empty` when there are no rows.
+        """
+        self._out.close()
+        if not self._count:
+            self.abort()
+            raise BadInput("the data has no rows", code="source-empty", fix="point the product file at data with rows")
+        rows = pa.concat_tables(self._rows).combine_chunks()
+        sides, cuts = self._divide(rows)
+        rows = rows.set_column(2, "side", pa.array(sides, type=pa.string())).drop_columns(["stratum", "time"])
+        pq.write_table(rows, self._folder / "rows.parquet", compression="zstd")
+        digest = self._digest(rows)
+        names, counts = np.unique(sides, return_counts=True)
+        facts = {
+            "format": FORMAT,
+            "digest": digest,
+            "rows": self._count,
+            "sides": {str(k): int(v) for k, v in zip(names, counts, strict=True)},
+            "schema": [asdict(c) for c in self.schema.columns],
+            "split": asdict(self.rule),
+            "cuts": cuts,
+            "unreadable": self.unreadable,
+            "unreadable_count": self.unreadable_count,
+            "notes": dict(notes or {}),
+        }
+        (self._folder / "dataset.json").write_bytes(json.dumps(facts, ensure_ascii=False, default=str).encode())
+        return _settle(self._folder, self.root / digest)
+
+    def _divide(self, rows: pa.Table) -> tuple[np.ndarray, dict[str, Any]]:
+        stratum = np.array(rows.column("stratum").to_pylist(), dtype=object)
+        labelled = stratum != None  # noqa: E711 - elementwise
+        by_class = self.rule.by == "stratified" and not (self.schema.of_role("subject") or self.schema.of_role("group"))
+        sides, cuts = assign(
+            np.array(rows.column("key").to_pylist(), dtype=object),
+            salt=self.rule.salt,
+            judge=self.rule.judge,
+            test=self.rule.test,
+            labels=np.where(labelled, stratum, "").astype(str) if by_class else None,
+            times=rows.column("time").to_numpy(zero_copy_only=False) if self.rule.by == "time" else None,
+            cuts=self.cuts,
+        )
+        given = np.array(rows.column("side").to_pylist(), dtype=object)
+        sides = np.where(given != "", given, sides)
+        return np.where(labelled, sides, "unlabelled").astype(object), cuts
+
+    def _digest(self, rows: pa.Table) -> str:
+        schema = [[c.name, c.type, c.role] for c in self.schema.columns]
+        self._hash.update(canonical_json([FORMAT, schema]))
+        self._hash.update(content_hashes(rows.drop_columns(["number"])).tobytes())
+        return self._hash.hexdigest()
+
+
+def _as_time(column: pa.Array) -> pa.Array:
+    numbers = np.nan_to_num(column.cast(pa.float64()).to_numpy(zero_copy_only=False), nan=0.0)
+    return pa.array(numbers.astype("datetime64[us]"))
+
+
+def _settle(folder: Path, final: Path) -> Dataset:
+    for path in folder.iterdir():
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+    if final.exists():
+        shutil.rmtree(folder)
+    else:
+        folder.rename(final)
+    return open_dataset(final)
+
+
+def write_dataset(
+    root: Path,
+    schema: Schema,
+    chunks: Iterable[pa.RecordBatch],
+    rule: SplitRule,
+    *,
+    cuts: Mapping[str, Any] | None = None,
+    notes: Mapping[str, Any] | None = None,
+) -> Dataset:
+    """Write a dataset version from raw chunks of a source."""
+    writer = Writer(root, schema, rule, cuts)
+    try:
+        for chunk in chunks:
+            writer.add_raw(chunk)
+    except BaseException:
+        writer.abort()
+        raise
+    return writer.finish(notes)
+
+
+def open_dataset(folder: Path) -> Dataset:
+    """Open a dataset version.
+
+    Raises:
+        BadInput: code `artifact-damaged`.
+    """
+    try:
+        facts = json.loads((folder / "dataset.json").read_bytes())
+        schema = Schema(tuple(Column(**c) for c in facts["schema"]))
+    except (OSError, ValueError, KeyError, TypeError) as cause:
+        raise BadInput(
+            "a dataset version is damaged", code="artifact-damaged", where=folder.name, fix="run `volant check` again"
+        ) from cause
+    return Dataset(str(facts["digest"]), folder, facts, _File(folder, schema))

@@ -1,0 +1,141 @@
+"""From columns to one float32 matrix: the steps are fitted here and run by the runtime, in training as in serving."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from volant.core.protocols import Rows
+from volant.core.records import Batch, Column, Pipeline, Problem, Step
+from volant.runtime.load import Runner
+from volant.runtime.steps import CALENDAR
+
+RARE = 5
+"""Categories with fewer rows are folded together: they teach little, and a vocabulary must not name a person."""
+MOST_CATEGORIES = 1_000
+NGRAM_SIZE = 256
+CLIP = 8.0
+USABLE = frozenset({"number", "boolean", "category", "timestamp", "text"})
+
+
+@dataclass
+class Features:
+    """Fitted steps that end in the value `matrix`, float32 (n, width).
+
+    `categorical` are the positions of columns that hold codes of categories.
+    """
+
+    steps: list[Step] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
+    width: int = 0
+    categorical: list[int] = field(default_factory=list)
+    columns: tuple[str, ...] = ()
+
+    def add(self, op: str, source: str, width: int, **params: object) -> str:
+        """Append a step whose value becomes a part of the matrix."""
+        name = self.through(op, source, **params)
+        self.parts.append(name)
+        self.width += width
+        return name
+
+    def through(self, op: str, source: str, **params: object) -> str:
+        """Append a step; gives the name of its value."""
+        name = f"{op}:{source}"
+        self.steps.append(Step(op, (source,), name, params))
+        return name
+
+    def matrix(self, data: Rows) -> np.ndarray:
+        """The matrix of these rows, float32 (n, width), by the runtime's own steps."""
+        return self.run(data.batch(self.columns))
+
+    def run(self, batch: Batch) -> np.ndarray:
+        """The matrix of a batch of canonical columns."""
+        runner = Runner(Pipeline(tuple(self.steps), {"matrix": "matrix"}), Path())
+        return runner.predict(batch)["matrix"]
+
+
+def usable(problem: Problem) -> tuple[Column, ...]:
+    """The input columns that learners for tables can use."""
+    return tuple(c for c in problem.inputs if c.type in USABLE)
+
+
+def vocabulary(values: np.ndarray) -> list[str]:
+    """The categories of a column with at least `RARE` rows (two in tiny data), most frequent first."""
+    counts = Counter(v for v in values if v is not None)
+    least = min(RARE, max(2, len(values) // 20))
+    kept = [(v, n) for v, n in counts.items() if n >= least]
+    return [v for v, _ in sorted(kept, key=lambda pair: (-pair[1], pair[0]))[:MOST_CATEGORIES]]
+
+
+def tree_features(data: Rows, problem: Problem) -> Features:
+    """Codes of categories as they are, numbers as they are, missing values as NaN."""
+    columns = usable(problem)
+    features = Features(columns=tuple(c.name for c in columns))
+    batch = data.batch(features.columns)
+    for column in columns:
+        if column.type == "category":
+            features.categorical.append(features.width)
+            words = vocabulary(batch[column.name])
+            features.add("encode", column.name, 1, vocabulary=words, other=len(words))
+        elif column.type == "timestamp":
+            features.add("calendar", column.name, len(CALENDAR))
+        elif column.type == "text":
+            features.add("text_statistics", column.name, 4)
+        else:
+            features.add("float", column.name, 1)
+    features.steps.append(Step("stack", tuple(features.parts), "matrix"))
+    return features
+
+
+def linear_features(data: Rows, problem: Problem) -> Features:
+    """One column per category, numbers centred and scaled robustly, missing values filled and flagged."""
+    columns = usable(problem)
+    features = Features(columns=tuple(c.name for c in columns))
+    batch = data.batch(features.columns)
+    numeric: list[str] = []
+    for column in columns:
+        if column.type == "category":
+            words = vocabulary(batch[column.name])
+            code = features.through("encode", column.name, vocabulary=words, other=len(words))
+            features.add("one_hot", code, len(words) + 1, size=len(words) + 1)
+        elif column.type == "text":
+            features.add("hash_ngrams", column.name, NGRAM_SIZE, size=NGRAM_SIZE, low=2, high=4)
+        else:
+            op = "calendar" if column.type == "timestamp" else "float"
+            numeric.append(features.through(op, column.name))
+    if numeric:
+        _add_numbers(features, batch, numeric)
+    features.steps.append(Step("stack", tuple(features.parts), "matrix"))
+    return features
+
+
+def _add_numbers(features: Features, batch: Batch, numeric: list[str]) -> None:
+    features.steps.append(Step("stack", tuple(numeric), "numbers"))
+    x = Runner(Pipeline(tuple(features.steps), {"x": "numbers"}), Path()).predict(batch)["x"].astype(np.float64)
+    missing = np.isnan(x)
+    some = missing.any(axis=0) & ~missing.all(axis=0)
+    center = np.array([np.median(c[~m]) if not m.all() else 0.0 for c, m in zip(x.T, missing.T, strict=True)])
+    filled = np.where(missing, center, x)
+    spread = _spread(filled)
+    flags = np.flatnonzero(some)
+    source = features.through("impute", "numbers", fill=center.tolist(), flags=flags.tolist())
+    extra = len(flags)
+    features.add(
+        "scale",
+        source,
+        x.shape[1] + extra,
+        center=[*center.tolist(), *missing[:, flags].mean(axis=0).tolist()],
+        spread=[*spread.tolist(), *[0.5] * extra],
+        clip=CLIP,
+    )
+
+
+def _spread(x: np.ndarray) -> np.ndarray:
+    """A scale per column: the standard deviation of the values between the 1st and the 99th percentile."""
+    low, high = np.percentile(x, [1, 99], axis=0)
+    spread = np.clip(x, low, high).std(axis=0)
+    out: np.ndarray = np.where(spread > 0, spread, 1.0)
+    return out

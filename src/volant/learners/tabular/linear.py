@@ -1,0 +1,152 @@
+"""Logistic and ridge regression on scaled numbers and one column per category."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from volant.bind.onnx import linear_model
+from volant.core.clock import Machine
+from volant.core.plugins import load
+from volant.core.protocols import Rows, RunContext
+from volant.core.records import Cost, Pipeline, Problem, Step, Support
+from volant.learners.tabular.features import Features, linear_features, usable
+
+ABSENT = -30.0
+"""Margin of a class that the training rows do not hold."""
+
+
+@dataclass(frozen=True)
+class LinearOptions:
+    """`strength` is the inverse of the L2 penalty; `iterations` bounds the solver."""
+
+    strength: float = 1.0
+    iterations: int = 200
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """Weights (k, m) and bias (m,) on fitted features; `scale` and `shift` undo the scaling of a number."""
+
+    features: Features
+    weights: np.ndarray
+    bias: np.ndarray
+    classes: int
+    scale: float
+    shift: float
+    iterations: int
+
+    def export(self, folder: Path) -> Pipeline:
+        (folder / "linear.onnx").write_bytes(linear_model(self.weights, self.bias))
+        steps = [*self.features.steps, Step("onnx", ("matrix",), "margin", {"output": "y"}, "linear.onnx")]
+        if self.classes:
+            op = "sigmoid_pair" if self.weights.shape[1] == 1 else "softmax"
+            steps.append(Step(op, ("margin",), "probability"))
+            return Pipeline(tuple(steps), {"probability": "probability"})
+        steps.append(Step("first", ("margin",), "value", {"scale": self.scale, "shift": self.shift}))
+        return Pipeline(tuple(steps), {"value": "value"})
+
+    def facts(self) -> dict[str, Any]:
+        return {"features": self.features.width, "iterations": self.iterations}
+
+
+class Linear:
+    """Logistic regression for classes, ridge regression for numbers."""
+
+    name = "linear"
+    version = 1
+    summary = "logistic or ridge regression on scaled and one-hot features"
+    options = LinearOptions
+
+    def supports(self, problem: Problem) -> Support:
+        if problem.task not in ("classify", "regress"):
+            return Support(False, f"it does not learn the task {problem.task}")
+        found = bool(usable(problem))
+        return Support(found, "" if found else "none of the input columns is a number, category, time or text")
+
+    def estimate(self, problem: Problem, machine: Machine) -> Cost:
+        width = sum(256 if c.type == "text" else 20 if c.type == "category" else 2 for c in usable(problem))
+        margins = len(problem.classes) if len(problem.classes) > 2 else 1
+        work = problem.rows * width * (1.0 + 4.0 * margins if problem.classes else 1.0)
+        return Cost(seconds=0.05 + work / 3e7, bytes=12 * problem.rows * width)
+
+    def portfolio(self, problem: Problem) -> Sequence[LinearOptions]:
+        return tuple(LinearOptions(strength=s) for s in (1.0, 0.1, 10.0, 0.01))
+
+    def settle(self, options: LinearOptions, facts: Sequence[dict[str, Any]]) -> LinearOptions:
+        return options
+
+    def fit(self, data: Rows, problem: Problem, options: LinearOptions, context: RunContext) -> LinearModel:
+        data = data.take(np.flatnonzero(data.weights() > 0))
+        target = load("tasks", problem.task).encode(data, problem)
+        features = linear_features(data, problem)
+        x, weights = features.matrix(data), data.weights()
+        if problem.classes:
+            return _fit_classes(features, x, target, weights, len(problem.classes), options, context)
+        return _fit_number(features, x, target, weights, options)
+
+
+def _fit_number(
+    features: Features, x: np.ndarray, y: np.ndarray, weights: np.ndarray, options: LinearOptions
+) -> LinearModel:
+    from sklearn.linear_model import Ridge
+
+    shift = float(np.average(y, weights=weights))
+    scale = float(np.sqrt(np.average((y - shift) ** 2, weights=weights))) or 1.0
+    ridge = Ridge(alpha=1.0 / options.strength)
+    ridge.fit(x.astype(np.float64), (y - shift) / scale, sample_weight=weights)
+    bias = np.array([ridge.intercept_], dtype=np.float64)
+    return LinearModel(features, ridge.coef_[:, None], bias, 0, scale, shift, 1)
+
+
+def _fit_classes(
+    features: Features,
+    x: np.ndarray,
+    y: np.ndarray,
+    weights: np.ndarray,
+    classes: int,
+    options: LinearOptions,
+    context: RunContext,
+) -> LinearModel:
+    present = np.unique(y)
+    if len(present) == 1:
+        bias = np.full(classes, ABSENT)
+        bias[present[0]] = 0.0
+        return LinearModel(features, np.zeros((x.shape[1], classes)), bias, classes, 1.0, 0.0, 0)
+    coefficients, intercepts, iterations = _logistic(x, y, weights, options, context.seconds)
+    if classes == 2:
+        return LinearModel(features, coefficients.T, intercepts, classes, 1.0, 0.0, iterations)
+    if len(present) == 2:
+        coefficients, intercepts = (
+            np.vstack([-coefficients, coefficients]) / 2,
+            np.hstack([-intercepts, intercepts]) / 2,
+        )
+    matrix, bias = np.zeros((x.shape[1], classes)), np.full(classes, ABSENT)
+    matrix[:, present], bias[present] = coefficients.T, intercepts
+    return LinearModel(features, matrix, bias, classes, 1.0, 0.0, iterations)
+
+
+def _logistic(
+    x: np.ndarray, y: np.ndarray, weights: np.ndarray, options: LinearOptions, seconds: float
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Fit in slices of the iterations, so that a deadline can stop it between two of them."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    piece, done, started = 25, 0, None if seconds == float("inf") else time.monotonic()
+    model = LogisticRegression(C=options.strength, max_iter=piece, warm_start=True)
+    while done < options.iterations:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(x, y, sample_weight=weights)
+        used = int(np.max(model.n_iter_))
+        done += used
+        if used < piece or (started is not None and (time.monotonic() - started) * (1 + piece / done) > seconds):
+            break
+    return np.asarray(model.coef_, np.float64), np.asarray(model.intercept_, np.float64), done
