@@ -1,0 +1,35 @@
+"""Folds that depend on keys alone, so that equal rows and subjects stay together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from volant.core.ids import keyed_unit
+
+
+def fold_numbers(keys: np.ndarray, strata: np.ndarray | None, folds: int, seed: int) -> np.ndarray:
+    """The fold of each row, shape (n,), int64 in [0, folds).
+
+    Keys are ordered by a hash; within each stratum (that of a key's first row) they are dealt out in turn.
+    """
+    unique, first, inverse = np.unique(keys.astype(str), return_index=True, return_inverse=True)
+    units = np.array(keyed_unit(f"folds {seed}", unique))
+    groups = (
+        np.zeros(len(unique), dtype=np.int64) if strata is None else np.unique(strata[first], return_inverse=True)[1]
+    )
+    order = np.lexsort((units, groups))
+    dealt = np.empty(len(unique), dtype=np.int64)
+    dealt[order] = np.arange(len(unique)) % folds
+    numbers: np.ndarray = dealt[inverse]
+    return numbers
+
+
+def latest(times: np.ndarray, share: float) -> np.ndarray:
+    """Fold 0 for the latest `share` of the rows, 1 for the others: what a forecast has to cope with."""
+    stamps = np.nan_to_num(times.astype("datetime64[us]").astype(np.int64).astype(np.float64))
+    return np.where(stamps >= np.quantile(stamps, 1 - share), 0, 1)
+
+
+def how_many(rows: int) -> int:
+    """Folds by the number of rows: five, three, or one part held out (0.2 of the rows)."""
+    return 5 if rows <= 5_000 else 3 if rows <= 20_000 else 1
