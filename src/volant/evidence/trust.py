@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -85,6 +86,7 @@ def actor_trust(answers: Iterable[Answer]) -> dict[str, Trust]:
     return {actor: _trust(density, len(by_actor[actor])) for actor, density in zip(actors, posterior, strict=True)}
 
 
+@cache
 def newcomer() -> Trust:
     """The trust of somebody about whom nothing is known."""
     return _trust(_prior(), 0)

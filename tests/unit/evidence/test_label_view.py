@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from volant.evidence.label_view import ACCEPTED, HELD, JUDGED, LEFT_OUT, REJECTED, LabelRule, build_label_view
+from volant.store.records import PredictionRecord, Voice
+
+NOW = datetime(2030, 1, 2, tzinfo=UTC)
+RULE = LabelRule(maturity_seconds=0, min_trust=0.5, new_class_rows=3, now=NOW)
+CLASSES = ("cat", "cow", "dog")
+
+
+def label(kind, value, answer):
+    if kind == "rating":
+        return answer.get("label", answer.get("value")) if value == "up" else None
+    return value
+
+
+CLASSIFY = SimpleNamespace(target_type="category", label=label)
+REGRESS = SimpleNamespace(target_type="number", label=label)
+
+
+def prediction(name: str, *, guess: str = "cat", audit: bool = False, value: float | None = None) -> PredictionRecord:
+    probabilities = {c: 0.9 if c == guess else 0.05 for c in CLASSES}
+    output = {"value": value} if value is not None else {"label": guess, "probabilities": probabilities}
+    return PredictionRecord(id=name, release="r", at=NOW.isoformat(), input={}, output=output, audit=audit)
+
+
+def voice(seq: int, on: PredictionRecord, value, actor: str = "ann", *, kind="correction", source="user", age=60.0):
+    received = (NOW - timedelta(seconds=age)).isoformat()
+    return Voice(seq, f"f{seq}", on, kind, value, actor, source, None, received)
+
+
+def view(*voices, rule=RULE, sides=None, task=CLASSIFY, classes=CLASSES, doubted=()):
+    return build_label_view(voices, task=task, classes=classes, rule=rule, sides=sides or {}, doubted=doubted)
+
+
+def only(made):
+    (decision,) = made.decisions
+    return decision
+
+
+def test_no_evidence_makes_an_empty_view():
+    made = view()
+    assert made.decisions == ()
+    assert made.version == view().version
+
+
+def test_a_correction_becomes_a_label_whose_weight_is_the_actors_trust():
+    made = view(voice(1, prediction("p"), "dog"))
+    decision = only(made)
+    assert (decision.status, decision.label, decision.seqs) == (ACCEPTED, "dog", (1,))
+    assert decision.weight == pytest.approx(made.trust["ann"].mean)
+
+
+def test_an_actor_has_one_voice_per_prediction_and_it_is_the_last():
+    on = prediction("p")
+    assert only(view(voice(2, on, "cow"), voice(1, on, "dog"))).label == "cow"
+
+
+def test_a_rating_implies_what_the_task_says():
+    up = view(voice(1, prediction("p", guess="cow"), "up", kind="rating"))
+    down = view(voice(1, prediction("p"), "down", kind="rating"))
+    assert only(up).label == "cow"
+    assert (only(down).status, only(down).reason) == (LEFT_OUT, "implies no label")
+
+
+def test_a_correction_outlives_the_rating_of_the_same_actor():
+    on = prediction("p")
+    assert only(view(voice(1, on, "dog"), voice(2, on, "down", kind="rating"))).label == "dog"
+
+
+def test_what_is_not_mature_is_held_and_counts_later():
+    on = voice(1, prediction("p"), "dog", age=60)
+    young = view(on, rule=replace(RULE, maturity_seconds=61))
+    assert (only(young).status, only(young).reason) == (HELD, "not mature yet")
+    later = view(on, rule=replace(RULE, maturity_seconds=61, now=NOW + timedelta(seconds=2)))
+    assert only(later).status == ACCEPTED
+    assert later.version != young.version
+
+
+def test_evidence_from_the_future_does_not_exist():
+    old, new = voice(1, prediction("p"), "dog"), voice(2, prediction("q"), "dog", age=-5)
+    assert view(old, new).version == view(old).version
+    assert view(old, new).decisions == view(old).decisions
+
+
+def test_time_alone_changes_no_version():
+    on = voice(1, prediction("p"), "dog")
+    assert view(on).version == view(on, rule=replace(RULE, now=NOW + timedelta(days=9))).version
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"rule": replace(RULE, min_trust=0.6)},
+        {"sides": {"p": "judge"}},
+        {"doubted": ["p"]},
+        {"classes": (*CLASSES, "fox")},
+    ],
+)
+def test_another_rule_is_another_version(other):
+    on = voice(1, prediction("p"), "dog")
+    assert view(on, **other).version != view(on).version
+
+
+def test_actors_who_contradict_each_other_are_held():
+    on = prediction("p")
+    decision = only(view(voice(1, on, "dog", "ann"), voice(2, on, "cow", "bob")))
+    assert (decision.status, decision.label, decision.weight) == (HELD, None, 0.0)
+
+
+def test_a_clear_majority_decides_and_weighs_more_than_one_voice():
+    on = prediction("p")
+    three = only(view(*(voice(i, on, "dog", f"u{i}") for i in range(3))))
+    alone = only(view(voice(1, on, "dog")))
+    outvoted = only(view(*(voice(i, on, "dog", f"u{i}") for i in range(4)), voice(9, on, "cow", "eve")))
+    assert three.weight > alone.weight
+    assert (outvoted.status, outvoted.label) == (ACCEPTED, "dog")
+
+
+def stubborn(count: int = 12):
+    return [voice(100 + i, prediction(f"s{i}", guess=CLASSES[i % 2]), "dog", "eve") for i in range(count)]
+
+
+def test_an_actor_without_trust_is_rejected_and_cannot_outvote():
+    made = view(*stubborn(), voice(1, prediction("s0", guess="cat"), "cat", "ann"))
+    reasons = {d.prediction_id: (d.status, d.label) for d in made.decisions}
+    assert reasons["s1"] == (REJECTED, None)
+    assert reasons["s0"] == (ACCEPTED, "cat")
+    assert made.reasons() == {"the actor has not earned enough trust": 11}
+
+
+def test_a_reviewers_word_decides():
+    on = prediction("p")
+    crowd = [voice(i, on, "dog", f"u{i}") for i in range(5)]
+    decision = only(view(*crowd, voice(9, on, "cow", "boss", source="review"), doubted=["p"]))
+    assert (decision.status, decision.label, decision.weight) == (ACCEPTED, "cow", 1.0)
+
+
+def test_probable_noise_is_held_not_dropped():
+    decision = only(view(voice(1, prediction("p"), "dog"), doubted=["p"]))
+    assert (decision.status, decision.label) == (HELD, "dog")
+
+
+def test_anonymous_answers_are_one_actor():
+    on = prediction("p")
+    made = view(*(voice(i, on, "dog", "") for i in range(3)), voice(9, on, "cow", "ann"))
+    assert only(made).status == HELD
+    assert set(made.trust) == {"", "ann"}
+
+
+def test_judging_rows_judge_only_when_audited_and_test_rows_never_count():
+    made = view(
+        voice(1, prediction("asked", audit=True), "dog", "a"),
+        voice(2, prediction("chosen"), "dog", "b"),
+        voice(3, prediction("frozen", audit=True), "dog", "c"),
+        sides={"asked": "judge", "chosen": "judge", "frozen": "test"},
+    )
+    assert {d.prediction_id: d.status for d in made.decisions} == {
+        "asked": JUDGED,
+        "chosen": LEFT_OUT,
+        "frozen": LEFT_OUT,
+    }
+
+
+def test_a_new_class_waits_until_enough_predictions_agree():
+    few = [voice(i, prediction(f"p{i}"), "fox", f"u{i}") for i in range(2)]
+    repeated = voice(7, prediction("p0"), "fox", "u7")
+    assert view(*few, repeated).new_classes == ()
+    assert view(*few, repeated).count(HELD) == 2
+    enough = view(*few, voice(9, prediction("p9"), "fox", "u9"))
+    assert (enough.new_classes, enough.count(ACCEPTED)) == (("fox",), 3)
+
+
+def test_numbers_are_merged_by_their_median():
+    on = prediction("p", value=10.0)
+    near = [voice(i, on, v, f"u{i}") for i, v in enumerate([12.0, 12.5, 11.5])]
+    decision = only(view(*near, task=REGRESS, classes=()))
+    assert (decision.status, decision.label) == (ACCEPTED, 12.0)
+
+
+def test_somebody_who_always_says_the_same_number_is_recognised():
+    truths = [float(i) for i in range(0, 100, 5)]
+    honest = [voice(i, prediction(f"p{i}", value=t + (-1) ** i), t, "ann") for i, t in enumerate(truths)]
+    stuck = [voice(50 + i, prediction(f"q{i}", value=t), 55.0, "eve") for i, t in enumerate(truths)]
+    made = view(*honest, *stuck, task=REGRESS, classes=())
+    assert made.trust["eve"].mean < 0.4 < 0.8 < made.trust["ann"].mean
+
+
+def test_a_voice_on_a_class_that_the_champion_did_not_know_costs_no_trust():
+    foxes = [voice(i, prediction(f"p{i}"), "fox") for i in range(12)]
+    assert view(*foxes).count(ACCEPTED) == 12
