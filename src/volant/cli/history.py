@@ -1,0 +1,61 @@
+"""`volant history`: everything that was promoted, refused or rolled back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from volant.cli.shell import PLAIN, FolderOption, JsonOption, Shell
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+    from volant.wheel.results import Deployment
+
+app = typer.Typer(**PLAIN)
+_LOOK = {"promote": ("●", "bold green"), "refuse": ("✗", "red"), "rollback": ("↶", "yellow")}
+
+
+@app.command(epilog="Example: volant -C churn history")
+def history(context: typer.Context, folder: FolderOption = None, as_json: JsonOption = False) -> None:
+    """Show everything that was promoted, refused or rolled back, oldest first."""
+    shell = Shell.of(context, folder, as_json)
+    events = shell.product().history()
+    shell.show({"events": [event.record() for event in events]}, lambda console: draw(console, events))
+
+
+def draw(console: Console, events: Sequence[Deployment]) -> None:
+    """One line per event, and an arrow at the release that is champion now."""
+    from volant.cli.drawing import line, number, short, table, tell_next
+
+    if not events:
+        line(console, "nothing was promoted or refused yet")
+        tell_next(console, "volant train")
+        return
+    champion = next((event.seq for event in reversed(events) if event.kind != "refuse"), None)
+    drawn = table("", "when", "what", "release", "contract", "scores", "why", right=("contract",))
+    for event in events:
+        scores = ", ".join(f"{name} {number(value)}" for name, value in event.scores.items())
+        mark = "→" if event.seq == champion else ""
+        when = event.at[:19].replace("T", " ")
+        drawn.add_row(mark, when, kind(event.kind), short(event.release), str(event.contract), scores, event.reason)
+    console.print(drawn)
+
+
+def kind(name: str) -> Text:
+    """The kind of an event with its mark and colour."""
+    from rich.text import Text
+
+    mark, style = _LOOK.get(name, ("·", ""))
+    return Text(f"{mark} {name}", style=style)
+
+
+def draw_event(console: Console, event: Deployment) -> None:
+    """One event in one line."""
+    from volant.cli.drawing import line, short
+
+    said = kind(event.kind).append(f" {short(event.previous)} → {short(event.release)}", style="not bold default")
+    line(console, said.append(f"  {event.reason}", style="dim") if event.reason else said)

@@ -1,0 +1,59 @@
+"""`volant new`: start a product from a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from volant.cli.shell import PLAIN, FolderOption, JsonOption, Shell
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from volant.wheel.results import NewProduct
+
+app = typer.Typer(**PLAIN)
+
+
+@app.command(epilog="Example: volant new churn --data customers.csv --target churned")
+def new(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the product and of its new folder.")],
+    data: Annotated[
+        str,
+        typer.Option(metavar="SOURCE", help="CSV, Parquet, JSON Lines or Excel file, a folder of these, or a URL."),
+    ],
+    target: Annotated[str, typer.Option(metavar="COLUMN", help="The column to predict.")],
+    query: Annotated[
+        str | None, typer.Option(metavar="SQL", show_default=False, help="The query, where the source is a database.")
+    ] = None,
+    folder: FolderOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start a product from a table: infer its types and task, write its file.
+
+    Makes the folder NAME (inside FOLDER, where -C gives one) with volant.toml in it, and says why it
+    took each column for what it did. Change what is wrong in the file.
+    """
+    shell = Shell.of(context, folder, as_json)
+    from volant.wheel.new import new as make
+
+    place = shell.where / name if shell.folder is not None else None
+    with shell.progress() as progress:
+        made = make(name, data, target, folder=place, query=query, progress=progress)
+    shell.show(made.record(), lambda console: draw(console, made))
+
+
+def draw(console: Console, made: NewProduct) -> None:
+    """What was inferred, and why."""
+    from volant.cli.drawing import line, table, tell_next
+
+    line(console, f"{made.name}: {made.task} {made.target}", "bold green")
+    line(console, made.task_reason)
+    columns = table("column", "type", "role", "why")
+    for column in made.columns:
+        columns.add_row(column.name, column.type, column.role, column.reason)
+    console.print(columns)
+    line(console, f"wrote {made.folder / 'volant.toml'}")
+    tell_next(console, f"volant -C {made.folder.name} check", f"volant -C {made.folder.name} train")

@@ -1,0 +1,51 @@
+"""`volant serve`: the champion over HTTP."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import typer
+
+from volant.cli.shell import PLAIN, FolderOption, JsonOption, Shell, write, write_json
+
+app = typer.Typer(**PLAIN)
+
+
+@app.command(epilog="Example: volant -C churn serve --port 8000")
+def serve(
+    context: typer.Context,
+    host: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", show_default=False, help="Address to listen on, not the file's.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(metavar="PORT", show_default=False, help="Port, not the file's; 0 takes a free one.")
+    ] = None,
+    folder: FolderOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Serve the champion over HTTP until stopped; a new champion is picked up without a restart.
+
+    With --json, one object that names the address is written when the service listens.
+    """
+    shell = Shell.of(context, folder, as_json)
+    from volant.core.product import read
+    from volant.serve.app import run
+
+    run(read(shell.where), host=host, port=port, announce=Announcer(shell.as_json))
+
+
+class Announcer:
+    """Takes what the service says; with `--json` only the first of it is written, as an object."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._said = False
+
+    def __call__(self, text: str) -> None:
+        if not self._as_json:
+            write(text)
+        elif not self._said:
+            address = re.search(r"https?://\S+", text)
+            write_json({"url": address[0] if address else None, "said": text})
+        self._said = True

@@ -1,0 +1,65 @@
+"""`volant train`: train a candidate and let the gate judge it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from volant.cli.shell import PLAIN, BudgetOption, FolderOption, JsonOption, Shell
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from volant.wheel.results import TrainResult
+
+app = typer.Typer(**PLAIN)
+
+
+@app.command(epilog="Example: volant -C churn train --budget 2m")
+def train(
+    context: typer.Context,
+    budget: BudgetOption = None,
+    folder: FolderOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a candidate within the budget and let the gate judge it.
+
+    The checks come first. A candidate that the gate refuses stays on disk and in the history; exit
+    status 1 says so. A training that was interrupted goes on where it stopped.
+    """
+    shell = Shell.of(context, folder, as_json)
+    with shell.progress() as progress:
+        result = shell.product().train(budget=budget, progress=progress)
+    shell.show(result.record(), lambda console: draw(console, result, advise=True))
+    raise typer.Exit(0 if result.promoted else 1)
+
+
+def draw(console: Console, result: TrainResult, *, advise: bool = False) -> None:
+    """The leaderboard, the scores on rows that were never trained on, the verdict, and what to do next."""
+    from volant.cli.drawing import comparisons, facts, leaderboard, line, scores, tell_next, verdict
+
+    if result.leaderboard:
+        console.print(leaderboard(result.leaderboard, result.metric))
+    if result.scores:
+        console.print(scores(result.scores, "Candidate on the test rows"))
+    if result.verdict is not None and result.verdict.comparisons:
+        console.print(comparisons(result.verdict.comparisons))
+    console.print(facts(_costs(result)))
+    if result.note:
+        line(console, result.note, "yellow")
+    console.print(verdict(result.verdict))
+    if advise and result.promoted:
+        tell_next(console, "volant report", "volant serve", "volant predict --input FILE --output FILE")
+
+
+def _costs(result: TrainResult) -> dict[str, object]:
+    from volant.cli.drawing import duration, short, size
+
+    return {
+        "candidate": short(result.candidate),
+        "took": f"{duration(result.seconds)} of a budget of {result.budget}",
+        "one row": f"{result.latency_ms:.2f} ms",
+        "size": size(result.size_bytes),
+        "report": result.report,
+    }
