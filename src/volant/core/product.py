@@ -65,7 +65,7 @@ class DataSection(Section):
     )
     query: str | None = Field(None, description="The SQL query, when the source is a database URL.")
     missing: tuple[str, ...] | None = Field(None, description="Cell texts that mean missing; replaces the usual list.")
-    split: Split = Field(default_factory=Split, description="How rows are divided.")
+    split: Split = Field(default=Split(), description="How rows are divided.")
 
 
 class ColumnSection(Section):
@@ -102,7 +102,7 @@ class QualitySection(Section):
     """How good the product must be: the rules of the gate."""
 
     metric: str | None = Field(None, description="What decides; by default the task's own (log_loss, rmse).")
-    minimum: dict[str, float] = Field(default_factory=dict, description="Least value per metric, for any release.")
+    minimum: dict[str, float] = Field(default=dict(), description="Least value per metric, for any release.")
     min_gain: float = Field(0.0, ge=0, description="The gain that a challenger must surely exceed.")
     tolerance: float = Field(0.02, ge=0, description="The loss that a required slice may at most surely suffer.")
     alpha: float = Field(
@@ -112,7 +112,7 @@ class QualitySection(Section):
     min_rows: int = Field(
         30, ge=2, description="Judge rows (overall and per required slice) below which the gate refuses."
     )
-    limits: Limits = Field(default_factory=Limits, description="Limits on latency, memory and size.")
+    limits: Limits = Field(default=Limits(), description="Limits on latency, memory and size.")
 
 
 class ChecksSection(Section):
@@ -181,14 +181,14 @@ class ProductFile(Section):
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$", description="Name of the product.")
     task: TaskSection = Field(description="What is predicted.")
     data: DataSection = Field(description="Where the data comes from and how it is divided.")
-    columns: dict[str, ColumnSection] = Field(default_factory=dict, description="Overrides per column.")
-    checks: ChecksSection = Field(default_factory=ChecksSection, description="Data checks.")
-    train: TrainSection = Field(default_factory=TrainSection, description="Training.")
-    quality: QualitySection = Field(default_factory=QualitySection, description="Rules of the gate.")
-    serve: ServeSection = Field(default_factory=ServeSection, description="Serving.")
-    feedback: FeedbackSection = Field(default_factory=FeedbackSection, description="Feedback.")
-    improve: ImproveSection = Field(default_factory=ImproveSection, description="Improving.")
-    store: StoreSection = Field(default_factory=StoreSection, description="Storage.")
+    columns: dict[str, ColumnSection] = Field(default=dict(), description="Overrides per column.")
+    checks: ChecksSection = Field(default=ChecksSection(), description="Data checks.")
+    train: TrainSection = Field(default=TrainSection(), description="Training.")
+    quality: QualitySection = Field(default=QualitySection(), description="Rules of the gate.")
+    serve: ServeSection = Field(default=ServeSection(), description="Serving.")
+    feedback: FeedbackSection = Field(default=FeedbackSection(), description="Feedback.")
+    improve: ImproveSection = Field(default=ImproveSection(), description="Improving.")
+    store: StoreSection = Field(default=StoreSection(), description="Storage.")
 
 
 @dataclass(frozen=True)
@@ -353,7 +353,7 @@ def _keys_at(path: tuple[str, ...]) -> tuple[str, ...]:
         model = model[""] if isinstance(model, dict) else _section(model, part)
         if model is None:
             return ()
-    return tuple(model.model_fields) if isinstance(model, type) else ()
+    return tuple(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else ()
 
 
 def _section(model: type[BaseModel], name: str) -> type[BaseModel] | None:
@@ -363,7 +363,7 @@ def _section(model: type[BaseModel], name: str) -> type[BaseModel] | None:
 
 
 def _wrong_names(file: ProductFile, lines: Mapping[tuple[str, ...], int], where: str) -> list[Trouble]:
-    named = [(("task", "type"), "tasks", file.task.type)]
+    named: list[tuple[tuple[str, ...], str, str]] = [(("task", "type"), "tasks", file.task.type)]
     named += [(("columns", c, "type"), "columns", s.type) for c, s in file.columns.items() if s.type]
     named += [(("train", "learners"), "learners", name) for name in file.train.learners or ()]
     named += [(("checks", "skip"), "checks", name) for name in file.checks.skip]

@@ -245,7 +245,8 @@ class Writer:
         values = table.column(target)
         if pa.types.is_string(values.type) or pa.types.is_boolean(values.type):
             return np.array(values.cast(pa.string()).to_pylist(), dtype=object)
-        return np.where(values.is_null().to_numpy(zero_copy_only=False), None, "number")
+        missing = values.is_null().to_numpy()
+        return np.array([None if gone else "number" for gone in missing], dtype=object)
 
     def finish(self, notes: Mapping[str, Any] | None = None) -> Dataset:
         """Divide the rows and put the version in its place.

@@ -43,7 +43,8 @@ def _column_hashes(values: pa.ChunkedArray) -> np.ndarray:
         encoded = values.combine_chunks().dictionary_encode()
         table = _text_hashes([*encoded.dictionary.to_pylist(), None])
         places = pc.fill_null(encoded.indices, len(encoded.dictionary)).to_numpy(zero_copy_only=False)
-        return table[places]
+        hashes: np.ndarray = table[places]
+        return hashes
     if pa.types.is_timestamp(values.type):
         values = values.cast(pa.int64())
     numbers = pc.fill_null(values.cast(pa.float64()), float("nan")).to_numpy()

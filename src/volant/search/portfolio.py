@@ -183,12 +183,11 @@ class Search:
     def _try(self, trial: Trial, numbers: np.ndarray, folds: int, *, first: bool) -> None:
         expected = self._expected(trial) * folds
         refit = 0.0 if first else expected / folds
-        if not self.spending.affords(folds + 1, (expected + refit) if not first else 0.3):
-            trial.status, trial.reason = "skipped", "the budget does not allow for it"
+        if not self._room(folds + 1, 0.3 if first else expected + refit):
+            trial.status, trial.reason = "skipped", "the budget has no room for it"
             return
-        if self._left() <= 0.3 or self.machine.memory < self._bytes(trial):
-            short = self._left() <= 0.3
-            trial.status, trial.reason = "skipped", "the budget is spent" if short else "it would not fit into memory"
+        if self.machine.memory < self._bytes(trial):
+            trial.status, trial.reason = "skipped", "it would not fit into memory"
             return
         limit = self._left() * (FIRST_SHARE if first else 0.8)
         try:
@@ -198,6 +197,12 @@ class Search:
         except Exception as cause:  # a learner may fail in its own way; the others go on
             trial.status, trial.reason = "failed", f"{type(cause).__name__}: {cause}"
             trial.fits.clear()
+
+    def _room(self, units: int, seconds: float) -> bool:
+        """Whether work of that size fits into the budget, with what comes after the search."""
+        if self.spending.budget.units is not None:
+            return self.spending.affords(units, 0.0)
+        return seconds <= self._left()
 
     def _bytes(self, trial: Trial) -> int:
         return trial.configuration.learner.estimate(self.problem, self.machine).bytes
@@ -297,7 +302,7 @@ class Search:
         name = f"{settled.key[:12]}-final"
         expected = max(f.seconds for f in trial.fits) * (1.3 if folds > 1 else 1.4)
         fit = self.fits.load(name)
-        if fit is None and self.spending.affords(1, expected + self.tail()):
+        if fit is None and self._room(1, expected):
             fit = self.fits.make(name, settled, self.data, self._context(max(self._left(), 0.2), None))
         if fit is not None:
             self.spending.spend(1)

@@ -1,0 +1,74 @@
+"""The reference profile of a dataset: what its columns look like, kept inside each release, without any person.
+
+Categories with fewer than `FEWEST` rows are folded together; numbers are kept as quantiles only.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from volant.core.protocols import Rows
+
+FEWEST = 5
+MOST_CATEGORIES = 1_000
+LEVELS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+
+
+def profile(data: Rows) -> dict[str, Any]:
+    """The profile of the input columns of these rows, as plain JSON."""
+    columns = {c.name: {"type": c.type, **_describe(data, c.name, c.type)} for c in data.schema.inputs}
+    return {"rows": len(data), "columns": columns}
+
+
+def _describe(data: Rows, name: str, kind: str) -> dict[str, Any]:
+    values = data.batch([name])[name]
+    describe = _DESCRIBE.get(kind, _nothing)
+    return {"missing": round(float(np.mean(_missing(values))), 6) if len(values) else 0.0, **describe(values)}
+
+
+def _missing(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind in "Mf":
+        return np.asarray(np.isnat(values) if values.dtype.kind == "M" else np.isnan(values))
+    return np.array([v is None for v in values], dtype=bool)
+
+
+def _numbers(values: np.ndarray) -> dict[str, Any]:
+    known = values[np.isfinite(values)]
+    return {"quantiles": [float(q) for q in np.quantile(known, LEVELS)]} if len(known) else {}
+
+
+def _times(values: np.ndarray) -> dict[str, Any]:
+    known = values[~np.isnat(values)].astype("datetime64[us]").astype(np.int64)
+    if not len(known):
+        return {}
+    return {"quantiles": [str(np.datetime64(int(q), "us")) for q in np.quantile(known, LEVELS)]}
+
+
+def _categories(values: np.ndarray) -> dict[str, Any]:
+    counts = Counter(v for v in values if v is not None)
+    kept = sorted(((v, n) for v, n in counts.items() if n >= FEWEST), key=lambda pair: (-pair[1], pair[0]))
+    kept = kept[:MOST_CATEGORIES]
+    total = max(sum(counts.values()), 1)
+    folded = sum(counts.values()) - sum(n for _, n in kept)
+    return {"shares": {v: round(n / total, 6) for v, n in kept}, "other": round(folded / total, 6)}
+
+
+def _texts(values: np.ndarray) -> dict[str, Any]:
+    return _numbers(np.array([len(v) for v in values if v is not None], dtype=np.float64))
+
+
+def _nothing(values: np.ndarray) -> dict[str, Any]:
+    return {}
+
+
+_DESCRIBE: dict[str, Callable[[np.ndarray], dict[str, Any]]] = {
+    "number": _numbers,
+    "boolean": _numbers,
+    "timestamp": _times,
+    "category": _categories,
+    "text": _texts,
+}

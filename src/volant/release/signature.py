@@ -1,0 +1,53 @@
+"""The contract of a release with its callers, derived from a problem and a reference profile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from volant.core.records import Field, Problem, Signature
+
+EXAMPLES = {"text": "some text", "list": "[1, 2]", "json": "{}", "id": "a-1", "boolean": True}
+
+
+def signature_of(problem: Problem, profile: Mapping[str, Any], before: Signature | None = None) -> Signature:
+    """The signature of what solves `problem`.
+
+    `contract` is that of `before` as long as inputs, outputs and classes stay the same; else it is one higher.
+    """
+    inputs = tuple(_field(c.name, c.type, profile["columns"][c.name]) for c in problem.inputs)
+    new = Signature(problem.task, problem.target, inputs, _outputs(problem), problem.classes)
+    if before is None:
+        return new
+    return replace(new, contract=before.contract + (not _same_contract(new, before)))
+
+
+def _field(name: str, kind: str, facts: Mapping[str, Any]) -> Field:
+    shares = facts.get("shares", {})
+    quantiles = facts.get("quantiles")
+    example = EXAMPLES.get(kind)
+    if kind == "category":
+        example = next(iter(shares), "a")
+    elif kind in ("number", "timestamp") and quantiles:
+        example = quantiles[len(quantiles) // 2]
+    return Field(name, kind, facts["missing"] == 0.0, example, tuple(shares))
+
+
+def _outputs(problem: Problem) -> tuple[Field, ...]:
+    if problem.classes:
+        return (Field("label", "category", True, problem.classes[0], problem.classes), Field("probabilities", "number"))
+    return (Field("value", "number", True, 0.0),)
+
+
+def _same_contract(new: Signature, before: Signature) -> bool:
+    """Whether a caller of the one can call the other: same fields and classes.
+
+    Known categories may differ, and so may whether a field may be left out.
+    """
+
+    def shape(signature: Signature) -> tuple[Any, ...]:
+        inputs = [(f.name, f.type) for f in signature.inputs]
+        return (signature.task, signature.target, inputs, [f.name for f in signature.outputs], signature.classes)
+
+    return shape(new) == shape(before)
