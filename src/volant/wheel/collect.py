@@ -1,0 +1,95 @@
+"""Collect: from the source that the product file names to an immutable dataset version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+
+from volant.core.ids import digest
+from volant.core.product import Product
+from volant.core.records import Schema
+from volant.data.dataset import Dataset, SplitRule, open_dataset, write_dataset
+from volant.data.infer import infer_schema
+from volant.data.sources import Source, read_source
+from volant.errors import BadInput
+from volant.wheel.context import Context
+
+SAMPLE_CHUNKS = 2
+
+
+def open_source(product: Product) -> Source:
+    """The product's source, opened."""
+    data = product.file.data
+    return read_source(data.source, folder=product.folder, query=data.query, missing=data.missing)
+
+
+def sample_of(source: Source) -> pa.Table:
+    """The first rows of a source, enough to tell types by."""
+    return pa.Table.from_batches(list(islice(source.chunks(), SAMPLE_CHUNKS)))
+
+
+def overrides(product: Product) -> dict[str, dict[str, str | None]]:
+    """Types and roles that the product file gives to columns."""
+    return {name: {"type": s.type, "role": s.role} for name, s in product.file.columns.items()}
+
+
+def collect(context: Context) -> Dataset:
+    """The dataset version of the source as it is now; the last one is used again when nothing changed.
+
+    Raises:
+        BadInput: codes `source-…`, `column-missing`, `target-missing`.
+    """
+    source = open_source(context.product)
+    schema = infer_schema(sample_of(source), context.product.file.task.target, overrides(context.product))
+    _check_task(context, schema)
+    rule = split_rule(context.product)
+    recipe = digest([source.fingerprint, [[c.name, c.type, c.role] for c in schema.columns], list(vars(rule).values())])
+    known = context.folder("datasets") / f"{recipe[:32]}.recipe"
+    if known.is_file():
+        folder = context.folder("datasets") / known.read_text().strip()
+        if (folder / "dataset.json").is_file():
+            return open_dataset(folder)
+    return _write(context, source, schema, rule, known)
+
+
+def _write(context: Context, source: Source, schema: Schema, rule: SplitRule, known: Any) -> Dataset:
+    context.progress.stage("collect")
+    dataset = write_dataset(
+        context.folder("datasets"), schema, source.chunks(), rule, cuts=first_cuts(context, rule), notes=source.notes
+    )
+    context.store.add_dataset(dataset.digest, len(dataset), {"kind": "source", "cuts": dataset.facts["cuts"]})
+    known.write_text(dataset.digest)
+    return dataset
+
+
+def first_cuts(context: Context, rule: SplitRule) -> Mapping[str, Any] | None:
+    """The cut points of an earlier version under the same rule: rows never move."""
+    if rule.by not in ("time", "stratified"):
+        return None
+    before = context.store.latest_dataset()
+    if before is None:
+        return None
+    facts = open_dataset(context.folder("datasets") / before.digest).facts
+    return facts["cuts"] if facts["split"] == vars(rule) else None
+
+
+def split_rule(product: Product) -> SplitRule:
+    """How the product file divides rows."""
+    split = product.file.data.split
+    return SplitRule(split.by, split.judge, split.test, split.key)
+
+
+def _check_task(context: Context, schema: Schema) -> None:
+    """Roles that the split needs must be there."""
+    by = context.product.file.data.split.by
+    needed = {"group": ("subject", "group"), "time": ("time",)}.get(by, ())
+    if needed and not any(schema.of_role(role) for role in needed):
+        raise BadInput(
+            f"a split by {by} needs a column with the role {' or '.join(needed)}",
+            code="column-missing",
+            where="volant.toml, data.split.by",
+            fix=f'add `[columns.NAME]` with `role = "{needed[-1]}"`',
+        )

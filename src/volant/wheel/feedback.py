@@ -1,0 +1,79 @@
+"""Feedback from files: all of it or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from volant.core.records import Feedback
+from volant.data.sources import read_source
+from volant.errors import BadInput, Trouble
+from volant.wheel.context import Context
+from volant.wheel.predict import need_champion
+from volant.wheel.results import ImportResult
+
+COLUMNS = ("prediction_id", "kind", "value", "actor", "source", "event_at", "idempotency_key", "supersedes")
+NEEDED = ("prediction_id", "value")
+MOST_TROUBLES = 20
+
+
+def import_feedback(context: Context, path: Path) -> ImportResult:
+    """Import a CSV, Parquet, JSON Lines or Excel file with the columns of `COLUMNS`.
+
+    Raises:
+        BadInput: codes `feedback-invalid`, `prediction-unknown`, `source-…`; nothing is imported then.
+    """
+    source = read_source(str(path), folder=Path.cwd())
+    missing = [name for name in NEEDED if name not in source.names]
+    unknown = [name for name in source.names if name not in COLUMNS]
+    if missing or unknown:
+        troubles = [Trouble(f"the column {n!r} is missing", str(path.name), choices=COLUMNS) for n in missing]
+        troubles += [Trouble(f"unknown column {n!r}", str(path.name), n, COLUMNS) for n in unknown]
+        raise BadInput("the file is not feedback", code="feedback-invalid", troubles=troubles)
+    rows = [row for chunk in source.chunks() for row in chunk.to_pylist()]
+    items = list(_items(context, rows))
+    receipts = context.store.add_feedback(items)
+    duplicates = sum(r.duplicate for r in receipts)
+    return ImportResult(accepted=len(receipts) - duplicates, duplicates=duplicates)
+
+
+def _items(context: Context, rows: list[dict[str, Any]]) -> Iterator[Feedback]:
+    classes = need_champion(context).signature.classes
+    troubles: list[Trouble] = []
+    items: list[Feedback] = []
+    for number, row in enumerate(rows):
+        kind = row.get("kind") or "correction"
+        try:
+            value = context.task.parse_feedback(kind, row.get("value"), classes)
+        except BadInput as bad:
+            troubles += [Trouble(t.what, f"row {number}", t.got, t.choices, t.fix) for t in bad.troubles]
+            continue
+        if not row.get("prediction_id"):
+            troubles.append(Trouble("the prediction_id is missing", f"row {number}"))
+            continue
+        given = {k: str(row[k]) for k in ("event_at", "supersedes") if row.get(k)}
+        items.append(
+            Feedback(
+                prediction_id=str(row["prediction_id"]),
+                kind=kind,
+                value=value,
+                actor=str(row.get("actor") or "import"),
+                source=str(row.get("source") or "user"),
+                idempotency_key=str(row.get("idempotency_key") or _own_key(row, kind)),
+                target=context.product.file.task.target,
+                **given,
+            )
+        )
+    if troubles:
+        raise BadInput(
+            f"{len(troubles)} rows are not valid feedback", code="feedback-invalid", troubles=troubles[:MOST_TROUBLES]
+        )
+    yield from items
+
+
+def _own_key(row: dict[str, Any], kind: str) -> str:
+    """A key of the row's own content, so that importing a file twice adds nothing."""
+    from volant.core.ids import digest
+
+    return "import-" + digest([kind, *[str(row.get(name)) for name in COLUMNS]])[:32]

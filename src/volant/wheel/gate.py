@@ -1,0 +1,130 @@
+"""Gate: judge a candidate against the champion on the rows that judge, and deploy or refuse it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from volant.core.ids import digest
+from volant.core.protocols import Rows
+from volant.core.records import Batch, Comparison, Problem, Verdict
+from volant.evaluate.compare import compare
+from volant.evaluate.slices import declared_slices
+from volant.release.gate import CandidateFacts, GateRules, alpha_for_turn, decide
+from volant.runtime.load import Release
+from volant.wheel.context import Context
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is to be judged: the candidate's units on the judge rows, the baseline's beside, and its costs."""
+
+    candidate: str
+    units: Batch
+    baseline: Batch
+    facts: CandidateFacts
+
+
+def judge_rows(dataset: Rows) -> Rows:
+    """The rows that decide."""
+    return dataset.part("judge")
+
+
+def judge_set(context: Context) -> str:
+    """The name of the judge set: it is renewed by changing the key or the shares of the split."""
+    split = context.product.file.data.split
+    return digest([split.by, split.judge, split.test, split.key])[:16]
+
+
+def units_of(context: Context, release: Release, rows: Rows, problem: Problem) -> Batch:
+    """What a release predicts for rows, as the task's units, with its classes put into the problem's order."""
+    names = [f.name for f in release.signature.inputs]
+    predicted = dict(release.predict(rows.batch(names)))
+    if problem.classes and release.signature.classes != problem.classes:
+        predicted["probability"] = _aligned(predicted["probability"], release.signature.classes, problem.classes)
+    return context.task.units(context.task.encode(rows, problem), predicted, problem)
+
+
+def _aligned(probability: np.ndarray, has: tuple[str, ...], wants: tuple[str, ...]) -> np.ndarray:
+    out = np.zeros((len(probability), len(wants)))
+    for place, name in enumerate(has):
+        if name in wants:
+            out[:, wants.index(name)] = probability[:, place]
+    return out
+
+
+def rules(context: Context, required: tuple[str, ...], alpha: float) -> GateRules:
+    """The product file's rules of the gate."""
+    quality = context.product.file.quality
+    return GateRules(
+        metric=context.metric,
+        min_gain=quality.min_gain,
+        tolerance=quality.tolerance,
+        min_rows=quality.min_rows,
+        required=required,
+        minimum=dict(quality.minimum),
+        latency_ms=quality.limits.latency_ms,
+        memory_mb=quality.limits.memory_mb,
+        size_mb=quality.limits.size_mb,
+        alpha=alpha,
+    )
+
+
+def judge(context: Context, judged: Judged, rows: Rows, problem: Problem, champion: Release | None) -> Verdict:
+    """Compare on the judge rows and let the gate decide. Nothing is written."""
+    name = judge_set(context)
+    turn = context.store.judge_turns(name) + 1 if champion else 1
+    alpha = alpha_for_turn(context.product.file.quality.alpha, turn) if champion else context.product.file.quality.alpha
+    slices = declared_slices(rows, context.product.file.quality.slices)
+    shared = np.ones(len(rows), dtype=bool)
+    before: Batch = judged.baseline
+    if champion is not None:
+        before = units_of(context, champion, rows, problem)
+        slices, shared = _with_new_classes(slices, rows, problem, champion, context)
+    comparisons = _compare(context, judged.units, before, rows, slices, shared, alpha)
+    facts = replace(judged.facts, champion=None if champion is None else champion.digest)
+    verdict = decide(comparisons, rules(context, tuple(slices), alpha), facts)
+    return replace(verdict, alpha=alpha, turn=turn, judge=name)
+
+
+def _with_new_classes(
+    slices: Mapping[str, np.ndarray], rows: Rows, problem: Problem, champion: Release, context: Context
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Each class that the champion does not know is a required slice; the others are compared together."""
+    new = [c for c in problem.classes if c not in champion.signature.classes]
+    truth = context.task.encode(rows, problem)
+    masks = {f"class={c}": truth == problem.classes.index(c) for c in new}
+    shared = ~np.any(list(masks.values()), axis=0) if masks else np.ones(len(rows), dtype=bool)
+    return {**{k: m & shared for k, m in slices.items()}, **masks}, shared
+
+
+def _compare(
+    context: Context,
+    units: Batch,
+    before: Batch,
+    rows: Rows,
+    slices: Mapping[str, np.ndarray],
+    shared: np.ndarray,
+    alpha: float,
+) -> list[Comparison]:
+    keys, weights, seed = rows.keys(), rows.weights(), context.product.file.train.seed
+    everything = {"": shared, **slices}
+    found: list[Comparison] = []
+    for name, mask in everything.items():
+        places = np.flatnonzero(mask)
+        parts = [{k: v[places] for k, v in u.items()} for u in (before, units)]
+        one = compare(
+            parts[0],
+            parts[1],
+            task=context.task,
+            metric=context.metric,
+            slices={},
+            alpha=alpha,
+            keys=keys[places],
+            weights=weights[places],
+            seed=seed,
+        )
+        found.extend(replace(c, slice=name) for c in one[:1])
+    return found

@@ -1,0 +1,149 @@
+"""History: who is champion, since when and why; promote, roll back, status."""
+
+from __future__ import annotations
+
+from volant.core.records import Verdict
+from volant.errors import BadInput, Refused
+from volant.runtime.load import Release, open_release
+from volant.store.records import DeploymentRow
+from volant.wheel.context import Context
+from volant.wheel.results import Deployment, Status
+
+
+def champion_release(context: Context) -> Release | None:
+    """The release that is deployed, opened, or None."""
+    row = context.store.champion()
+    return None if row is None else open_release(context.folder("candidates") / row.release)
+
+
+def deploy_verdict(context: Context, verdict: Verdict, contract: int) -> None:
+    """Record what the gate said and, if it let the candidate pass, make it champion."""
+    number = context.store.add_verdict(verdict)
+    kind = "promote" if verdict.passed else "refuse"
+    champion = context.store.champion()
+    context.store.deploy(
+        verdict.challenger,
+        kind,
+        verdict.reasons[0] if verdict.reasons else "",
+        contract=contract,
+        previous=None if champion is None else champion.release,
+        facts={"verdict": number, "scores": {c.slice or c.metric: c.challenger for c in verdict.comparisons}},
+    )
+
+
+def history(context: Context) -> list[Deployment]:
+    """All deployments and refusals, oldest first."""
+    return [_deployment(row) for row in context.store.deployments()]
+
+
+def _deployment(row: DeploymentRow) -> Deployment:
+    return Deployment(
+        seq=row.seq,
+        at=row.at,
+        kind=row.kind,
+        release=row.release,
+        previous=row.previous,
+        reason=row.reason,
+        contract=row.contract,
+        scores=row.facts.get("scores", {}),
+    )
+
+
+def rollback(context: Context, *, reason: str = "") -> Deployment:
+    """Go back to the release that was champion before the present one.
+
+    Raises:
+        BadInput: code `nothing-to-roll-back`.
+    """
+    champions: list[DeploymentRow] = []
+    for row in context.store.deployments():
+        if row.kind == "promote":
+            champions.append(row)
+        elif row.kind == "rollback" and champions:
+            champions.pop()
+    if len(champions) < 2:
+        raise BadInput(
+            "there is no earlier release to go back to",
+            code="nothing-to-roll-back",
+            fix="`volant history` lists what was deployed",
+        )
+    now, before = champions[-1], champions[-2]
+    open_release(context.folder("candidates") / before.release)
+    row = context.store.deploy(
+        before.release,
+        "rollback",
+        reason or "rolled back by hand",
+        contract=before.contract,
+        previous=now.release,
+        facts={"scores": before.facts.get("scores", {})},
+    )
+    return _deployment(row)
+
+
+def promote(context: Context, candidate: str, *, reason: str = "") -> Deployment:
+    """Deploy a candidate that the gate has let pass before.
+
+    Raises:
+        Refused: code `gate-refused` when no verdict on it ever passed.
+    """
+    found = context.store.candidate(candidate)
+    verdicts = [v for v in context.store.verdicts() if v.challenger == found.digest]
+    if not any(v.passed for v in verdicts):
+        why = verdicts[-1].reasons[0] if verdicts and verdicts[-1].reasons else "it was never judged"
+        raise Refused(
+            "the gate has not let this candidate pass",
+            code="gate-refused",
+            where=found.digest[:12],
+            got=why,
+            fix="train again with more data or feedback; `volant history` shows the verdicts",
+        )
+    open_release(context.folder("candidates") / found.digest)
+    champion = context.store.champion()
+    row = context.store.deploy(
+        found.digest,
+        "promote",
+        reason or "promoted by hand",
+        contract=found.contract,
+        previous=None if champion is None else champion.release,
+        facts={},
+    )
+    return _deployment(row)
+
+
+def status(context: Context) -> Status:
+    """Where the product stands, and what to do next."""
+    context.store.index_segments()
+    champion, dataset = context.store.champion(), context.store.latest_dataset()
+    counts = context.store.counts()
+    rows = [] if champion is None else [f for f in context.store.feedback_rows() if f.received_at >= champion.at]
+    from volant.wheel.gate import judge_set
+
+    turns = context.store.judge_turns(judge_set(context))
+    alpha = context.product.file.quality.alpha
+    return Status(
+        name=context.product.name,
+        folder=context.product.folder,
+        task=context.product.file.task.type,
+        champion=None if champion is None else champion.release,
+        champion_since=None if champion is None else champion.at,
+        dataset=None if dataset is None else dataset.digest,
+        rows=0 if dataset is None else dataset.rows,
+        predictions=counts["predictions"],
+        feedback=counts["feedback"],
+        feedback_since_champion=len(rows),
+        turns=turns,
+        alpha_left=round(alpha * (1 - _spent(turns)), 6),
+        running=context.store.lock_holder("train"),
+        next_step=_next(champion is not None, len(rows)),
+    )
+
+
+def _spent(turns: int) -> float:
+    """The share of alpha that the first `turns` turns have spent; all turns together spend 1."""
+    return sum(6 / (3.141592653589793**2 * k * k) for k in range(1, turns + 1))
+
+
+def _next(deployed: bool, fresh: int) -> str:
+    if not deployed:
+        return "volant train"
+    return "volant improve" if fresh else "volant serve"

@@ -1,0 +1,159 @@
+"""From evidence to rows: the source, and the labels that users' feedback earned, as one dataset version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from volant.core.plugins import column_type
+from volant.core.product import parse_duration
+from volant.core.records import Schema
+from volant.data.dataset import Dataset, Extra, SplitRule, Writer
+from volant.data.splits import assign, row_keys
+from volant.evidence.label_view import (
+    ACCEPTED,
+    HELD,
+    JUDGED,
+    REJECTED,
+    Decision,
+    LabelRule,
+    LabelView,
+    build_label_view,
+)
+from volant.store.records import PredictionRecord, Voice
+from volant.wheel.collect import collect, split_rule
+from volant.wheel.context import Context
+from volant.wheel.results import Labels
+
+NO_LABELS = Labels("", 0, 0, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """The source's dataset version, the one with feedback, and what the label view said."""
+
+    source: Dataset
+    dataset: Dataset
+    labels: Labels
+    view: LabelView | None
+
+
+def assemble(context: Context) -> Assembled:
+    """Harvest the evidence that there is, turn it into labels, and put them beside the source's rows."""
+    source = collect(context)
+    context.store.index_segments()
+    voices = list(context.store.voices())
+    if not voices:
+        return Assembled(source, source, NO_LABELS, None)
+    predictions = {v.prediction.id: v.prediction for v in voices}
+    rows = _inputs(source.schema, list(predictions.values()))
+    keys = _keys(source.schema, rows)
+    sides = _sides(source, keys, list(predictions))
+    view = _view(context, voices, source, sides)
+    labels = _labels(view, len(voices))
+    context.store.add_label_view(view.version, view.rule.record(), labels.record())
+    used = [d for d in view.decisions if d.status in (ACCEPTED, JUDGED)]
+    if not used:
+        return Assembled(source, source, labels, view)
+    dataset = _write(context, source, rows, list(predictions), used)
+    return Assembled(source, dataset, labels, view)
+
+
+def _inputs(schema: Schema, predictions: list[PredictionRecord]) -> dict[str, pa.Array]:
+    """The inputs of logged predictions, parsed by the rules of training."""
+    return {
+        c.name: pa.array(
+            [column_type(c.type).parse_cell(p.input.get(c.name)) for p in predictions], type=column_type(c.type).storage
+        )
+        for c in schema.columns
+        if c.role not in ("target", "ignored")
+    }
+
+
+def _keys(schema: Schema, rows: Mapping[str, pa.Array]) -> np.ndarray:
+    owner = schema.of_role("subject") or schema.of_role("group")
+    names = [c.name for c in schema.inputs]
+    return row_keys(pa.table(dict(rows)), subject=owner[0].name if owner else None, inputs=names)
+
+
+def _sides(source: Dataset, keys: np.ndarray, ids: list[str]) -> dict[str, str]:
+    """The side of each prediction. Whatever shares its key with a test row stays out (`test`); the test set
+    itself is frozen, so that other traffic whose hash points to it trains."""
+    rule = SplitRule(**source.facts["split"])
+    known = dict(zip(source.keys(), source.sides(), strict=True))
+    drawn, _ = assign(keys, salt=rule.salt, judge=rule.judge, test=rule.test)
+    fresh = {"test": "train"}
+    return {
+        i: str(known[key]) if known.get(key, "unlabelled") != "unlabelled" else fresh.get(side, side)
+        for i, key, side in zip(ids, keys, drawn, strict=True)
+    }
+
+
+def _view(context: Context, voices: list[Voice], source: Dataset, sides: Mapping[str, str]) -> LabelView:
+    file = context.product.file
+    rule = LabelRule(
+        maturity_seconds=parse_duration(file.feedback.maturity),
+        min_trust=file.feedback.min_trust,
+        new_class_rows=file.improve.new_class_rows,
+        now=context.clock.now(),
+    )
+    labelled = source.take(np.flatnonzero(source.sides() != "unlabelled"))
+    classes = context.task.problem(labelled, file.task.target, context.metric).classes
+    return build_label_view(voices, task=context.task, classes=classes, rule=rule, sides=sides)
+
+
+def _labels(view: LabelView, evidence: int) -> Labels:
+    reasons: dict[str, int] = {}
+    for decision in view.decisions:
+        if decision.status not in (ACCEPTED, JUDGED):
+            reasons[decision.reason] = reasons.get(decision.reason, 0) + 1
+    return Labels(
+        version=view.version,
+        evidence=evidence,
+        accepted=len(view.of_status(ACCEPTED)),
+        rejected=len(view.of_status(REJECTED)),
+        held=len(view.of_status(HELD)),
+        judged=len(view.of_status(JUDGED)),
+        reasons=reasons,
+        new_classes=view.new_classes,
+    )
+
+
+def _write(
+    context: Context, source: Dataset, rows: Mapping[str, pa.Array], ids: list[str], used: list[Decision]
+) -> Dataset:
+    """A dataset version of the source's rows, as they are, and one row per label."""
+    schema = source.schema
+    target = schema.of_role("target")[0]
+    kind = column_type(target.type)
+    place = {i: n for n, i in enumerate(ids)}
+    picked = pa.array([place[d.prediction_id] for d in used])
+    columns: dict[str, Any] = {name: values.take(picked) for name, values in rows.items()}
+    columns[target.name] = pa.array([kind.parse_cell(d.label) for d in used], type=kind.storage)
+    for column in schema.columns:
+        columns.setdefault(column.name, pa.nulls(len(used), column_type(column.type).storage))
+    writer = Writer(context.folder("datasets"), schema, split_rule(context.product), source.facts["cuts"])
+    try:
+        sides = source.sides()
+        writer.add(
+            source.table(), Extra(weights=source.weights(), sides=["" if s == "unlabelled" else s for s in sides])
+        )
+        writer.add(
+            pa.table(columns),
+            Extra(
+                "feedback",
+                references=[d.prediction_id for d in used],
+                weights=np.array([d.weight for d in used]),
+                sides=["judge" if d.status == JUDGED else "train" for d in used],
+            ),
+        )
+    except BaseException:
+        writer.abort()
+        raise
+    dataset = writer.finish(source.facts["notes"])
+    context.store.add_dataset(dataset.digest, len(dataset), {"kind": "feedback", "cuts": dataset.facts["cuts"]})
+    return dataset

@@ -1,0 +1,132 @@
+"""New: look at the data, infer types and task, and write the product file."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+from volant.core.product import FILE, parse, read
+from volant.core.progress import Progress, Silent
+from volant.core.records import Schema
+from volant.data.infer import infer_schema, infer_task
+from volant.data.sources import read_source
+from volant.errors import BadInput
+from volant.wheel.collect import sample_of
+from volant.wheel.results import NewProduct
+
+HEADER = """\
+# {name}: a volant product. `volant config` prints this file with every default filled in.
+version = 1
+name = {name_text}
+
+[task]
+type = {task}{pad}# {reason}
+target = {target}
+
+[data]
+source = {source}
+{query}
+[columns]
+"""
+
+
+def new(
+    name: str,
+    data: str,
+    target: str,
+    *,
+    folder: Path | None = None,
+    query: str | None = None,
+    task: str | None = None,
+    progress: Progress | None = None,
+) -> NewProduct:
+    """Make the folder of a product with a product file in it.
+
+    Args:
+        name: name of the product; also its folder, unless `folder` is given.
+        data: a file, a folder, or a database URL.
+        target: the column to predict.
+        folder: where to put it.
+        query: the SQL query, when `data` is a database URL.
+        task: the task, when it should not be inferred.
+        progress: told what happens.
+
+    Raises:
+        BadInput: codes `product-exists`, `usage`, `source-…`, `column-missing`, `target-missing`.
+    """
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", name):
+        fix = "begin with a letter; use letters, digits, - and _; at most 64 characters"
+        raise BadInput("that is no name for a product", code="usage", where="NAME", got=name, fix=fix)
+    place = (folder or Path(name)).absolute()
+    if (place / FILE).exists() or (place.exists() and not place.is_dir()):
+        raise BadInput(
+            f"there is a product in {place.name} already", code="product-exists", fix="choose another name or folder"
+        )
+    (progress or Silent()).stage("look at the data")
+    source = read_source(data, folder=Path.cwd(), query=query)
+    sample = sample_of(source)
+    schema = infer_schema(sample, target, {})
+    inferred, reason = infer_task(sample.column(target).combine_chunks(), target)
+    text = _text(
+        name, task or inferred, "as asked for" if task else reason, target, _relative(data, place), query, schema
+    )
+    parse(text)
+    _write(place, text)
+    product = read(place)
+    return NewProduct(name, place, product.file.task.type, reason, target, schema.columns)
+
+
+def _relative(data: str, place: Path) -> str:
+    if "://" in data:
+        return data
+    path, _, sheet = data.partition("#")
+    relative = os.path.relpath(Path(path).absolute(), place)
+    return relative.replace(os.sep, "/") + (f"#{sheet}" if sheet else "")
+
+
+def _toml(text: str) -> str:
+    """A TOML string: JSON's escapes are TOML's too."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
+
+
+def _text(name: str, task: str, reason: str, target: str, source: str, query: str | None, schema: Schema) -> str:
+    head = HEADER.format(
+        name=name,
+        name_text=_toml(name),
+        task=_toml(task),
+        pad=" " * 2,
+        reason=reason.replace("\n", " "),
+        target=_toml(target),
+        source=_toml(source),
+        query=f"query = {_toml(query)}\n" if query else "",
+    )
+    lines = []
+    for column in schema.columns:
+        if column.role == "target":
+            continue
+        role = "" if column.role == "input" else f", role = {_toml(column.role)}"
+        reason = " ".join(column.reason.split())
+        lines.append(f"{_toml(column.name)} = {{ type = {_toml(column.type)}{role} }}  # {reason}")
+    return head + "\n".join(lines) + "\n"
+
+
+def _write(place: Path, text: str) -> None:
+    made = not place.exists()
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        temporary = place / f".{FILE}.new"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(place / FILE)
+    except OSError as cause:
+        if made:
+            shutil.rmtree(place, ignore_errors=True)
+        raise BadInput(
+            "the product's folder cannot be written",
+            code="usage",
+            where=str(place),
+            got=type(cause).__name__,
+            fix="choose another folder, or mend its permissions",
+        ) from cause

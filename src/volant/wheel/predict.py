@@ -1,0 +1,143 @@
+"""Predict: a file of rows in, a file of answers out, by the champion's runtime."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from volant.core.plugins import column_type
+from volant.core.records import Field
+from volant.data.sources import read_source
+from volant.errors import BadInput, Trouble, nearest
+from volant.runtime.load import Release
+from volant.wheel.context import Context
+from volant.wheel.history import champion_release
+from volant.wheel.results import PredictResult
+
+
+def need_champion(context: Context) -> Release:
+    """The deployed release.
+
+    Raises:
+        BadInput: code `no-release`.
+    """
+    release = champion_release(context)
+    if release is None:
+        raise BadInput("the product has no release yet", code="no-release", fix="run `volant train` first")
+    return release
+
+
+def predict(context: Context, input_: Path, output: Path) -> PredictResult:
+    """Answer every row of a file, in its order; the output appears whole or not at all.
+
+    Raises:
+        BadInput: codes `no-release`, `source-…`, `input-invalid`.
+    """
+    started = time.monotonic()
+    release = need_champion(context)
+    write = _writer(output)
+    source = read_source(str(input_), folder=Path.cwd())
+    _need_columns(source.names, release)
+    temporary = output.with_name(f".{output.name}.{os.getpid()}")
+    rows = 0
+    context.progress.stage("predict")
+    try:
+        with temporary.open("wb") as stream:
+            sink = write(stream)
+            for chunk in source.chunks():
+                sink.add(_answer(chunk, release, rows))
+                rows += len(chunk)
+                context.progress.advance(rows, f"{rows:,} rows")
+            sink.close()
+        temporary.replace(output)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return PredictResult(rows, output, release.digest, round(time.monotonic() - started, 3))
+
+
+def _need_columns(names: Any, release: Release) -> None:
+    missing = [f for f in release.signature.inputs if f.required and f.name not in names]
+    if missing:
+        troubles = [
+            Trouble(f"the column {f.name!r} is missing", "the input file", meant=nearest(f.name, names))
+            for f in missing
+        ]
+        raise BadInput("the input lacks columns that the release needs", code="input-invalid", troubles=troubles)
+
+
+def _answer(chunk: pa.RecordBatch, release: Release, before: int) -> pa.Table:
+    batch = {f.name: _column(chunk, f, before) for f in release.signature.inputs}
+    outputs = release.predict(batch)
+    if "probability" not in outputs:
+        return pa.table({"value": outputs["value"]})
+    columns: dict[str, Any] = {"label": pa.array(outputs["label"], type=pa.string())}
+    for place, name in enumerate(release.signature.classes):
+        columns[f"probability_{name}"] = outputs["probability"][:, place]
+    return pa.table(columns)
+
+
+def _column(chunk: pa.RecordBatch, field: Field, before: int) -> np.ndarray:
+    kind = column_type(field.type)
+    if field.name not in chunk.schema.names:
+        return np.asarray(kind.to_numpy(pa.nulls(len(chunk), kind.storage)))
+    parsed = kind.parse(chunk.column(field.name))
+    if len(parsed.unreadable):
+        raise BadInput(
+            f"the column {field.name!r} holds cells that are no {field.type}",
+            code="input-invalid",
+            where=f"row {before + int(parsed.unreadable[0])} and {len(parsed.unreadable) - 1} more of the input",
+            fix="mend these cells, or leave them empty",
+        )
+    return np.asarray(kind.to_numpy(parsed.values))
+
+
+class _Csv:
+    def __init__(self, stream: Any) -> None:
+        self.stream, self.out = stream, None
+
+    def add(self, table: pa.Table) -> None:
+        self.out = self.out or pa.csv.CSVWriter(self.stream, table.schema)
+        self.out.write_table(table)
+
+    def close(self) -> None:
+        if self.out is not None:
+            self.out.close()
+
+
+class _Parquet(_Csv):
+    def add(self, table: pa.Table) -> None:
+        self.out = self.out or pq.ParquetWriter(self.stream, table.schema)
+        self.out.write_table(table)
+
+
+class _Lines(_Csv):
+    def add(self, table: pa.Table) -> None:
+        import msgspec
+
+        for row in table.to_pylist():
+            self.stream.write(msgspec.json.encode(row) + b"\n")
+
+
+FORMATS: dict[str, type[_Csv]] = {".csv": _Csv, ".parquet": _Parquet, ".jsonl": _Lines, ".ndjson": _Lines}
+
+
+def _writer(output: Path) -> Callable[[Any], _Csv]:
+    if output.suffix not in FORMATS:
+        raise BadInput(
+            "the format of the output is told by its ending",
+            code="usage",
+            where="--output",
+            got=output.suffix or "no ending",
+            choices=list(FORMATS),
+        )
+    if not output.parent.is_dir():
+        raise BadInput("the folder of the output does not exist", code="usage", where="--output", fix="create it first")
+    return FORMATS[output.suffix]

@@ -1,0 +1,326 @@
+"""Train: search, export, evaluate what was exported, gate it. One candidate per run, whatever happens."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from volant.core.budget import Budget, Spending
+from volant.core.ids import digest, uuid7
+from volant.core.plugins import load_all
+from volant.core.protocols import Learner
+from volant.core.records import Batch, Pipeline, Problem, Signature, Step
+from volant.data.dataset import Dataset
+from volant.data.profile import profile
+from volant.errors import Failure
+from volant.evaluate.evaluation import Evaluation, evaluate
+from volant.evaluate.intervals import score
+from volant.release.card import card
+from volant.release.export import Draft, Part, combine
+from volant.release.gate import CandidateFacts
+from volant.release.signature import signature_of
+from volant.runtime.load import Release, Runner, open_release
+from volant.search.portfolio import Found, Rules, Search, Trial
+from volant.wheel.check import refuse_if_hopeless
+from volant.wheel.context import Context
+from volant.wheel.gate import Judged, judge, judge_rows, units_of
+from volant.wheel.history import champion_release, deploy_verdict
+from volant.wheel.learn import assemble
+from volant.wheel.report import write_candidate_report
+from volant.wheel.results import Entry, TrainResult
+
+EVALUATION_SECONDS = 1.0
+"""What evaluating takes at least; rows are added to it."""
+ROWS_PER_SECOND = 30_000
+
+
+@dataclass(frozen=True)
+class Made:
+    """A candidate on disk and everything known about it."""
+
+    run: str
+    found: Found
+    digest: str
+    folder: Path
+    signature: Signature
+    evaluation: Evaluation
+    judged: Judged
+
+
+def train(context: Context, *, budget: str | None = None) -> TrainResult:
+    """One run of training: from the data as it is now to a judged candidate.
+
+    Raises:
+        Refused: codes `check-refused`, `busy`.
+        BadInput: whatever is wrong with the product file or the data.
+    """
+    spending = _spending(context, budget or context.product.file.train.budget)
+    started = time.monotonic()
+    with context.store.lock("train", wait=0.0):
+        dataset = assemble(context).dataset
+        refuse_if_hopeless(context, dataset)
+        return train_on(context, dataset, spending, started)
+
+
+def _spending(context: Context, budget: str) -> Spending:
+    return Spending(Budget.parse(budget), context.clock)
+
+
+def train_on(context: Context, dataset: Dataset, spending: Spending, started: float) -> TrainResult:
+    """Train a candidate on a dataset version, judge it, and deploy it if the gate lets it pass."""
+    champion = champion_release(context)
+    rows = dataset.part("train")
+    problem = context.task.problem(rows, context.product.file.task.target, context.metric)
+    made = make_candidate(context, dataset, problem, spending, champion)
+    return conclude(context, dataset, problem, made, champion, spending, started)
+
+
+def conclude(
+    context: Context,
+    dataset: Dataset,
+    problem: Problem,
+    made: Made,
+    champion: Release | None,
+    spending: Spending,
+    started: float,
+) -> TrainResult:
+    """Judge, record and, where allowed, promote."""
+    same = champion is not None and champion.digest == made.digest
+    verdict = None if same else judge(context, made.judged, judge_rows(dataset), problem, champion)
+    seconds = time.monotonic() - started
+    if verdict is not None:
+        deploy_verdict(context, verdict, made.signature.contract)
+    note = _note(made, same)
+    context.store.finish_run(made.run, "done", {"candidate": made.digest, "seconds": round(seconds, 3)})
+    result = _result(context, dataset, made, spending, seconds)
+    result = replace(result, verdict=verdict, promoted=verdict is not None and verdict.passed, note=note)
+    return replace(result, report=write_candidate_report(context, dataset, made.folder, result, made.evaluation))
+
+
+def _note(made: Made, same: bool) -> str:
+    if same:
+        return "the candidate is the champion itself: nothing has changed"
+    if made.found.only_baseline:
+        return "the budget was too short for any learner but the baseline; give it more time"
+    return ""
+
+
+def _result(context: Context, dataset: Dataset, made: Made, spending: Spending, seconds: float) -> TrainResult:
+    return TrainResult(
+        run=made.run,
+        dataset=dataset.digest,
+        candidate=made.digest,
+        leaderboard=tuple(leaderboard(made.found)),
+        scores=tuple(made.evaluation.scores),
+        judged=tuple(
+            score(
+                made.judged.units, context.task, seed=context.product.file.train.seed, keys=judge_rows(dataset).keys()
+            )
+        ),
+        metric=context.metric,
+        verdict=None,
+        promoted=False,
+        budget=str(spending.budget),
+        seconds=round(seconds, 3),
+        latency_ms=made.evaluation.speed.p50_ms,
+        size_bytes=made.evaluation.speed.size_bytes,
+    )
+
+
+def leaderboard(found: Found) -> list[Entry]:
+    """One entry per configuration, the baseline last."""
+
+    def entry(trial: Trial) -> Entry:
+        made = trial.configuration
+        return Entry(
+            name=made.name,
+            learner=made.learner.name,
+            options=asdict(made.options),
+            score=trial.score,
+            fit_seconds=round(trial.seconds, 3),
+            status=trial.status,
+            reason=trial.reason,
+            weight=round(trial.weight, 4),
+        )
+
+    listed = [entry(t) for t in found.trials]
+    weight = 1.0 if found.only_baseline else 0.0
+    listed.append(Entry("prior", "prior", {}, None, round(found.baseline.seconds, 3), weight=weight))
+    return listed
+
+
+def chosen_learners(context: Context) -> Mapping[str, Learner]:
+    """The learners that the product file names, or all; the baseline is always among them."""
+    named = context.product.file.train.learners
+    learners: dict[str, Learner] = load_all("learners")
+    return learners if named is None else {n: v for n, v in learners.items() if n in named or n == "prior"}
+
+
+def make_candidate(
+    context: Context, dataset: Dataset, problem: Problem, spending: Spending, champion: Release | None
+) -> Made:
+    """Search, export, evaluate."""
+    run, folder = _run(context, dataset, problem, spending)
+    rows = dataset.part("train")
+    settings = context.product.file.train
+    rules = Rules(
+        seed=settings.seed,
+        threads=settings.threads,
+        ensemble=settings.ensemble,
+        metric=context.metric,
+        by_time=context.product.file.data.split.by == "time",
+    )
+    tail = EVALUATION_SECONDS + (len(dataset) - len(rows)) / ROWS_PER_SECOND + min(len(rows), 50_000) / 2e5
+    search = Search(
+        rows,
+        problem,
+        context.task,
+        learners=chosen_learners(context),
+        rules=rules,
+        spending=spending,
+        folder=folder / "fits",
+        progress=context.progress,
+        machine=context.machine,
+        tail=lambda: tail,
+    )
+    found = search.run()
+    made = _export(context, dataset, problem, found, champion, run)
+    (folder / "finished").write_text(made.digest)
+    return made
+
+
+def _run(context: Context, dataset: Dataset, problem: Problem, spending: Spending) -> tuple[str, Path]:
+    """The run that was cut short with the same data and rules, or a new one."""
+    settings = context.product.file.train.model_dump(mode="json")
+    same = digest([dataset.digest, settings, str(spending.budget), context.metric, list(problem.classes)])[:16]
+    root = context.folder("runs")
+    for path in sorted(root.glob(f"*-{same}")):
+        if not (path / "finished").is_file():
+            context.progress.say("a run that was cut short goes on where it stood")
+            return path.name, path
+    name = f"{uuid7()}-{same}"
+    (root / name).mkdir(parents=True)
+    context.store.add_run(name, dataset.digest, context.product.config_hash, str(spending.budget), {})
+    return name, root / name
+
+
+def _export(
+    context: Context, dataset: Dataset, problem: Problem, found: Found, champion: Release | None, run: str
+) -> Made:
+    facts = profile(dataset.part("train"))
+    signature = signature_of(problem, facts, None if champion is None else champion.signature)
+    with Draft(context.folder("candidates")) as draft:
+        parts = [Part(m.fit.pipeline, m.fit.folder, m.weight) for m in found.members]
+        pipeline = _calibrated(combine(parts, context.task.output, draft.folder), found.temperature)
+        pipeline = context.task.finish(pipeline, problem)
+        name = draft.write(pipeline, signature, facts)
+        release = draft.open(context.product.file.train.threads)
+        evaluation = evaluate_release(context, release, dataset, problem)
+        judged = _judged(context, release, dataset, problem, found, evaluation, name)
+        draft.add("evaluation.json", json.dumps(evaluation.record(), ensure_ascii=False, allow_nan=False).encode())
+        text = card(card_facts(context, dataset, problem, signature, name, evaluation))
+        draft.add("card.md", text.encode())
+        folder = draft.finish()
+    context.store.add_candidate(name, run, dataset.digest, signature.contract, {"learners": _names(found)})
+    context.store.add_evaluation(name, dataset.digest, "test", {"scores": [asdict(s) for s in evaluation.scores]})
+    return Made(run, found, name, folder, signature, evaluation, judged)
+
+
+def _names(found: Found) -> list[str]:
+    return [t.configuration.name for t in found.trials if t.weight] or ["prior"]
+
+
+def _calibrated(pipeline: Pipeline, temperature: float) -> Pipeline:
+    if temperature == 1.0:
+        return pipeline
+    source = pipeline.outputs["probability"]
+    step = Step("temperature", (source,), "calibrated", {"value": temperature})
+    return replace(pipeline, steps=(*pipeline.steps, step), outputs={"probability": "calibrated"})
+
+
+def evaluate_release(context: Context, release: Release, dataset: Dataset, problem: Problem) -> Evaluation:
+    """Everything that the report shows, on the test rows."""
+    rows = dataset.part("test")
+    if not len(rows):
+        rows = judge_rows(dataset)
+    if not len(rows):
+        raise Failure(
+            "no rows are left to evaluate on",
+            code="training-failed",
+            where="volant.toml, data.split",
+            fix="give `judge` and `test` a share of the rows, or bring more rows",
+        )
+    return evaluate(
+        release.predict,
+        rows,
+        task=context.task,
+        problem=problem,
+        slice_columns=context.product.file.quality.slices,
+        folder=release.folder,
+        seed=context.product.file.train.seed,
+    )
+
+
+def _judged(
+    context: Context,
+    release: Release,
+    dataset: Dataset,
+    problem: Problem,
+    found: Found,
+    evaluation: Evaluation,
+    name: str,
+) -> Judged:
+    rows = judge_rows(dataset)
+    facts = CandidateFacts(
+        candidate=name,
+        champion=None,
+        is_baseline=found.only_baseline,
+        latency_ms=evaluation.speed.p50_ms,
+        memory_mb=evaluation.speed.memory_mb,
+        size_mb=evaluation.speed.size_bytes / 1e6,
+        scores={},
+    )
+    units = units_of(context, release, rows, problem) if len(rows) else {}
+    baseline = _baseline_units(context, found, dataset, problem) if len(rows) else {}
+    scores = {s.metric: s.value for s in score(units, context.task, seed=0)} if len(rows) else {}
+    return Judged(name, units, baseline, replace(facts, scores=scores))
+
+
+def _baseline_units(context: Context, found: Found, dataset: Dataset, problem: Problem) -> Batch:
+    rows = judge_rows(dataset)
+    runner = Runner(found.baseline.pipeline, found.baseline.folder)
+    predicted = runner.predict(rows.batch([problem.inputs[0].name]))
+    return context.task.units(context.task.encode(rows, problem), predicted, problem)
+
+
+def card_facts(
+    context: Context,
+    dataset: Dataset,
+    problem: Problem,
+    signature: Signature,
+    name: str,
+    evaluation: Evaluation,
+) -> dict[str, Any]:
+    """What the model card tells."""
+    return {
+        "product": context.product.name,
+        "digest": name,
+        "task": problem.task,
+        "target": problem.target,
+        "classes": list(problem.classes),
+        "inputs": [{"name": f.name, "type": f.type} for f in signature.inputs],
+        "contract": signature.contract,
+        "dataset": dataset.digest,
+        "rows": dict(dataset.facts["sides"]),
+        "evaluation": evaluation.record(),
+        "metric": context.metric,
+    }
+
+
+def open_candidate(context: Context, name: str) -> Release:
+    """A candidate by its digest or the beginning of it."""
+    return open_release(context.folder("candidates") / context.store.candidate(name).digest)
