@@ -1,0 +1,195 @@
+"""Feedback: appended whole or not at all, durable once it is acknowledged, read back as voices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, func, select, tuple_, update
+
+from volant.core.records import Feedback
+from volant.errors import BadInput, Trouble
+from volant.store import tables
+from volant.store.part import fields, iso
+from volant.store.predictions import Predictions, in_lots
+from volant.store.records import FeedbackRow, PredictionRecord, Receipt, Voice
+from volant.store.validation import checked
+
+_PAGE = 1000
+_table = tables.feedback
+_Key = tuple[str, str]
+
+
+class FeedbackLog(Predictions):
+    """The evidence: append-only, unique per (source, idempotency key), one current voice per actor."""
+
+    def add_feedback(self, items: Sequence[Feedback], received_at: datetime | None = None) -> list[Receipt]:
+        """Store feedback in one transaction; it is on disk on return. A replay gives the first receipt again.
+
+        Raises:
+            BadInput: code `prediction-unknown` or `feedback-invalid`, naming every bad item; nothing is stored.
+            Failure: codes `store-full`, `store-failed`, `store-unavailable`.
+        """
+        outcome = self.add_feedback_groups([items], received_at)[0]
+        if isinstance(outcome, BadInput):
+            raise outcome
+        return outcome
+
+    def add_feedback_groups(
+        self, groups: Sequence[Sequence[Feedback]], received_at: datetime | None = None
+    ) -> list[list[Receipt] | BadInput]:
+        """The same for the items of several callers in one transaction: a bad group fails alone."""
+        received = iso(received_at) if received_at else self._now()
+        rows = [checked(group, received) for group in groups]
+        self._index_what_is_missing(rows)
+        with self._database.write() as connection:
+            return [found if isinstance(found, BadInput) else _append(connection, found) for found in rows]
+
+    def revoke_feedback(self, id: str) -> None:
+        """Let a piece of feedback count no more; what it superseded counts again.
+
+        Raises:
+            BadInput: code `feedback-invalid`: there is none of that id.
+        """
+        with self._database.write() as connection:
+            done = connection.execute(update(_table).where(_table.c.id == id).values(valid=False))
+            if not done.rowcount:
+                raise BadInput("there is no feedback of that id", code="feedback-invalid", where="id")
+
+    def feedback_rows(self, after_seq: int = 0) -> Iterator[FeedbackRow]:
+        """Everything ever stored, revoked and superseded rows included, in the order it came in."""
+        query = select(_table).where(_table.c.seq > after_seq).order_by(_table.c.seq)
+        for row in self._stream(query):
+            yield FeedbackRow(**fields(row))
+
+    def export_feedback(self) -> Iterator[dict[str, Any]]:
+        """The same as plain JSON data."""
+        return (row.record() for row in self.feedback_rows())
+
+    def voices(self, after_seq: int = 0) -> Iterator[Voice]:
+        """What every actor says now about every (prediction, target, kind), by `seq`, newer than `after_seq`.
+
+        The latest row by sequence speaks, whatever clocks said, unless it is revoked or superseded. All
+        voices come from one state of the store, however long the iteration takes.
+        """
+        for row in self._stream(_current_voices(after_seq)):
+            yield _voice(row)
+
+    def _stream(self, query: Select[Any]) -> Iterator[Row[Any]]:
+        with self._database.read() as connection:
+            yield from connection.execution_options(yield_per=_PAGE).execute(query)
+
+    def _index_what_is_missing(self, groups: Sequence[list[dict[str, Any]] | BadInput]) -> None:
+        wanted = {row["prediction_id"] for group in groups if not isinstance(group, BadInput) for row in group}
+        with self._database.read() as connection:
+            known = _known_predictions(connection, wanted)
+        if wanted - known:
+            self.index_segments()
+
+
+def _append(connection: Connection, rows: list[dict[str, Any]]) -> list[Receipt] | BadInput:
+    """Insert the rows of one group that are not there yet, unless one of them is bad."""
+    first = _first_receipts(connection, rows)
+    new = _without_replays(rows, first)
+    places = {row["id"]: f"items[{position}]" for position, row in enumerate(rows)}
+    if troubles := _unknown(connection, new, places):
+        return BadInput("feedback names unknown predictions", code="prediction-unknown", troubles=troubles)
+    if troubles := _wrong_succession(connection, new, places):
+        return BadInput("feedback supersedes what it may not", code="feedback-invalid", troubles=troubles)
+    fresh = _insert(connection, new)
+    return [_receipt(row, fresh, first) for row in rows]
+
+
+def _receipt(row: Mapping[str, Any], fresh: dict[str, Receipt], first: dict[_Key, Receipt]) -> Receipt:
+    if row["id"] in fresh:
+        if row["idempotency_key"] is not None:
+            first[_key(row)] = Receipt(fresh[row["id"]].seq, row["id"], duplicate=True)
+        return fresh[row["id"]]
+    return first[_key(row)]
+
+
+def _insert(connection: Connection, rows: list[dict[str, Any]]) -> dict[str, Receipt]:
+    if not rows:
+        return {}
+    statement = _table.insert().returning(_table.c.seq, _table.c.id, sort_by_parameter_order=True)
+    return {row.id: Receipt(row.seq, row.id) for row in connection.execute(statement, rows)}
+
+
+def _key(row: Mapping[str, Any]) -> _Key:
+    return row["source"], row["idempotency_key"]
+
+
+def _first_receipts(connection: Connection, rows: list[dict[str, Any]]) -> dict[_Key, Receipt]:
+    """Receipts of rows that were stored before under the same source and key."""
+    keys = [_key(row) for row in rows if row["idempotency_key"] is not None]
+    first: dict[_Key, Receipt] = {}
+    for start in range(0, len(keys), _PAGE // 2):
+        pair = tuple_(_table.c.source, _table.c.idempotency_key)
+        query = select(_table.c.source, _table.c.idempotency_key, _table.c.seq, _table.c.id)
+        for source, key, seq, id in connection.execute(query.where(pair.in_(keys[start : start + _PAGE // 2]))):
+            first[source, key] = Receipt(seq, id, duplicate=True)
+    return first
+
+
+def _without_replays(rows: list[dict[str, Any]], first: dict[_Key, Receipt]) -> list[dict[str, Any]]:
+    """Rows to insert: those without a key, and the first of each key that is not stored yet."""
+    seen: set[_Key] = set(first)
+    new = []
+    for row in rows:
+        if row["idempotency_key"] is None or _key(row) not in seen:
+            new.append(row)
+            seen.add(_key(row))
+    return new
+
+
+def _known_predictions(connection: Connection, ids: set[str]) -> set[str]:
+    column = tables.prediction.c.id
+    return {id for some in in_lots(ids) for id in connection.execute(select(column).where(column.in_(some))).scalars()}
+
+
+def _unknown(connection: Connection, new: list[dict[str, Any]], places: Mapping[str, str]) -> list[Trouble]:
+    known = _known_predictions(connection, {row["prediction_id"] for row in new})
+    what, fix = "there is no prediction with that id", "send the id that came with the answer"
+    return [
+        Trouble(what, f"{places[row['id']]}.prediction_id", row["prediction_id"], (), fix)
+        for row in new
+        if row["prediction_id"] not in known
+    ]
+
+
+def _wrong_succession(connection: Connection, new: list[dict[str, Any]], places: Mapping[str, str]) -> list[Trouble]:
+    """Actors may supersede what they themselves said about the same prediction, nothing else."""
+    wanted = {row["supersedes"] for row in new if row["supersedes"] is not None}
+    earlier: dict[str, tuple[str, str]] = {}
+    for some in in_lots(wanted):
+        query = select(_table.c.id, _table.c.prediction_id, _table.c.actor).where(_table.c.id.in_(some))
+        earlier |= {id: (prediction, actor) for id, prediction, actor in connection.execute(query)}
+    what = "only one's own feedback on the same prediction can be superseded"
+    return [
+        Trouble(what, f"{places[row['id']]}.supersedes")
+        for row in new
+        if row["supersedes"] is not None and earlier.get(row["supersedes"]) != (row["prediction_id"], row["actor"])
+    ]
+
+
+def _current_voices(after_seq: int) -> Select[Any]:
+    """The latest row of each (prediction, target, kind, actor) that is valid and not superseded by a valid one."""
+    heir = _table.alias("heir")
+    superseded = select(heir.c.seq).where(and_(heir.c.supersedes == _table.c.id, heir.c.valid)).exists()
+    voice = (_table.c.prediction_id, _table.c.target, _table.c.kind, _table.c.actor)
+    counts = and_(_table.c.seq > after_seq, _table.c.valid, ~superseded)
+    latest = select(func.max(_table.c.seq)).where(counts).group_by(*voice)
+    of_prediction = [column.label(f"prediction_{column.name}") for column in tables.prediction.c]
+    joined = _table.join(tables.prediction, tables.prediction.c.id == _table.c.prediction_id)
+    query = select(*(c for c in _table.c if c.name != "prediction_id"), *of_prediction).select_from(joined)
+    return query.where(_table.c.seq.in_(latest)).order_by(_table.c.seq)
+
+
+_VOICE = ("seq", "id", "kind", "value", "actor", "source", "event_at", "received_at", "target")
+
+
+def _voice(row: Row[Any]) -> Voice:
+    of_prediction = {c.name: getattr(row, f"prediction_{c.name}") for c in tables.prediction.c}
+    said = {name: getattr(row, name) for name in _VOICE}
+    return Voice(prediction=PredictionRecord(**of_prediction), **said)

@@ -1,0 +1,167 @@
+"""The prediction log of one process: written before a prediction is answered, flushed shortly after."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from volant.errors import BadInput, Failure
+from volant.store import disk
+from volant.store.frames import frame
+from volant.store.records import PredictionRecord
+from volant.store.segment import Segment
+
+FLUSH_SECONDS = 0.005
+"""A flush to disk begins at most this long after a prediction was written. Power loss costs no more."""
+
+SEGMENT_BYTES = 64 * 1024 * 1024
+"""A segment that would grow beyond this is closed, and a new one begun."""
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(PredictionRecord)
+
+
+class PredictionLog:
+    """Appends predictions to segments of this process. Any thread may append; forked children may not.
+
+    Args:
+        folder: where the segments lie; it exists.
+        segment_bytes: size at which a new segment is begun.
+    """
+
+    def __init__(self, folder: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self._folder = folder
+        self._segment_bytes = segment_bytes
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._syncing = threading.Lock()
+        self._dirty = threading.Event()
+        self._closing = threading.Event()
+        self._retired: list[Segment] = []
+        self._failure: Failure | None = None
+        self._segment = self._new_segment()
+        self._flusher = threading.Thread(target=self._flush_for_ever, name="volant-flush", daemon=True)
+        self._flusher.start()
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the log takes no more predictions, or None while it does."""
+        return self._failure
+
+    def append(self, records: Sequence[PredictionRecord]) -> None:
+        """Hand predictions to the operating system, all or none. On return `kill -9` loses none of them.
+
+        Raises:
+            BadInput: code `input-invalid`: a record cannot be kept as plain data. The log goes on.
+            Failure: code `store-full` or `store-failed`. Every later append fails too.
+        """
+        data = b"".join([_framed(record, position) for position, record in enumerate(records)])
+        with self._lock:
+            self._refuse_if_unusable()
+            try:
+                self._make_room(len(data))
+                self._segment.write(data)
+            except OSError as error:
+                raise self._fail(error) from error
+        self._dirty.set()
+
+    def flush(self) -> None:
+        """Return when everything appended before is on disk.
+
+        Raises:
+            Failure: it could not be made durable; the log has failed.
+        """
+        self._sync()
+        self._refuse_if_failed()
+
+    def close(self) -> None:
+        """Flush and end. The segment is then free to be indexed and deleted."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        self._dirty.set()
+        self._flusher.join()
+        try:
+            self.flush()
+        finally:
+            with self._lock:
+                self._segment.close()
+
+    def _new_segment(self) -> Segment:
+        try:
+            return Segment.create(self._folder)
+        except OSError as error:
+            raise disk.failure(error, "opening the prediction log") from error
+
+    def _refuse_if_failed(self) -> None:
+        if self._failure is not None:
+            raise self._failure.with_traceback(None)
+
+    def _refuse_if_unusable(self) -> None:
+        self._refuse_if_failed()
+        if self._closing.is_set() or os.getpid() != self._process:
+            raise Failure(
+                "the prediction log is closed, or belongs to another process",
+                code="store-failed",
+                fix="open a log in the process that predicts",
+            )
+
+    def _make_room(self, size: int) -> None:
+        if self._segment.size and self._segment.size + size > self._segment_bytes:
+            following = Segment.create(self._folder)
+            self._retired.append(self._segment)
+            self._segment = following
+
+    def _flush_for_ever(self) -> None:
+        while not self._closing.is_set():
+            self._dirty.wait()
+            self._closing.wait(FLUSH_SECONDS)
+            self._dirty.clear()
+            self._sync()
+
+    def _sync(self) -> None:
+        with self._syncing:
+            with self._lock:
+                retired, self._retired = self._retired, []
+                current = self._segment
+            try:
+                for segment in (*retired, current):
+                    segment.sync()
+            except OSError as error:
+                with self._lock:
+                    self._fail(error)
+            for segment in retired:
+                segment.close()
+
+    def _fail(self, error: OSError) -> Failure:
+        if self._failure is None:
+            self._failure = disk.failure(error, "writing the prediction log")
+        return self._failure
+
+
+def _framed(record: PredictionRecord, position: int) -> bytes:
+    """The frame of a record, which is proven to be readable: what cannot be read back is refused now."""
+    try:
+        payload = _encoder.encode(record)
+        read = _decoder.decode(payload)
+        _refuse_nul(read)
+        return frame(payload)
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise BadInput(
+            "a prediction cannot be logged: it is not plain data, or too large",
+            code="input-invalid",
+            where=f"records[{position}]",
+            got=type(error).__name__,
+            fix="keep to texts, finite sizes, 64-bit numbers, lists and objects",
+        ) from error
+
+
+def _refuse_nul(record: PredictionRecord) -> None:
+    texts: tuple[Any, ...] = (record.id, record.release, record.at, record.policy, record.subject, record.config_hash)
+    if any(text and "\x00" in text for text in texts):
+        raise ValueError("a NUL character in a text")

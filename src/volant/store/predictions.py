@@ -1,0 +1,160 @@
+"""Predictions: written to segments by those who predict, indexed into the database by whoever needs them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, delete, select
+
+from volant.store import disk, flock, tables
+from volant.store.frames import Scan, scan
+from volant.store.log import PredictionLog
+from volant.store.part import Part, fields
+from volant.store.records import PredictionRecord
+from volant.store.segment import FRESH, SUFFIX
+
+CHUNK_BYTES = 2 * 1024 * 1024
+"""How much of a segment one transaction indexes, so that others get their turn."""
+
+_IDS = 500
+_decoder = msgspec.msgpack.Decoder(PredictionRecord)
+
+
+class Predictions(Part):
+    """The prediction log and the table that it is indexed into."""
+
+    @property
+    def _segments(self) -> Path:
+        return self.home / "segments"
+
+    def prediction_log(self) -> PredictionLog:
+        """A log for this process. Close it, so that its segments can be indexed and deleted at once.
+
+        Raises:
+            Failure: codes `store-full`, `store-failed`.
+        """
+        return PredictionLog(self._segments)
+
+    def index_segments(self) -> int:
+        """Move what is new in the segments into the table; the number of new rows.
+
+        Any process may call it at any time. A segment that is complete and whose writer is gone is deleted;
+        a torn end of it is cut off first. A torn end of a segment that is still written to is left alone.
+
+        Raises:
+            Failure: codes `store-full`, `store-failed`, `store-unavailable`.
+        """
+        try:
+            return sum(self._index(path) for path in self._unread())
+        except OSError as error:
+            raise disk.failure(error, "indexing the prediction log") from error
+
+    def find_predictions(self, ids: Collection[str]) -> dict[str, PredictionRecord]:
+        """The predictions of these ids, by id; unknown ones are left out. Finds those not yet indexed, too."""
+        found = self._look_up(ids)
+        missing = set(ids) - set(found)
+        if missing:
+            self.index_segments()
+            found |= self._look_up(missing)
+        return found
+
+    def _look_up(self, ids: Collection[str]) -> dict[str, PredictionRecord]:
+        found: dict[str, PredictionRecord] = {}
+        with self._database.read() as connection:
+            for some in in_lots(ids):
+                query = select(tables.prediction).where(tables.prediction.c.id.in_(some))
+                for row in connection.execute(query):
+                    found[row.id] = PredictionRecord(**fields(row))
+        return found
+
+    def _unread(self) -> list[Path]:
+        """Segments with bytes that are not indexed, or without a writer; names swept in passing."""
+        with self._database.read() as connection:
+            offsets = {row.name: row.offset for row in connection.execute(select(tables.segment))}
+        for path in self._segments.glob(f"*{FRESH}"):
+            if not flock.is_held(path):  # its writer died before it gave the segment a name
+                path.unlink(missing_ok=True)
+        paths = sorted(self._segments.glob(f"*{SUFFIX}"))
+        return [path for path in paths if _size(path) != offsets.get(path.name, 0) or not flock.is_held(path)]
+
+    def _index(self, path: Path) -> int:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return 0
+        try:
+            return sum(self._steps(path, descriptor, os.fstat(descriptor).st_size))
+        finally:
+            os.close(descriptor)
+
+    def _steps(self, path: Path, descriptor: int, size: int) -> Iterator[int]:
+        """Index chunk after chunk up to `size`, each with its offset in one transaction."""
+        more = True
+        while more:
+            with self._database.write() as connection:
+                dead = flock.try_take(descriptor)  # before reading: nothing can be added any more
+                offset, cut = _recorded(connection, path.name)
+                chunk = _read(descriptor, offset)
+                new = self._insert(connection, chunk.payloads)
+                offset += chunk.end
+                more = bool(chunk.payloads) and (dead or offset < size)
+                if dead and not more:
+                    cut += _cut(descriptor, offset)
+                self._record(connection, path.name, offset, cut, done=dead and not more)
+            if dead and not more:
+                path.unlink(missing_ok=True)
+            yield new
+
+    def _insert(self, connection: Connection, payloads: Sequence[memoryview]) -> int:
+        if not payloads:
+            return 0
+        rows = [msgspec.structs.asdict(_decoder.decode(payload)) for payload in payloads]
+        result = connection.execute(self._database.insert_new(tables.prediction), rows)
+        return max(result.rowcount, 0)
+
+    def _record(self, connection: Connection, name: str, offset: int, cut: int, *, done: bool) -> None:
+        """Note how far a segment is indexed. One that is done is forgotten, unless bytes were cut off."""
+        table = tables.segment
+        connection.execute(delete(table).where(table.c.name == name))
+        if cut or not done:
+            connection.execute(table.insert().values(name=name, offset=offset, cut=cut))
+
+
+def in_lots(ids: Collection[str]) -> Iterator[list[str]]:
+    """The ids in lots that fit into one statement."""
+    listed = list(dict.fromkeys(ids))
+    for start in range(0, len(listed), _IDS):
+        yield listed[start : start + _IDS]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _recorded(connection: Connection, name: str) -> tuple[int, int]:
+    table = tables.segment
+    row: Any = connection.execute(select(table.c.offset, table.c.cut).where(table.c.name == name)).first()
+    return (row.offset, row.cut) if row else (0, 0)
+
+
+def _read(descriptor: int, offset: int) -> Scan:
+    """The next whole frames, at least one where the file holds one."""
+    found = scan(os.pread(descriptor, CHUNK_BYTES, offset))
+    if not found.payloads and found.need > CHUNK_BYTES:
+        found = scan(os.pread(descriptor, found.need, offset))
+    return found
+
+
+def _cut(descriptor: int, end: int) -> int:
+    """Truncate a segment after its last whole frame; the number of bytes that were cut off."""
+    surplus = os.fstat(descriptor).st_size - end
+    if surplus > 0:
+        os.ftruncate(descriptor, end)
+    return max(surplus, 0)

@@ -1,0 +1,104 @@
+"""The store: the ledger, the evidence and the locks of one product."""
+
+from __future__ import annotations
+
+import weakref
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import func, select
+
+from volant.core.clock import Clock
+from volant.errors import Failure, VolantError
+from volant.store import disk, tables
+from volant.store.database import Database, make_engine, place
+from volant.store.feedback import FeedbackLog
+from volant.store.history import History
+from volant.store.ledger import Ledger
+from volant.store.locks import Locks
+from volant.store.log import PredictionLog
+from volant.store.migrate import bring_up_to_date
+
+_COUNTED = {
+    "predictions": tables.prediction,
+    "feedback": tables.feedback,
+    "datasets": tables.dataset,
+    "runs": tables.run,
+    "candidates": tables.candidate,
+    "releases": tables.release,
+    "evaluations": tables.evaluation,
+    "verdicts": tables.verdict,
+    "deployments": tables.deployment_event,
+    "label_views": tables.label_view,
+}
+
+
+class Store(FeedbackLog, Ledger, History, Locks):
+    """Everything that a product remembers. Any thread may use it; a forked child opens its own."""
+
+    def __init__(self, home: Path, database: Database, clock: Clock) -> None:
+        super().__init__(home, database, clock)
+        self._logs: weakref.WeakSet[PredictionLog] = weakref.WeakSet()
+
+    def prediction_log(self) -> PredictionLog:
+        log = super().prediction_log()
+        self._logs.add(log)
+        return log
+
+    def counts(self) -> dict[str, int]:
+        """How many records of each kind there are, predictions that were not indexed yet included."""
+        self.index_segments()
+        queries = [select(func.count()).select_from(table).scalar_subquery() for table in _COUNTED.values()]
+        with self._database.read() as connection:
+            return dict(zip(_COUNTED, connection.execute(select(*queries)).one(), strict=True))
+
+    def close(self) -> None:
+        """Close the prediction logs that were opened here, and the database."""
+        try:
+            for log in list(self._logs):
+                log.close()
+        finally:
+            self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_store(home: Path, url: str | None = None, *, clock: Clock | None = None) -> Store:
+    """Open the store in the folder `home`, which is created; its ledger is SQLite there, or PostgreSQL by `url`.
+
+    Raises:
+        BadInput: codes `store-unavailable`, `extra-missing`: the URL does not fit.
+        Failure: codes `store-unavailable`, `store-version`, `store-full`, `store-failed`.
+    """
+    engine = make_engine(home, url)
+    try:
+        for folder in (home / "segments", home / "locks"):
+            folder.mkdir(parents=True, exist_ok=True)
+        database = Database(engine, home / "locks")
+        bring_up_to_date(database)
+    except OSError as error:
+        raise _unavailable(str(home), error) from error
+    except VolantError as error:
+        engine.dispose()
+        if error.code == "store-unavailable":
+            raise _unavailable(place(engine), error) from None
+        raise
+    return Store(home, database, clock or Clock())
+
+
+def _unavailable(where: str, error: OSError | VolantError) -> Failure:
+    if isinstance(error, OSError):
+        if disk.is_full(error):
+            return disk.failure(error, "opening the store")
+        got: str | None = type(error).__name__
+    else:
+        got = error.troubles[0].got
+    fix = "see that the place exists, can be reached, and may be used by this user"
+    return Failure("the store cannot be opened", code="store-unavailable", where=where, got=got, fix=fix)
