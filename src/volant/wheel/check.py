@@ -1,0 +1,169 @@
+"""Check: what is wrong with the data, and whether training fits this machine. Runs before anything is trained."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from volant.core.ids import digest
+from volant.core.plugins import load_all, names
+from volant.core.protocols import CheckContext
+from volant.core.records import Finding, Problem
+from volant.data.dataset import Dataset
+from volant.data.quality import quality_scores, run_checks, write_quality_report
+from volant.errors import BadInput, Refused, Trouble
+from volant.wheel.collect import collect
+from volant.wheel.context import Context
+from volant.wheel.results import CheckReport, Estimate
+
+STOP = "stop"
+SPARE = 1.3
+"""Training is refused when it would need more than the free memory or disk; estimates are raised by this much."""
+
+
+def check(context: Context, *, train_checks: bool = True) -> CheckReport:
+    """Check the data as it is now; findings are reported, not raised.
+
+    Raises:
+        BadInput: whatever makes the data unreadable.
+    """
+    started = time.monotonic()
+    dataset = collect(context)
+    findings = _findings(context, dataset, train_checks)
+    scores = quality_scores(findings, dataset)
+    estimate = estimate_training(context, dataset)
+    findings = [*_too_large(estimate), *findings]
+    report = _write(context, dataset, findings, scores, estimate)
+    return CheckReport(
+        dataset=dataset.digest,
+        rows=len(dataset),
+        columns=len(dataset.schema.columns),
+        findings=tuple(findings),
+        quality=scores,
+        estimate=estimate,
+        passed=not any(f.severity == STOP for f in findings),
+        seconds=round(time.monotonic() - started, 3),
+        report=report,
+        skipped=tuple(context.product.file.checks.skip),
+    )
+
+
+def _write(
+    context: Context, dataset: Dataset, findings: Sequence[Finding], scores: dict[str, float], estimate: Estimate | None
+) -> Path:
+    folder = context.folder("reports")
+    folder.mkdir(parents=True, exist_ok=True)
+    html, plain = folder / "quality.html", folder / "quality.json"
+    write_quality_report(
+        html,
+        plain,
+        product_name=context.product.name,
+        data=dataset,
+        findings=findings,
+        scores=scores,
+        estimate=None if estimate is None else estimate.record(),
+    )
+    return html
+
+
+def _findings(context: Context, dataset: Dataset, train_checks: bool) -> list[Finding]:
+    rules = context.product.file.checks
+    facts = dataset.facts
+    context.progress.stage("check", len(names("checks")))
+    return run_checks(
+        dataset,
+        problem_or_none(context, dataset),
+        CheckContext(
+            task=context.task,
+            target=context.product.file.task.target,
+            unreadable=facts["unreadable"],
+            unreadable_count=facts["unreadable_count"],
+            notes=facts["notes"],
+            machine=context.machine,
+            seed=context.product.file.train.seed,
+        ),
+        train_checks=train_checks,
+        skip=rules.skip,
+        downgrade=rules.warn,
+        progress=context.progress,
+    )
+
+
+def problem_or_none(context: Context, dataset: Dataset) -> Problem | None:
+    """The problem that the labelled rows pose; None where the target does not fit the task."""
+    try:
+        return context.task.problem(dataset, context.product.file.task.target, context.metric)
+    except BadInput as bad:
+        if bad.code == "product-file-invalid":
+            raise
+        return None
+
+
+def estimate_training(context: Context, dataset: Dataset) -> Estimate | None:
+    """Time, memory and disk of a training run: the largest fit that a learner of the product would begin with."""
+    problem = problem_or_none(context, dataset)
+    if problem is None:
+        return None
+    problem = replace(problem, rows=dataset.facts["sides"].get("train", 0))
+    named = context.product.file.train.learners
+    learners = [v for n, v in load_all("learners").items() if (named is None or n in named) and v.supports(problem)]
+    costs = [learner.estimate(problem, context.machine) for learner in learners]
+    size = sum(p.stat().st_size for p in dataset.folder.iterdir())
+    return Estimate(
+        seconds=round(sum(c.seconds for c in costs), 2),
+        memory_bytes=int(
+            SPARE * (max((c.bytes for c in costs), default=0) + 8 * len(dataset) * len(dataset.schema.columns))
+        ),
+        disk_bytes=int(SPARE * (size + 50_000_000)),
+        memory_free=context.machine.memory,
+        disk_free=context.machine.disk,
+    )
+
+
+def _too_large(estimate: Estimate | None) -> list[Finding]:
+    if estimate is None:
+        return []
+    found = []
+    for what, needed, free in (
+        ("memory", estimate.memory_bytes, estimate.memory_free),
+        ("disk", estimate.disk_bytes, estimate.disk_free),
+    ):
+        if needed > free:
+            text = f"training needs about {needed / 1e9:.1f} GB of {what}, and {free / 1e9:.1f} GB are free"
+            fix = "use a larger machine, fewer columns, or a sample of the rows"
+            found.append(Finding("machine", STOP, text, fix, aspect="completeness"))
+    return found
+
+
+def refuse_if_hopeless(context: Context, dataset: Dataset) -> None:
+    """Run the checks that do not train; what they stop is refused.
+
+    Raises:
+        Refused: codes `check-refused`, `too-large`.
+    """
+    findings = _known_findings(context, dataset)
+    too_large = _too_large(estimate_training(context, dataset))
+    stops = [f for f in [*too_large, *findings] if f.severity == STOP]
+    if stops:
+        troubles = [Trouble(f.what, f.column or "the data", got=f.check, fix=f.fix) for f in stops]
+        raise Refused(
+            "the data must be mended before training",
+            code="too-large" if too_large else "check-refused",
+            troubles=troubles,
+        )
+
+
+def _known_findings(context: Context, dataset: Dataset) -> list[Finding]:
+    """The findings of the quick checks; found once per dataset version and rules."""
+    rules = context.product.file.checks.model_dump(mode="json")
+    key = digest([dataset.digest, rules, list(names("checks"))])[:24]
+    known = context.folder("reports") / f"checks-{key}.json"
+    if known.is_file():
+        return [Finding(**{**f, "rows": tuple(f["rows"])}) for f in json.loads(known.read_bytes())]
+    findings = _findings(context, dataset, train_checks=False)
+    known.parent.mkdir(parents=True, exist_ok=True)
+    known.write_text(json.dumps([asdict(f) for f in findings], ensure_ascii=False))
+    return findings
