@@ -1,0 +1,360 @@
+"""What every learner promises."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from volant.core import plugins
+from volant.core.clock import Machine
+from volant.core.protocols import Learner, RunContext
+from volant.core.records import Cost, Pipeline, Support
+from volant.runtime.load import Runner, inside
+from volant.runtime.steps import STEPS
+from volant.testing.contract.claims import claim, is_described, nothing_global_changes, run
+from volant.testing.contract.tables import CLASSES, Case, cases, emptied, make_case, unseen
+from volant.testing.rows import MemoryRows
+
+MACHINE = Machine(cores=2, memory=8 * 1024**3, disk=64 * 1024**3)
+CODE_FREE = (".onnx", ".safetensors", ".json", ".txt")
+GRACE = 5.0
+"""Seconds by which a busy machine may be late."""
+
+
+def check_learner(learner: Learner) -> None:
+    """Try a learner on small tables and report every promise that it breaks.
+
+    Raises:
+        AssertionError: naming the learner and, per broken promise, what was expected.
+    """
+    run("learner", learner, LEARNER_CONTRACT)
+
+
+def _supported(learner: Learner) -> Iterator[Case]:
+    yield from (case for case in cases() if learner.supports(case.problem))
+
+
+def _options(learner: Learner, case: Case) -> Any:
+    return learner.portfolio(case.problem)[0]
+
+
+def _export(
+    learner: Learner, case: Case, folder: Path, *, train: MemoryRows | None = None, seconds: float = math.inf
+) -> Pipeline:
+    """Fit with validation on the case's rows, or without it on `train`, and export into `folder`."""
+    rows = case.train if train is None else train
+    context = RunContext(seed=7, validation=case.fresh if train is None else None, seconds=seconds)
+    folder.mkdir(parents=True, exist_ok=True)
+    model = learner.fit(rows, replace(case.problem, rows=len(rows)), _options(learner, case), context)
+    return model.export(folder)
+
+
+def _predict(
+    learner: Learner,
+    case: Case,
+    rows: MemoryRows,
+    *,
+    train: MemoryRows | None = None,
+    seconds: float = math.inf,
+) -> np.ndarray:
+    with tempfile.TemporaryDirectory() as place:
+        runner = Runner(_export(learner, case, Path(place), train=train, seconds=seconds), Path(place))
+        return _outputs(runner, case, rows)
+
+
+def _outputs(runner: Runner, case: Case, rows: MemoryRows) -> np.ndarray:
+    output = plugins.load("tasks", case.problem.task).output
+    return runner.predict(rows.batch([c.name for c in case.problem.inputs]))[output]
+
+
+def _sound(values: np.ndarray, case: Case, rows: int, when: str) -> None:
+    shape = (rows, len(case.problem.classes)) if case.problem.classes else (rows,)
+    claim(values.shape == shape, f"{when} ({case.name}): the output has shape {shape}, got {values.shape}")
+    claim(bool(np.isfinite(values).all()), f"{when} ({case.name}): every output is finite")
+    if case.problem.classes:
+        fit = (values >= 0).all() and np.allclose(values.sum(axis=1), 1.0, atol=1e-5)
+        claim(bool(fit), f"{when} ({case.name}): probabilities are not negative and add up to one")
+
+
+def describes_itself(learner: Learner) -> None:
+    is_described(learner)
+    claim(isinstance(learner.version, int) and learner.version >= 1, "`version` is a whole number from 1")
+
+
+def options_are_a_frozen_dataclass_with_defaults(learner: Learner) -> None:
+    claim(dataclasses.is_dataclass(learner.options), "`options` is a dataclass")
+    claim(learner.options.__dataclass_params__.frozen, "`options` is frozen")
+    made = learner.options()
+    claim(made == learner.options(), "`options()` works: every option has a default")
+    json.dumps(dataclasses.asdict(made), allow_nan=False)
+
+
+def says_what_it_supports(learner: Learner) -> None:
+    answers = [learner.supports(case.problem) for case in cases()]
+    claim(all(isinstance(a, Support) for a in answers), "`supports` gives a Support")
+    claim(any(answers), "it supports at least one of: " + ", ".join(case.name for case in cases()))
+    strange = learner.supports(replace(cases()[0].problem, task="no_such_task"))
+    claim(not strange, "it does not support a task that it cannot know")
+    claim(all(a or a.reason for a in (*answers, strange)), "where it says no, it says why")
+
+
+def estimates_cost(learner: Learner) -> None:
+    for case in _supported(learner):
+        small, large = (learner.estimate(replace(case.problem, rows=n), MACHINE) for n in (100, 1_000_000))
+        claim(isinstance(small, Cost), "`estimate` gives a Cost")
+        for cost in (small, large):
+            claim(math.isfinite(cost.seconds) and cost.seconds > 0, "seconds are finite and above zero")
+            claim(
+                cost.bytes >= 0 and isinstance(cost.units, int) and cost.units >= 0, "bytes and units count up from 0"
+            )
+        claim(large.seconds >= small.seconds and large.bytes >= small.bytes, "more rows cost no less")
+
+
+def offers_a_portfolio(learner: Learner) -> None:
+    for case in _supported(learner):
+        offered = learner.portfolio(case.problem)
+        claim(len(offered) >= 1, "the portfolio is not empty")
+        claim(all(isinstance(o, learner.options) for o in offered), "the portfolio holds instances of `options`")
+        claim(list(offered) == list(learner.portfolio(case.problem)), "the portfolio is the same each time")
+
+
+def settles_options_after_folds(learner: Learner) -> None:
+    case = next(_supported(learner))
+    model = learner.fit(case.train, case.problem, _options(learner, case), RunContext(validation=case.fresh))
+    facts = [model.facts()] * 2
+    json.dumps(facts, allow_nan=False)
+    settled = learner.settle(_options(learner, case), facts)
+    claim(isinstance(settled, learner.options), "`settle` gives an instance of `options`")
+    claim(settled == learner.settle(_options(learner, case), facts), "`settle` gives the same each time")
+
+
+def exports_no_code(learner: Learner) -> None:
+    for case in _supported(learner):
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place)
+            pipeline = _export(learner, case, folder)
+            unknown = {step.op for step in pipeline.steps} - set(STEPS)
+            claim(not unknown, f"only steps of the closed vocabulary are used, not {sorted(unknown)}")
+            named = {step.file for step in pipeline.steps if step.file}
+            claim(all(inside(folder, name).is_file() for name in named), "every file that a step names was written")
+            written = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+            claim(written == named, f"nothing else is written: {sorted(written - named)}")
+            claim(all(Path(n).suffix in CODE_FREE for n in named), f"files are of the kinds {', '.join(CODE_FREE)}")
+            for name in named:
+                _plain_onnx(folder / name)
+
+
+def _plain_onnx(path: Path) -> None:
+    if path.suffix != ".onnx":
+        return
+    import onnx
+
+    model = onnx.load(path, load_external_data=False)
+    domains = {node.domain for node in model.graph.node} - {"", "ai.onnx", "ai.onnx.ml"}
+    claim(not domains and not model.functions, f"{path.name} has standard operators only, not {sorted(domains)}")
+    outside = any(t.data_location == onnx.TensorProto.EXTERNAL for t in model.graph.initializer)
+    claim(not outside, f"{path.name} holds its own weights")
+
+
+def pipeline_is_plain_data(learner: Learner) -> None:
+    for case in _supported(learner):
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place)
+            pipeline = _export(learner, case, folder)
+            again = Pipeline.of(json.loads(json.dumps(pipeline.record(), allow_nan=False)))
+            first, second = (_outputs(Runner(p, folder), case, case.fresh) for p in (pipeline, again))
+            claim(np.array_equal(first, second), "the pipeline predicts the same after it went through JSON")
+            _only_inputs(pipeline, case)
+
+
+def _only_inputs(pipeline: Pipeline, case: Case) -> None:
+    known = {column.name for column in case.problem.inputs}
+    for step in pipeline.steps:
+        claim(set(step.inputs) <= known, f"step {step.op} takes input columns and earlier values only")
+        known.add(step.output)
+    output = plugins.load("tasks", case.problem.task).output
+    claim(set(pipeline.outputs) == {output}, f"the pipeline gives {output!r}, as the task asks")
+
+
+def predicts_soundly(learner: Learner) -> None:
+    for case in _supported(learner):
+        _sound(_predict(learner, case, case.fresh), case, len(case.fresh), "fresh rows")
+
+
+def one_row_is_predicted_like_many(learner: Learner) -> None:
+    for case in _supported(learner):
+        with tempfile.TemporaryDirectory() as place:
+            runner = Runner(_export(learner, case, Path(place)), Path(place))
+            many = _outputs(runner, case, case.fresh)
+            one = np.concatenate([_outputs(runner, case, case.fresh.take(np.array([i]))) for i in range(8)])
+            _sound(one, case, 8, "one row at a time")
+            claim(np.allclose(one, many[:8], rtol=1e-4, atol=1e-5), "one row gives what it gives among others")
+
+
+def same_seed_gives_same_bytes(learner: Learner) -> None:
+    for case in _supported(learner):
+        with tempfile.TemporaryDirectory() as place:
+            first, second = (_bytes(learner, case, Path(place) / name) for name in ("first", "second"))
+            claim(first == second, f"the same rows, options and seed give the same files ({case.name})")
+
+
+def _bytes(learner: Learner, case: Case, folder: Path) -> dict[str, bytes]:
+    pipeline = _export(learner, case, folder)
+    files = {p.name: p.read_bytes() for p in folder.iterdir()}
+    return files | {"pipeline": json.dumps(pipeline.record(), sort_keys=True).encode()}
+
+
+def keeps_no_state(learner: Learner) -> None:
+    case = next(_supported(learner))
+    first = _predict(learner, case, case.fresh)
+    other = make_case("other", 90, classes=case.problem.classes, seed=9)
+    if not learner.supports(other.problem):
+        other = make_case("other", 90, classes=case.problem.classes, types=("number",), seed=9)
+    with nothing_global_changes(learner):
+        _predict(learner, other, other.fresh)
+    claim(np.allclose(first, _predict(learner, case, case.fresh)), "what it learned before changes nothing later")
+
+
+def keeps_the_order_of_classes(learner: Learner) -> None:
+    case = next((c for c in _supported(learner) if c.problem.classes == CLASSES), None)
+    if case is None:
+        return
+    turned = replace(case, problem=replace(case.problem, classes=tuple(sorted(CLASSES))))
+    given, other = (_predict(learner, c, case.fresh).mean(axis=0) for c in (case, turned))
+    by_name = dict(zip(sorted(CLASSES), other, strict=True))
+    for name, mean in zip(CLASSES, given, strict=True):
+        claim(abs(mean - by_name[name]) < 0.15, "column i of the output belongs to class i of the problem")
+    claim(float(given.max() - given.min()) > 0.1, "frequent classes get more probability than rare ones")
+
+
+def bears_a_class_without_rows(learner: Learner) -> None:
+    for case in _supported(learner):
+        if not case.problem.classes:
+            continue
+        more = replace(case, problem=replace(case.problem, classes=(*case.problem.classes, "nobody")))
+        values = _predict(learner, more, case.fresh)
+        _sound(values, more, len(case.fresh), "a class without rows")
+        claim(bool((values[:, -1] < 0.2).all()), "a class without rows is not likely")
+
+
+def bears_missing_values(learner: Learner) -> None:
+    for case in _supported(learner):
+        empty = emptied(case.fresh)
+        _sound(_predict(learner, case, empty), case, len(empty), "rows with nothing but missing values")
+        gone = emptied(case.train)
+        values = _predict(learner, case, case.fresh, train=gone)
+        _sound(values, case, len(empty), "after training on missing values alone")
+
+
+def bears_unseen_categories(learner: Learner) -> None:
+    for case in _supported(learner):
+        strange = unseen(case.fresh)
+        _sound(_predict(learner, case, strange), case, len(strange), "categories and texts never seen")
+
+
+def bears_extreme_numbers(learner: Learner) -> None:
+    for case in _supported(learner):
+        huge = {c.name: np.full(4, v) for c, v in _numbers(case)}
+        batch = dict(case.fresh.take(np.arange(4)).batch([c.name for c in case.problem.inputs])) | huge
+        with tempfile.TemporaryDirectory() as place:
+            runner = Runner(_export(learner, case, Path(place)), Path(place))
+            output = plugins.load("tasks", case.problem.task).output
+            _sound(runner.predict(batch)[output], case, 4, "numbers near the limits of a float")
+
+
+def _numbers(case: Case) -> Iterator[tuple[Any, float]]:
+    named = [c for c in case.problem.inputs if c.type == "number"]
+    yield from zip(named, (1e308, -1e308, 1e300, 0.0), strict=False)
+
+
+def bears_few_rows(learner: Learner) -> None:
+    for case in _supported(learner):
+        for rows in (2, 6):
+            few = case.train.take(np.arange(rows))
+            values = _predict(learner, case, case.fresh, train=few)
+            _sound(values, case, len(case.fresh), f"after training on {rows} rows")
+
+
+def weight_zero_is_absence(learner: Learner) -> None:
+    for case in _supported(learner):
+        half = len(case.train) // 2
+        spoilt = _spoilt(case, half)
+        alone = _predict(learner, case, case.fresh, train=case.train.take(np.arange(half)))
+        among = _predict(learner, case, case.fresh, train=spoilt)
+        claim(
+            np.allclose(alone, among, rtol=1e-3, atol=1e-4), f"a row of weight 0 is as if it were absent ({case.name})"
+        )
+
+
+def _spoilt(case: Case, half: int) -> MemoryRows:
+    """The training rows with the targets of the second half reversed, and those rows weighing nothing."""
+    rows = case.train
+    target = rows.columns.column("target").to_pylist()
+    end = len(rows)
+    turned = [*target[:half], *reversed(target[half:end]), *target[end:]]
+    columns = rows.columns.set_column(rows.columns.schema.get_field_index("target"), "target", pa.array(turned))
+    weight = np.where(np.arange(len(columns)) < half, 1.0, 0.0)
+    return MemoryRows(rows.schema, columns, weight, rows.places)
+
+
+def weights_shift_predictions(learner: Learner) -> None:
+    for case in _supported(learner):
+        truth = plugins.load("tasks", case.problem.task).encode(case.train, case.problem)
+        high = truth == truth.max() if case.problem.classes else truth > np.median(truth)
+        weight = np.ones(len(case.train.columns))
+        weight[: len(truth)] = np.where(high, 20.0, 1.0)
+        heavy = MemoryRows(case.train.schema, case.train.columns, weight, case.train.places)
+        plain, shifted = (_predict(learner, case, case.fresh, train=t) for t in (case.train, heavy))
+        rise = (
+            shifted[..., -1].mean() - plain[..., -1].mean() if case.problem.classes else shifted.mean() - plain.mean()
+        )
+        claim(float(rise) > 0, f"rows that weigh more pull predictions towards themselves ({case.name})")
+
+
+def honours_seconds(learner: Learner) -> None:
+    case = next(_supported(learner))
+    large = make_case("many rows", 4_000, classes=case.problem.classes, types=("number",) * 6)
+    if not learner.supports(large.problem):
+        return
+    for seconds in (0.001, 0.5):
+        started = time.monotonic()
+        values = _predict(learner, large, large.fresh, seconds=seconds)
+        spent = time.monotonic() - started
+        claim(spent <= seconds + GRACE, f"a fit that may take {seconds} s took {spent:.1f} s")
+        _sound(values, large, len(large.fresh), "after a fit that was cut short")
+
+
+LEARNER_CONTRACT = (
+    describes_itself,
+    options_are_a_frozen_dataclass_with_defaults,
+    says_what_it_supports,
+    estimates_cost,
+    offers_a_portfolio,
+    settles_options_after_folds,
+    exports_no_code,
+    pipeline_is_plain_data,
+    predicts_soundly,
+    one_row_is_predicted_like_many,
+    same_seed_gives_same_bytes,
+    keeps_no_state,
+    keeps_the_order_of_classes,
+    bears_a_class_without_rows,
+    bears_missing_values,
+    bears_unseen_categories,
+    bears_extreme_numbers,
+    bears_few_rows,
+    weight_zero_is_absence,
+    weights_shift_predictions,
+    honours_seconds,
+)
+"""Every promise of a learner, each a function that takes the learner."""

@@ -1,0 +1,107 @@
+"""The tables on which the suite tries plugins: every column type that a product of rows may have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+
+import numpy as np
+import pyarrow as pa
+
+from volant.core.plugins import column_type
+from volant.core.records import Column, Problem, Schema
+from volant.testing.rows import MemoryRows
+
+CLASSES = ("b", "c", "a")
+"""In an order that is neither that of the alphabet nor that of frequency."""
+WORDS = ("red", "green", "blue", "grey")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A problem, rows to learn from and rows to predict."""
+
+    name: str
+    problem: Problem
+    train: MemoryRows
+    fresh: MemoryRows
+
+
+@cache
+def cases() -> tuple[Case, ...]:
+    """The problems that the suite poses; a learner is tried on those that it supports."""
+    return (
+        make_case("two classes", 160, classes=("no", "yes")),
+        make_case("three classes", 240, classes=CLASSES),
+        make_case("numbers", 160),
+        make_case("two classes, numbers only", 120, classes=("no", "yes"), types=("number",)),
+    )
+
+
+MIXED = ("number", "number", "boolean", "category", "timestamp", "text")
+
+
+def make_case(
+    name: str, rows: int, *, classes: tuple[str, ...] = (), types: tuple[str, ...] = MIXED, seed: int = 0
+) -> Case:
+    """A learnable table: the target follows two hidden numbers that several columns show."""
+    rng = np.random.default_rng([seed, rows])
+    hidden = rng.normal(size=(rows + 60, 2))
+    score = hidden[:, 0] + 0.7 * hidden[:, 1] + 0.3 * rng.normal(size=len(hidden))
+    listed = [Column(f"{kind}_{i}", kind) for i, kind in enumerate(types)]
+    values = {c.name: _column(c.type, hidden[:, i % 2], rng) for i, c in enumerate(listed)}
+    values["target"] = _target(score, classes)
+    schema = Schema((*listed, Column("target", "category" if classes else "number", "target")))
+    everything = MemoryRows.of(schema, pa.table({c.name: values[c.name] for c in schema.columns}))
+    task = "classify" if classes else "regress"
+    metric = "log_loss" if classes else "rmse"
+    problem = Problem(task, "target", tuple(listed), rows, classes, metric)
+    order = np.arange(len(everything))
+    return Case(name, problem, everything.take(order[:rows]), everything.take(order[rows:]))
+
+
+def _target(score: np.ndarray, classes: tuple[str, ...]) -> pa.Array:
+    if not classes:
+        return pa.array(100.0 + 15.0 * score)
+    shares = np.array([0.6, 0.3, 0.1]) if len(classes) == 3 else np.array([0.65, 0.35])
+    cuts = np.quantile(score, np.cumsum(shares)[:-1])
+    return pa.array([classes[i] for i in np.searchsorted(cuts, score)])
+
+
+def _column(kind: str, hidden: np.ndarray, rng: np.random.Generator) -> pa.Array:
+    """A column of that type which shows `hidden` (n,), with a tenth of its cells missing."""
+    noisy = hidden + 0.2 * rng.normal(size=len(hidden))
+    gone = rng.random(len(hidden)) < 0.1
+    level = np.clip(np.floor((noisy + 2) / 1.0), 0, 3).astype(int)
+    values: dict[str, list[object]] = {
+        "number": (10.0 * noisy).tolist(),
+        "boolean": (noisy > 0).tolist(),
+        "category": [WORDS[i] for i in level],
+        "timestamp": [datetime(2024, 1, 1) + timedelta(days=100 * float(v)) for v in noisy],
+        "text": [f"it is {WORDS[i]} and number {n}" for n, i in enumerate(level)],
+    }
+    shown = [None if missing else value for value, missing in zip(values[kind], gone, strict=True)]
+    return pa.array(shown, type=column_type(kind).storage)
+
+
+def emptied(rows: MemoryRows) -> MemoryRows:
+    """The same rows with every input missing."""
+    return _replaced(rows, lambda column: pa.nulls(len(rows.columns), column_type(column.type).storage))
+
+
+def unseen(rows: MemoryRows) -> MemoryRows:
+    """The same rows with texts and categories that no training row has."""
+
+    def strange(column: Column) -> pa.Array:
+        if column.type in ("category", "text"):
+            return pa.array([f"never seen {i}" for i in range(len(rows.columns))])
+        return rows.columns.column(column.name)
+
+    return _replaced(rows, strange)
+
+
+def _replaced(rows: MemoryRows, make: Callable[[Column], pa.Array]) -> MemoryRows:
+    columns = {c.name: make(c) if c.role == "input" else rows.columns.column(c.name) for c in rows.schema.columns}
+    return MemoryRows(rows.schema, pa.table(columns), rows.weight, rows.places)
