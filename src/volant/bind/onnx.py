@@ -54,6 +54,9 @@ class Trees:
 
 def floor32(value: float) -> float:
     """The largest float32 that is not above `value`: comparing float32 numbers with either is the same."""
+    largest = float(np.finfo(np.float32).max)
+    if abs(value) >= largest:
+        return largest if value > 0 else -largest if value == -largest else float("-inf")
     low = np.float32(value)
     return float(low if float(low) <= value else np.nextafter(low, np.float32(-np.inf)))
 
