@@ -14,6 +14,8 @@ from volant.store.records import PredictionRecord, Voice
 
 BINS = 10
 """Numbers are weighed as classes: so many ranges of equal frequency."""
+ANONYMOUS = "anon-"
+"""Actors without a name have this and a session's id."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,11 @@ class Opinion:
     actor: str
     label: Any
     reviewer: bool = False
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether anybody could have said this any number of times."""
+        return not self.actor or self.actor.startswith(ANONYMOUS)
 
 
 def opinions(voices: Iterable[Voice], task: Task, reviewers: Sequence[str]) -> list[Opinion]:

@@ -190,10 +190,13 @@ class _Judge:
         return replace(base, status=status, reason="agreed", label=outcome.label, weight=outcome.weight)
 
     def _ballots(self, given: Sequence[Opinion], reviewed: bool) -> list[Ballot]:
+        """Reviewers alone where there are any; else whoever is trusted, all the nameless with one voice together."""
         if reviewed:
             return [Ballot(opinion.label, 1.0) for opinion in given if opinion.reviewer]
-        earned = [Ballot(o.label, self.trust.get(o.actor, newcomer()).mean) for o in given]
-        return [ballot for ballot in earned if ballot.trust >= self.rule.min_trust]
+        earned = [(o, self.trust.get(o.actor, newcomer()).mean) for o in given]
+        trusted = [(o, trust) for o, trust in earned if trust >= self.rule.min_trust]
+        nameless = max(sum(o.is_anonymous for o, _ in trusted), 1)
+        return [Ballot(o.label, trust / nameless if o.is_anonymous else trust) for o, trust in trusted]
 
 
 def _admit(

@@ -154,6 +154,12 @@ def test_anonymous_answers_are_one_actor():
     assert set(made.trust) == {"", "ann"}
 
 
+def test_many_nameless_sessions_cannot_outvote_one_known_actor():
+    on = prediction("p")
+    flood = [voice(i, on, "dog", f"anon-{i}") for i in range(50)]
+    assert only(view(*flood, voice(99, on, "cow", "ann"))).status == HELD
+
+
 def test_judging_rows_judge_only_when_audited_and_test_rows_never_count():
     made = view(
         voice(1, prediction("asked", audit=True), "dog", "a"),
