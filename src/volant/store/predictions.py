@@ -113,8 +113,8 @@ class Predictions(Part):
         if not payloads:
             return 0
         rows = [msgspec.structs.asdict(_decoder.decode(payload)) for payload in payloads]
-        result = connection.execute(self._database.insert_new(tables.prediction), rows)
-        return max(result.rowcount, 0)
+        statement = self._database.insert_new(tables.prediction).execution_options(preserve_rowcount=True)
+        return int(connection.execute(statement, rows).rowcount)
 
     def _record(self, connection: Connection, name: str, offset: int, cut: int, *, done: bool) -> None:
         """Note how far a segment is indexed. One that is done is forgotten, unless bytes were cut off."""
