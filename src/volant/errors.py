@@ -30,6 +30,7 @@ CODES: dict[str, str] = {
     "column-missing": "a column that the product file names is not in the data",
     "column-type": "a column does not have the type that the product file gives it",
     "target-missing": "the target column is not in the data or has no values",
+    "target-unfit": "the values of the target column leave nothing to learn or do not fit the task",
     # stages
     "check-refused": "a data check found something that must be mended before training",
     "too-large": "the work will not fit into this machine's memory or disk",
@@ -65,6 +66,10 @@ CODES: dict[str, str] = {
     "method-not-allowed": "the path does not take this method",
     "media-type": "the body is not in a media type that the path takes",
     "not-ready": "the service is not ready to predict",
+    "overloaded": "more work is waiting than the service takes",
+    "key-required": "the key of the service is needed and was not given, or is not the right one",
+    "address-in-use": "the service cannot listen at an address",
+    "prediction-failed": "the model gave no usable answer",
     "internal": "something went wrong inside volant",
 }
 

@@ -1,0 +1,186 @@
+"""The metrics of `classify`. Units are `y` (n,) int64, class indices, and `p` (n, C), probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from volant.core.records import Batch
+from volant.tasks.metrics import Measure, Resampled, mean_of, resampled
+from volant.tasks.ranking import average_precision, roc_area
+
+LEAST = 1e-7
+"""Probabilities below this count as this: the resolution of the 32-bit numbers that models give."""
+
+BINS = 15
+"""Bins of the calibration error. Source: Guo et al., On Calibration of Modern Neural Networks, 2017."""
+
+_ONE_HOT = 64
+"""Up to so many classes, sums per class are one matrix product."""
+
+
+def surprise(units: Batch) -> np.ndarray:
+    """Minus the logarithm of the probability that the truth was given, (n,)."""
+    given = units["p"][np.arange(len(units["y"])), units["y"]]
+    return np.asarray(-np.log(np.clip(given, LEAST, 1.0)))
+
+
+def correct(units: Batch) -> np.ndarray:
+    """1.0 where the likeliest class is the truth, else 0.0, (n,)."""
+    return np.asarray(units["p"].argmax(axis=1) == units["y"], dtype=np.float64)
+
+
+def squared_distance(units: Batch) -> np.ndarray:
+    """Squared distance of the probabilities from the truth, (n,); halved for two classes, as is customary."""
+    p = units["p"]
+    given = p[np.arange(len(p)), units["y"]]
+    return np.asarray(((p * p).sum(axis=1) - 2 * given + 1) * (0.5 if p.shape[1] == 2 else 1.0))
+
+
+def class_sums(weights: np.ndarray, index: np.ndarray, classes: int) -> np.ndarray:
+    """Sums of `weights` (B, n) over the units of each class, (B, classes)."""
+    if classes <= _ONE_HOT:
+        return np.asarray(weights @ (index[:, None] == np.arange(classes)).astype(np.float64))
+    return np.stack([weights[:, index == c].sum(axis=1) for c in range(classes)], axis=1)
+
+
+def _counts(units: Batch) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    y, p = units["y"], units["p"]
+    guess, classes = p.argmax(axis=1), p.shape[1]
+    hit = np.where(guess == y, y, -1)
+
+    def sums(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return tuple(class_sums(weights, index, classes) for index in (y, guess, hit))  # type: ignore[return-value]
+
+    return sums
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    return np.asarray(np.divide(above, below, out=np.zeros_like(above), where=below > 0))
+
+
+def _average(values: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Mean over the classes that are present, (B,); NaN where none is."""
+    return np.asarray(np.where(present, values, 0.0).sum(axis=1) / present.sum(axis=1))
+
+
+def _of_positive_or_macro(score: Callable[..., np.ndarray]) -> Callable[[Batch], Resampled]:
+    """`score(true, guessed, hit)` of the positive class where there are two, else the mean over classes.
+
+    NaN where no unit is of the positive class, as nothing can be said there.
+    """
+
+    def prepare(units: Batch) -> Resampled:
+        sums = _counts(units)
+
+        def value(weights: np.ndarray) -> np.ndarray:
+            true, guessed, hit = sums(weights)
+            values, present = score(true, guessed, hit), true + guessed > 0
+            if values.shape[1] != 2:
+                return _average(values, present)
+            return np.where(true[:, 1] > 0, values[:, 1], np.nan)
+
+        return value
+
+    return prepare
+
+
+def _precision(_true: np.ndarray, guessed: np.ndarray, hit: np.ndarray) -> np.ndarray:
+    return _ratio(hit, guessed)
+
+
+def _recall(true: np.ndarray, _guessed: np.ndarray, hit: np.ndarray) -> np.ndarray:
+    return _ratio(hit, true)
+
+
+def _f1(true: np.ndarray, guessed: np.ndarray, hit: np.ndarray) -> np.ndarray:
+    return _ratio(2 * hit, true + guessed)
+
+
+def _balanced_accuracy(units: Batch) -> Resampled:
+    sums = _counts(units)
+
+    def value(weights: np.ndarray) -> np.ndarray:
+        true, _, hit = sums(weights)
+        return _average(_ratio(hit, true), true > 0)
+
+    return value
+
+
+def _over_classes(area: Callable[[np.ndarray, np.ndarray], Resampled]) -> Callable[[Batch], Resampled]:
+    """The area for the positive class where there are two, else the mean of one class against the rest."""
+
+    def prepare(units: Batch) -> Resampled:
+        y, p = units["y"], units["p"]
+        columns = [1] if p.shape[1] == 2 else range(p.shape[1])
+        areas = [area(p[:, c], y == c) for c in columns]
+
+        def value(weights: np.ndarray) -> np.ndarray:
+            values = np.stack([one(weights) for one in areas], axis=1)  # (B, C)
+            return _average(values, np.isfinite(values))
+
+        return value
+
+    return prepare
+
+
+def confidence(units: Batch) -> tuple[np.ndarray, np.ndarray]:
+    """What is checked for calibration, (n,) each: a probability, and whether what it spoke of came true.
+
+    For two classes it is the probability of the positive class, for more that of the likeliest class.
+    """
+    y, p = units["y"], units["p"]
+    if p.shape[1] == 2:
+        return p[:, 1], (y == 1).astype(np.float64)
+    return p.max(axis=1), correct(units)
+
+
+def _calibration_error(units: Batch) -> Resampled:
+    said, came = confidence(units)
+    inside = np.minimum((said * BINS).astype(np.int64), BINS - 1)
+    gaps = (inside[:, None] == np.arange(BINS)) * (said - came)[:, None]  # (n, BINS)
+    return lambda weights: np.asarray(np.abs(weights @ gaps).sum(axis=1) / weights.sum(axis=1))
+
+
+def _share(name: str, prepare: Callable[[Batch], Resampled], summary: str) -> Measure:
+    return Measure(name, True, resampled(prepare), "absolute", summary, (0.0, 1.0))
+
+
+_ALL = (
+    Measure(
+        "log_loss",
+        False,
+        mean_of(surprise),
+        "relative",
+        "Mean surprise at the truth; 0 is perfect.",
+        (0.0, float(-np.log(LEAST))),
+        surprise,
+    ),
+    Measure("accuracy", True, mean_of(correct), "absolute", "Share of rows answered right.", (0.0, 1.0), correct),
+    _share("balanced_accuracy", _balanced_accuracy, "Mean over classes of the share answered right."),
+    _share("roc_auc", _over_classes(roc_area), "Probability that a positive is ranked above a negative."),
+    _share("pr_auc", _over_classes(average_precision), "Mean precision over all levels of recall."),
+    _share("f1", _of_positive_or_macro(_f1), "Harmonic mean of precision and recall (positive or macro)."),
+    _share("precision", _of_positive_or_macro(_precision), "Share of the alarms that are right (positive or macro)."),
+    _share("recall", _of_positive_or_macro(_recall), "Share of the positives that are found (positive or macro)."),
+    Measure(
+        "brier",
+        False,
+        mean_of(squared_distance),
+        "absolute",
+        "Mean squared error of the probabilities.",
+        (0.0, 2.0),
+        squared_distance,
+    ),
+    Measure(
+        "ece",
+        False,
+        resampled(_calibration_error),
+        "absolute",
+        "Mean gap between stated and true probability, over 15 bins.",
+        (0.0, 1.0),
+    ),
+)
+
+METRICS = {metric.name: metric for metric in _ALL}
