@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,7 @@ from volant.core.protocols import Parsed, Recognition
 PAIRS = (("yes", "no"), ("true", "false"), ("y", "n"), ("t", "f"), ("on", "off"), ("1", "0"), ("是", "否"))
 """Words for true and for false, in lower case. A column is recognised when it uses one pair only."""
 
+_SPELLINGS = 8
 WORDS = {word: place == 0 for pair in PAIRS for place, word in enumerate(pair)}
 
 
@@ -25,7 +26,7 @@ WORDS = {word: place == 0 for pair in PAIRS for place, word in enumerate(pair)}
 class Boolean:
     """True or false."""
 
-    missing: frozenset[str] = TOKENS
+    missing: frozenset[str] = field(default=TOKENS, repr=False)
     name = "boolean"
     summary = "true or false, in the usual words"
     storage = pa.bool_()
@@ -35,12 +36,12 @@ class Boolean:
         sample = Sample.of(values, self.missing)
         if sample.rows and sample.kind == "truth":
             return Recognition(1.0, f"the source says true or false in {sample.rows:,} rows")
-        if sample.distinct != 2 or not (sample.kind == "text" or sample.coded):
+        if not 2 <= sample.distinct <= _SPELLINGS or not (sample.kind == "text" or sample.coded):
             return Recognition(0.0, f"{sample.counted()}, not two words for true and false")
         used = {cells.text_of(cell) or "" for cell in pc.unique(sample.cells).to_pylist()}
         pair = next((pair for pair in PAIRS if {word.lower() for word in used} == set(pair)), None)
         if pair is None:
-            return Recognition(0.0, "two distinct values, but not words for true and false")
+            return Recognition(0.0, "few distinct values, but not a pair of words for true and false")
         return Recognition(0.95, f"only {pair[0]} and {pair[1]} in {sample.rows:,} rows")
 
     def parse_cell(self, cell: Any) -> bool | None:

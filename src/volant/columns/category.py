@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,9 @@ import pyarrow.compute as pc
 
 from volant.columns import cells
 from volant.columns.missing import TOKENS, null_missing
-from volant.columns.sample import Sample, name_parts
+from volant.columns.sample import Sample, says_identifier
 from volant.core.protocols import Parsed, Recognition
 
-ID_WORDS = frozenset(["id", "ids", "uuid", "guid", "identifier", "编号", "序号", "学号", "工号", "单号", "订单号"])
 _UNUSUAL = r"^-?[0-9]+\.0$|^(?:true|True|TRUE|false|False|FALSE)$"
 _FEW = 20
 
@@ -49,7 +48,7 @@ def canonical_texts(raw: pa.Array | pa.ChunkedArray, missing: frozenset[str]) ->
 class Category:
     """One of some values: `1`, `1.0` and `"1"` are the same one, and so are `True` and `"true"`."""
 
-    missing: frozenset[str] = TOKENS
+    missing: frozenset[str] = field(default=TOKENS, repr=False)
     name = "category"
     summary = "one of some values, as text"
     storage = pa.string()
@@ -61,7 +60,7 @@ class Category:
         if sample.rows == 0 or sample.kind not in ("text", "number"):
             return Recognition(0.0, f"{sample.counted()} are not single values")
         repeats = sample.unique <= 0.5
-        if ID_WORDS & set(name_parts(name)) and repeats and sample.whole:
+        if repeats and sample.whole and says_identifier(name):
             return Recognition(0.92, f"the name says identifier and they repeat: {sample.counted()}")
         if sample.kind == "number":
             return Recognition(0.3, f"numbers, {sample.counted()}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from volant.columns import cells
-from volant.columns.category import ID_WORDS, canonical, canonical_texts
+from volant.columns.category import canonical, canonical_texts
 from volant.columns.missing import TOKENS
-from volant.columns.sample import Sample, name_parts
+from volant.columns.sample import Sample, name_parts, says_identifier
 from volant.core.protocols import Parsed, Recognition
 
 _COUNTER_WORDS = frozenset(["index", "idx", "unnamed", "row", "rowid", "rownum", "no"])
@@ -25,7 +25,7 @@ _ENOUGH_ROWS = 20
 class Id:
     """Identifiers, as text in the same form as categories."""
 
-    missing: frozenset[str] = TOKENS
+    missing: frozenset[str] = field(default=TOKENS, repr=False)
     name = "id"
     summary = "identifiers, which say nothing about a row"
     storage = pa.string()
@@ -38,7 +38,7 @@ class Id:
             return Recognition(0.97, f"every text has the form of a UUID, {sample.counted()}")
         if sample.unique < _NEARLY_ALL or sample.rows < 2:
             return Recognition(0.0, f"values repeat: {sample.counted()}")
-        return _of_unique(sample, set(name_parts(name)))
+        return _of_unique(sample, name)
 
     def parse_cell(self, cell: Any) -> str | None:
         """One raw cell to its text."""
@@ -56,11 +56,11 @@ class Id:
         return {"type": ["string", "number", "null"], "description": "an identifier"}
 
 
-def _of_unique(sample: Sample, parts: set[str]) -> Recognition:
+def _of_unique(sample: Sample, name: str) -> Recognition:
     short = sample.whole or sample.words < 3
-    if short and parts & ID_WORDS:
+    if short and says_identifier(name):
         return Recognition(0.96, f"the name says identifier, {sample.counted()}")
-    if sample.whole and parts & _COUNTER_WORDS:
+    if sample.whole and _COUNTER_WORDS & set(name_parts(name)):
         return Recognition(0.96, f"the name says row number, {sample.counted()}")
     if sample.kind == "text" and not sample.whole and sample.words < 1.5 and sample.rows >= _ENOUGH_ROWS:
         return Recognition(0.8, f"single words, {sample.counted()}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -82,7 +82,7 @@ def recognise_nested(
 class Json:
     """Objects: of an Arrow struct or map column, or of JSON text that begins with `{`. Lists are read too."""
 
-    missing: frozenset[str] = TOKENS
+    missing: frozenset[str] = field(default=TOKENS, repr=False)
     name = "json"
     summary = "objects, as JSON"
     storage = pa.string()

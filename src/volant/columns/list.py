@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from volant.core.protocols import Parsed, Recognition
 class List:
     """Lists: of an Arrow list column, or of JSON text that begins with `[`."""
 
-    missing: frozenset[str] = TOKENS
+    missing: frozenset[str] = field(default=TOKENS, repr=False)
     name = "list"
     summary = "lists, as JSON"
     storage = pa.string()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -33,7 +33,7 @@ _ENOUGH = 0.9
 class Number:
     """Numbers, as 64-bit floats."""
 
-    missing: frozenset[str] = TOKENS
+    missing: frozenset[str] = field(default=TOKENS, repr=False)
     name = "number"
     summary = "whole and decimal numbers"
     storage = pa.float64()

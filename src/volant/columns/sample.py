@@ -13,6 +13,8 @@ from volant.columns import cells
 from volant.columns.missing import null_missing
 
 _CJK = r"[\x{2E80}-\x{9FFF}\x{AC00}-\x{D7AF}\x{F900}-\x{FAFF}]"
+_ID_WORDS = frozenset(["id", "ids", "uuid", "guid", "identifier"])
+_ID_ENDINGS = ("编号", "序号", "学号", "工号", "单号", "标识")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
 KINDS = {
     "text": (pa.types.is_string,),
@@ -92,3 +94,12 @@ def name_parts(name: str) -> tuple[str, ...]:
     (('customer', 'id'), ('user', 'id', '2'))
     """
     return tuple(part.lower() for part in _PART.findall(name))
+
+
+def says_identifier(name: str) -> bool:
+    """Whether a column name says that the column identifies something.
+
+    >>> says_identifier("customerID"), says_identifier("订单编号"), says_identifier("paid")
+    (True, True, False)
+    """
+    return bool(_ID_WORDS & set(name_parts(name))) or name.strip().endswith(_ID_ENDINGS)

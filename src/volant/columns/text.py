@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ _VARIED = 0.5
 class Text:
     """Free text. Only surrounding white space is cut off."""
 
-    missing: frozenset[str] = TOKENS
+    missing: frozenset[str] = field(default=TOKENS, repr=False)
     name = "text"
     summary = "free text"
     storage = pa.string()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,7 @@ _LOOKED_AT = 2_000
 class Timestamp:
     """Points in time in UTC, to the microsecond. `day_first` reads `1/2/2024` as the first of February."""
 
-    missing: frozenset[str] = TOKENS
+    missing: frozenset[str] = field(default=TOKENS, repr=False)
     day_first: bool = False
     name = "timestamp"
     summary = "dates and times"
