@@ -1,0 +1,98 @@
+"""The prediction log as the service uses it: refused early when it cannot be written, mended when it can again."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from volant.errors import Failure, VolantError
+from volant.store.log import PredictionLog
+from volant.store.records import PredictionRecord
+
+ROOM_BYTES = 64 * 1024 * 1024
+"""A log that stopped on a full disk goes on once this much is free."""
+
+_logger = logging.getLogger("volant.serve")
+
+
+class Logs(Protocol):
+    """What the journal needs of the store."""
+
+    home: Path
+
+    def prediction_log(self) -> PredictionLog: ...
+
+    def index_segments(self) -> int: ...
+
+
+class Journal:
+    """Writes predictions before they are answered, and has them indexed in the background. Threads may share it."""
+
+    def __init__(self, store: Logs) -> None:
+        self._store = store
+        self._log = store.prediction_log()
+        self._counting = threading.Lock()
+        self._written = 0
+        self._indexed = 0
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why no prediction can be taken at the moment, or None."""
+        return self._log.failure
+
+    @property
+    def waiting(self) -> int:
+        """Rows that this process wrote and that are not in the ledger yet."""
+        return self._written - self._indexed
+
+    def refuse_if_failed(self) -> None:
+        """Call before predicting.
+
+        Raises:
+            Failure: nothing can be logged, so nothing is to be predicted.
+        """
+        if (failure := self._log.failure) is not None:
+            raise Failure(failure.what, code=failure.code, fix="try again later")
+
+    def append(self, records: Sequence[PredictionRecord]) -> None:
+        """Log predictions; on return they survive the end of this process, however it ends.
+
+        Raises:
+            BadInput: a row cannot be kept as plain data.
+            Failure: the log cannot be written.
+        """
+        self._log.append(records)
+        with self._counting:
+            self._written += len(records)
+
+    def index(self) -> None:
+        """Move what was written into the ledger."""
+        written = self._written
+        self._store.index_segments()
+        self._indexed = written
+
+    def mend(self) -> None:
+        """Begin a new log if the old one stopped on a full disk and there is room again."""
+        failure = self._log.failure
+        if failure is None or failure.code != "store-full":
+            return
+        if shutil.disk_usage(self._store.home).free >= ROOM_BYTES:
+            stopped, self._log = self._log, self._store.prediction_log()
+            _close(stopped)
+            _logger.warning("there is room on the disk again: predictions are logged and answered")
+
+    def close(self) -> None:
+        """Flush, end, and index what is left."""
+        _close(self._log)
+        self.index()
+
+
+def _close(log: PredictionLog) -> None:
+    try:
+        log.close()
+    except VolantError as error:
+        _logger.error("the prediction log could not be closed in order: %s", error.code)

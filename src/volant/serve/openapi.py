@@ -1,0 +1,214 @@
+"""The OpenAPI document of a service, typed from the signature of the release that answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from volant import __version__
+from volant.core.plugins import column_type
+from volant.core.product import Product
+from volant.core.protocols import Task
+from volant.core.records import Field, Signature
+from volant.serve.deck import Slot, example_row
+from volant.serve.problems import MEDIA_TYPE
+
+Schema = dict[str, Any]
+_ID = "01980000-0000-7000-8000-000000000000"
+
+
+def document(product: Product, task: Task, slot: Slot | None) -> bytes:
+    """The OpenAPI 3.1 document as JSON; without a release its rows are objects of any kind."""
+    signature = slot.signature if slot is not None else None
+    refuses = product.file.serve.unknown_category == "refuse"
+    info = {
+        "title": product.name,
+        "version": f"{signature.contract}" if signature else "0",
+        "summary": f"Predicts {product.file.task.target}.",
+        "description": _about(product, slot),
+        "x-volant": __version__,
+    }
+    described = {
+        "openapi": "3.1.0",
+        "info": info,
+        "paths": _paths(_names(task), signature, product),
+        "components": {"schemas": _schemas(task, signature, refuses), "securitySchemes": _security(product)},
+    }
+    return msgspec.json.encode(described)
+
+
+def _about(product: Product, slot: Slot | None) -> str:
+    if slot is None:
+        return "No release answers yet."
+    return f"Release `{slot.name}`, contract {slot.signature.contract}. A new release may replace it at any time."
+
+
+def _names(task: Task) -> list[str]:
+    return [kind.name for kind in task.feedback]
+
+
+def _security(product: Product) -> Schema:
+    return {"key": {"type": "http", "scheme": "bearer"}} if product.file.serve.key else {}
+
+
+def _paths(kinds: Sequence[str], signature: Signature | None, product: Product) -> Schema:
+    row = example_row(signature) if signature else {}
+    said = {"feedback": [{"prediction_id": _ID, "kind": kinds[0] if kinds else "", "value": _example_label(signature)}]}
+    feedback = _post("Say what is true, or how good an answer was", "Feedback", "Receipts", said, (401, 404, 413, 422))
+    if product.file.serve.key:
+        feedback["security"] = [{"key": []}]
+    predict = _post("Predict for rows", "Rows", "Predictions", {"rows": [row]}, (413, 422, 500))
+    ready = {"200": _json("ready", "Ready"), "503": _refusal("not ready")}
+    metrics = {"200": {"description": "Prometheus text", "content": {"text/plain": {"schema": {"type": "string"}}}}}
+    return {
+        "/v1/predict": {"post": {"operationId": "predict", **predict}},
+        "/v1/feedback": {"post": {"operationId": "feedback", **feedback}},
+        "/v1/health/live": {"get": _get("live", "Whether the process lives", {"200": _json("alive", "Live")})},
+        "/v1/health/ready": {"get": _get("ready", "Whether it can predict", ready)},
+        "/metrics": {"get": _get("metrics", "Figures for Prometheus", metrics)},
+    }
+
+
+def _example_label(signature: Signature | None) -> Any:
+    if signature is None:
+        return None
+    return signature.classes[0] if signature.classes else 0.0
+
+
+def _get(name: str, summary: str, responses: Schema) -> Schema:
+    return {"operationId": name, "summary": summary, "responses": responses}
+
+
+def _post(summary: str, takes: str, gives: str, example: Any, refusals: Sequence[int]) -> Schema:
+    body = {"required": True, "content": {"application/json": {"schema": _ref(takes), "example": example}}}
+    responses = {"200": _json("done", gives)}
+    responses |= {str(status): _refusal("refused") for status in sorted({400, 415, 503, *refusals})}
+    return {"summary": summary, "requestBody": body, "responses": responses}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _json(says: str, schema: str) -> Schema:
+    return {"description": says, "content": {"application/json": {"schema": _ref(schema)}}}
+
+
+def _refusal(says: str) -> Schema:
+    return {"description": says, "content": {MEDIA_TYPE.decode(): {"schema": _ref("Problem")}}}
+
+
+def _schemas(task: Task, signature: Signature | None, refuses: bool) -> dict[str, Schema]:
+    return {
+        "Row": _row(signature, refuses),
+        "Rows": _rows(),
+        "Prediction": _prediction(signature),
+        "Predictions": _object({**_release(), "predictions": _list("Prediction")}),
+        "Feedback": _object({"feedback": {**_list("FeedbackItem"), "minItems": 1}}, closed=True),
+        "FeedbackItem": _feedback_item(task),
+        "Receipts": _object({"feedback": _list("Receipt")}),
+        "Receipt": _object({"id": _text(), "duplicate": {"type": "boolean"}}),
+        "Live": _object({"live": {"type": "boolean"}}),
+        "Ready": _object(
+            {
+                "ready": {"type": "boolean"},
+                **_release(),
+                "config_changed": {"type": "boolean", "description": "the product file changed: restart to apply it"},
+            }
+        ),
+        "Problem": _problem(),
+    }
+
+
+def _release() -> dict[str, Schema]:
+    return {"release": _text("the release that answers"), "contract": {"type": "integer", "minimum": 1}}
+
+
+def _text(says: str | None = None, **more: Any) -> Schema:
+    return {"type": "string", **({"description": says} if says else {}), **more}
+
+
+def _list(of: str) -> Schema:
+    return {"type": "array", "items": _ref(of)}
+
+
+def _object(properties: Mapping[str, Schema], *, optional: Sequence[str] = (), closed: bool = False) -> Schema:
+    made: Schema = {"type": "object", "properties": dict(properties)}
+    made["required"] = [name for name in properties if name not in optional]
+    return {**made, "additionalProperties": False} if closed else made
+
+
+def _rows() -> Schema:
+    subject = _text("whom the rows are about", minLength=1, maxLength=1024)
+    both = {
+        "rows": {**_list("Row"), "minItems": 1},
+        "row": _ref("Row"),
+        "subject": {"anyOf": [subject, {"type": "array", "items": subject}], "description": "one, or one per row"},
+    }
+    return {**_object(both, optional=list(both), closed=True), "oneOf": [{"required": ["rows"]}, {"required": ["row"]}]}
+
+
+def _row(signature: Signature | None, refuses: bool) -> Schema:
+    if signature is None:
+        return {"type": "object"}
+    properties = {field.name: _field(field, refuses) for field in signature.inputs}
+    optional = [field.name for field in signature.inputs if not field.required]
+    properties.setdefault(signature.target, {"description": "ignored"})
+    return _object(properties, optional=[*optional, signature.target], closed=True)
+
+
+def _field(field: Field, refuses: bool) -> Schema:
+    """What a caller may send in a field. Where unknown categories are answered, the known ones are but a hint."""
+    column: Schema = column_type(field.type).json_schema()
+    if field.choices:
+        known, says = {"enum": [*field.choices, None]}, column.pop("description", "")
+        column = {"description": says, **(known if refuses else {"anyOf": [known, column]})}
+    if field.example is not None:
+        column["examples"] = [field.example]
+    return {**column, "x-type": field.type}
+
+
+def _prediction(signature: Signature | None) -> Schema:
+    shared: Schema = {"id": _text("name it in feedback", format="uuid")}
+    last: Schema = {
+        "flags": {"type": "object", "additionalProperties": {"type": "string"}, "description": "fields to look at"},
+        "audit": {"type": "boolean", "description": "drawn for labelling, whatever was predicted"},
+    }
+    if signature is None:
+        return _object({**shared, **last}, optional=["flags"])
+    if not signature.classes:
+        return _object({**shared, "value": {"type": "number"}, **last}, optional=["flags"])
+    label = _text(enum=list(signature.classes))
+    chance = {name: {"type": "number", "minimum": 0, "maximum": 1} for name in signature.classes}
+    return _object({**shared, "label": label, "probabilities": _object(chance), **last}, optional=["flags"])
+
+
+def _feedback_item(task: Task) -> Schema:
+    says = "; ".join(f"{kind.name}: {kind.says}" for kind in task.feedback)
+    properties = {
+        "prediction_id": _text("the id that came with the answer"),
+        "kind": _text(says, enum=_names(task)),
+        "value": {"description": "what is true, or how good the answer was; see kind"},
+        "actor": _text("who says so; without one the request is an anonymous actor of its own"),
+        "source": _text("where it comes from", default="user"),
+        "event_at": _text("when it was said, if not now", format="date-time"),
+        "idempotency_key": _text("a repetition with the same source and key is stored once"),
+    }
+    return _object(properties, optional=list(properties)[3:], closed=True)
+
+
+def _problem() -> Schema:
+    words = {name: _text() for name in ("what", "where", "got", "meant", "fix")}
+    trouble = {**words, "choices": {"type": "array", "items": _text()}}
+    properties = {
+        "type": _text(format="uri-reference"),
+        "title": _text(),
+        "status": {"type": "integer"},
+        "detail": _text(),
+        "code": _text(),
+        "request_id": _text(),
+        "troubles": {"type": "array", "items": _object(trouble, optional=list(trouble)[1:])},
+    }
+    return _object(properties)
