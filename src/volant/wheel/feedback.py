@@ -1,17 +1,20 @@
-"""Feedback from files: all of it or nothing."""
+"""Feedback from files and to files: all of it or nothing."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from volant.core.records import Feedback
 from volant.data.sources import read_source
 from volant.errors import BadInput, Trouble
 from volant.wheel.context import Context
-from volant.wheel.predict import need_champion
-from volant.wheel.results import ImportResult
+from volant.wheel.predict import need_champion, writer_of
+from volant.wheel.results import ExportResult, ImportResult
 
 COLUMNS = ("prediction_id", "kind", "value", "actor", "source", "event_at", "idempotency_key", "supersedes")
 NEEDED = ("prediction_id", "value")
@@ -77,3 +80,25 @@ def _own_key(row: dict[str, Any], kind: str) -> str:
     from volant.core.ids import digest
 
     return "import-" + digest([kind, *[str(row.get(name)) for name in COLUMNS]])[:32]
+
+
+def export_feedback(context: Context, path: Path) -> ExportResult:
+    """Write all feedback that was not revoked, in the order it came in; `import_feedback` takes the file back.
+
+    Raises:
+        BadInput: code `usage`: a format that is not known, or no such folder.
+    """
+    write = writer_of(path)
+    names = [name for name in COLUMNS if name != "supersedes"]
+    rows = [row.record() for row in context.store.feedback_rows() if row.valid]
+    texts = [{name: None if row[name] is None else str(row[name]) for name in names} for row in rows]
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as stream:
+            sink = write(stream)
+            sink.add(pa.Table.from_pylist(texts, pa.schema([(name, pa.string()) for name in names])))
+            sink.close()
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return ExportResult(len(rows), path)

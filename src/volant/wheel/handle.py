@@ -15,6 +15,7 @@ from volant.wheel.results import (
     CheckReport,
     Deployment,
     Explanation,
+    ExportResult,
     ImportResult,
     PredictResult,
     Status,
@@ -91,6 +92,13 @@ class ProductHandle:
 
         with work_on(self.product, clock=self.clock) as context:
             return import_feedback(context, Path(path))
+
+    def export_feedback(self, path: str | Path) -> ExportResult:
+        """Export all feedback to a file; see `volant.wheel.feedback.export_feedback`."""
+        from volant.wheel.feedback import export_feedback
+
+        with work_on(self.product, clock=self.clock) as context:
+            return export_feedback(context, Path(path))
 
     def history(self) -> list[Deployment]:
         """All deployments and refusals, oldest first."""

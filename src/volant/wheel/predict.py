@@ -43,7 +43,7 @@ def predict(context: Context, input_: Path, output: Path) -> PredictResult:
     """
     started = time.monotonic()
     release = need_champion(context)
-    write = _writer(output)
+    write = writer_of(output)
     source = read_source(str(input_), folder=Path.cwd())
     _need_columns(source.names, release)
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
@@ -129,15 +129,22 @@ class _Lines(_Csv):
 FORMATS: dict[str, type[_Csv]] = {".csv": _Csv, ".parquet": _Parquet, ".jsonl": _Lines, ".ndjson": _Lines}
 
 
-def _writer(output: Path) -> Callable[[Any], _Csv]:
+def writer_of(output: Path) -> Callable[[Any], _Csv]:
+    """What writes tables to a file of that ending.
+
+    Raises:
+        BadInput: code `usage`: no such format, or no such folder.
+    """
     if output.suffix not in FORMATS:
         raise BadInput(
             "the format of the output is told by its ending",
             code="usage",
-            where="--output",
+            where=str(output),
             got=output.suffix or "no ending",
             choices=list(FORMATS),
         )
     if not output.parent.is_dir():
-        raise BadInput("the folder of the output does not exist", code="usage", where="--output", fix="create it first")
+        raise BadInput(
+            "the folder of the output does not exist", code="usage", where=str(output), fix="create it first"
+        )
     return FORMATS[output.suffix]

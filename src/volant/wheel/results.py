@@ -147,6 +147,14 @@ class ImportResult(Result):
 
 
 @dataclass(frozen=True)
+class ExportResult(Result):
+    """`volant feedback export`: all feedback that was not revoked, in the order it came in."""
+
+    rows: int
+    output: Path
+
+
+@dataclass(frozen=True)
 class Labels(Result):
     """What a label view made of the evidence."""
 

@@ -124,9 +124,9 @@ class FakeProduct:
         self._note("import_feedback", path=path)
         return results.ImportResult(12, 3)
 
-    def export_feedback(self, path: Path) -> Any:
+    def export_feedback(self, path: Path) -> results.ExportResult:
         self._note("export_feedback", path=path)
-        return results.PredictResult(15, path, DIGEST, 0.1)
+        return results.ExportResult(15, path)
 
     def improve(self, *, budget: str | None = None, progress: Progress | None = None) -> results.TurnResult:
         self._note("improve", budget=budget, progress=progress is not None)
