@@ -1,4 +1,4 @@
-"""Fixtures for tests anywhere in the tree: a PostgreSQL server on loopback, started when first asked for."""
+"""Fixtures for tests anywhere in the tree: a PostgreSQL server on loopback, and a disk that runs full."""
 
 from __future__ import annotations
 
@@ -121,3 +121,33 @@ def postgres_server() -> Iterator[PostgresServer]:
 def store_url(request: pytest.FixtureRequest) -> str | None:
     """Where the ledger of a new store is: None for SQLite, a URL that leads to nothing yet for PostgreSQL."""
     return None if request.param == "sqlite" else request.getfixturevalue("postgres_server").new_url()
+
+
+class SmallDisk:
+    """A file system in memory that holds a few megabytes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.mount("size=3m")
+
+    def mount(self, options: str) -> None:
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", self.folder], capture_output=True, text=True, check=False
+        )
+        if mounted.returncode:
+            pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
+
+    def grow(self) -> None:
+        """Make room, as a user does who deletes something else."""
+        self.mount("remount,size=32m")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """A disk of 3 MB, or a skip with the reason why there is none."""
+    if shutil.which("mount") is None or os.getuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    yield SmallDisk(folder)
+    subprocess.run(["umount", folder], check=True)

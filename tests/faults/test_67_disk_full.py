@@ -1,0 +1,68 @@
+"""Fault 67: a full disk is told, never silent, and costs nothing that was acknowledged."""
+
+from __future__ import annotations
+
+import pytest
+
+from volant.core.ids import uuid7
+from volant.core.records import Feedback
+from volant.errors import Failure
+from volant.store import PredictionRecord, open_store
+
+
+def prediction() -> PredictionRecord:
+    return PredictionRecord(
+        id=uuid7(), release="r", at="2026-01-01T00:00:00+00:00", input={"text": "x" * 2000}, output={"value": 1.0}
+    )
+
+
+def test_a_log_on_a_full_disk_stops_and_keeps_what_it_took(small_disk):
+    home = small_disk.folder / ".volant"
+    acknowledged: list[str] = []
+
+    def predict_until_full(log):
+        while True:
+            record = prediction()
+            log.append([record])
+            acknowledged.append(record.id)
+
+    with open_store(home) as store:
+        log = store.prediction_log()
+        for _ in range(2):  # it stays failed: a service must see it and stop predicting
+            with pytest.raises(Failure) as caught:
+                predict_until_full(log)
+            assert caught.value.code == "store-full"
+        assert log.failure is not None
+        with pytest.raises(Failure):
+            log.close()
+    small_disk.grow()
+    with open_store(home) as store:
+        assert len(acknowledged) > 100
+        assert set(store.find_predictions(acknowledged)) == set(acknowledged)
+        assert store.counts()["predictions"] == len(acknowledged)
+        store.prediction_log().append([prediction()])
+
+
+def test_feedback_on_a_full_disk_is_refused_until_there_is_space(small_disk):
+    acknowledged: list[str] = []
+    with open_store(small_disk.folder / ".volant") as store:
+        record = prediction()
+        store.prediction_log().append([record])
+
+        def say(number):
+            item = Feedback(record.id, "correction", "x" * 2000, f"actor {number}")
+            acknowledged.append(store.add_feedback([item])[0].id)
+
+        def say_until_full():
+            for number in range(10_000):
+                say(number)
+
+        for _ in range(3):
+            with pytest.raises(Failure) as caught:
+                say_until_full()
+            assert caught.value.code == "store-full"
+        small_disk.grow()
+        say("after")
+        assert [row.id for row in store.feedback_rows()] == acknowledged
+    with open_store(small_disk.folder / ".volant") as store:
+        assert [row.id for row in store.feedback_rows()] == acknowledged
