@@ -121,9 +121,8 @@ class Search:
         trials = self._plan()
         folds = self._folds(trials)
         numbers = self._numbers(folds)
-        for place, trial in enumerate(trials):
-            if trial.status == "waiting":
-                self._try(trial, numbers, folds, first=not any(t.status == "done" for t in trials[:place]))
+        while (trial := self._next(trials)) is not None:
+            self._try(trial, numbers, folds, first=not any(t.status == "done" for t in trials))
         done = [t for t in trials if t.status == "done"]
         if not done:
             return Found((Member(baseline, 1.0),), 1.0, tuple(trials), baseline, folds, True, None)
@@ -150,6 +149,20 @@ class Search:
             columns.append(listed)
         longest = max((len(c) for c in columns), default=0)
         return [column[i] for i in range(longest) for column in columns if i < len(column)]
+
+    def _next(self, trials: Sequence[Trial]) -> Trial | None:
+        """First one configuration of each learner, then those of the learner that does best so far."""
+        waiting = [t for t in trials if t.status == "waiting"]
+        losses: dict[str, float] = {}
+        for trial in trials:
+            name = trial.configuration.learner.name
+            if trial.status != "waiting":
+                loss = float("inf") if trial.predicted is None else self._loss(trial.predicted)
+                losses[name] = min(loss, losses.get(name, float("inf")))
+        fresh = [t for t in waiting if t.configuration.learner.name not in losses]
+        if fresh:
+            return fresh[0]
+        return min(waiting, key=lambda t: losses[t.configuration.learner.name], default=None)
 
     def _folds(self, trials: Sequence[Trial]) -> int:
         if self.rules.by_time:

@@ -23,13 +23,14 @@ class BoostedTreesOptions:
     """Options in the field's terms; `rounds` is the most that are boosted, `patience` when to stop."""
 
     learning_rate: float = 0.05
-    leaves: int = 31
+    leaves: int = 24
     min_leaf: int = 20
-    feature_fraction: float = 0.8
-    bagging_fraction: float = 0.9
-    l2: float = 1.0
-    cat_smooth: float = 10.0
+    feature_fraction: float = 0.5
+    bagging_fraction: float = 1.0
+    l2: float = 0.0
+    cat_smooth: float = 20.0
     extra: bool = False
+    bins: int = 1023
     rounds: int = 3000
     patience: int = 60
 
@@ -81,13 +82,13 @@ class BoostedTrees:
 
     def portfolio(self, problem: Problem) -> Sequence[BoostedTreesOptions]:
         least = 20 if problem.rows >= 2_000 else max(2, min(10, problem.rows // 50))
-        base = BoostedTreesOptions(min_leaf=least)
+        base = BoostedTreesOptions(min_leaf=least, bins=1023 if problem.rows <= 200_000 else 255)
         return (
             base,
-            replace(base, leaves=8, feature_fraction=0.5, l2=3.0),
-            replace(base, learning_rate=0.03, leaves=64, min_leaf=2 * least, feature_fraction=0.5, l2=5.0),
-            replace(base, leaves=48, extra=True, feature_fraction=0.9),
-            replace(base, learning_rate=0.03, leaves=15, feature_fraction=0.4, cat_smooth=30.0, l2=10.0),
+            replace(base, learning_rate=0.03, leaves=64, min_leaf=2 * least, bagging_fraction=0.9, l2=5.0),
+            replace(base, leaves=8, l2=3.0),
+            replace(base, leaves=48, extra=True, feature_fraction=0.9, bagging_fraction=0.9),
+            replace(base, learning_rate=0.03, leaves=15, feature_fraction=0.3, cat_smooth=40.0, l2=10.0),
         )
 
     def settle(self, options: BoostedTreesOptions, facts: Sequence[dict[str, Any]]) -> BoostedTreesOptions:
@@ -145,8 +146,8 @@ def _params(options: BoostedTreesOptions, problem: Problem, context: RunContext)
         "lambda_l2": options.l2,
         "cat_smooth": options.cat_smooth,
         "extra_trees": options.extra,
-        "max_bin": 255,
-        "min_data_in_bin": 1 if problem.rows < 2_000 else 3,
+        "max_bin": options.bins,
+        "min_data_in_bin": 1 if options.bins > 255 else 3,
         "seed": context.seed,
         "deterministic": True,
         "force_row_wise": True,
