@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from volant.evidence.label_view import ACCEPTED, HELD, JUDGED, LEFT_OUT, REJECTED, LabelRule, build_label_view
@@ -196,6 +197,19 @@ def test_somebody_who_always_says_the_same_number_is_recognised():
     stuck = [voice(50 + i, prediction(f"q{i}", value=t), 55.0, "eve") for i, t in enumerate(truths)]
     made = view(*honest, *stuck, task=REGRESS, classes=())
     assert made.trust["eve"].mean < 0.4 < 0.8 < made.trust["ann"].mean
+
+
+def test_somebody_who_says_any_number_is_recognised_among_honest_people():
+    rng = np.random.default_rng(0)
+    said = []
+    for actor in [*(f"honest {i}" for i in range(8)), "random"]:
+        for i in range(20):
+            truth = rng.uniform(0, 100)
+            on = prediction(f"{actor} {i}", value=float(truth + 6 * rng.normal()))
+            said.append(voice(len(said), on, float(rng.uniform(0, 100) if actor == "random" else truth), actor))
+    earned = view(*said, task=REGRESS, classes=()).trust
+    assert earned["random"].mean < 0.4
+    assert min(trust.mean for actor, trust in earned.items() if actor != "random") > 0.8
 
 
 def test_a_voice_on_a_class_that_the_champion_did_not_know_costs_no_trust():
