@@ -1,0 +1,127 @@
+"""Dataset versions are immutable and named by their content."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from tests.tables import SCHEMA, dataset, rows
+
+from volant.core.records import Column, Schema
+from volant.data.dataset import Extra, SplitRule, Writer, open_dataset
+from volant.errors import BadInput
+
+
+def test_the_same_rows_give_the_same_version(tmp_path):
+    one, two = dataset(tmp_path / "a"), dataset(tmp_path / "b")
+    assert one.digest == two.digest == open_dataset(one.folder).digest
+    assert dataset(tmp_path / "a").folder == one.folder
+    assert [p for p in (tmp_path / "a").iterdir()] == [one.folder]
+
+
+@pytest.mark.parametrize("change", ["cell", "role", "split", "row"])
+def test_whatever_matters_changes_the_digest(tmp_path, change):
+    before = dataset(tmp_path).digest
+    table, schema, rule = rows(), SCHEMA, SplitRule()
+    if change == "cell":
+        table = table.set_column(0, "size", pa.array(["7.5", *table.column(0).to_pylist()[1:]]))
+    if change == "role":
+        schema = Schema((*SCHEMA.columns[:1], replace(SCHEMA.columns[1], role="ignored"), *SCHEMA.columns[2:]))
+    if change == "split":
+        rule = SplitRule(salt="another")
+    if change == "row":
+        table = table.slice(1)
+    assert dataset(tmp_path, table, schema=schema, rule=rule).digest != before
+
+
+def test_views_agree_with_the_whole(tmp_path):
+    data = dataset(tmp_path)
+    parts = [data.part(name) for name in ("train", "judge", "test")]
+    assert sum(map(len, parts)) == len(data) == 600
+    assert sorted(np.concatenate([p.numbers() for p in parts])) == list(range(600))
+    judge = parts[1]
+    assert judge.table(["shape"]).column(0).to_pylist() == [
+        data.table(["shape"]).column(0)[int(i)].as_py() for i in judge.numbers()
+    ]
+    again = judge.take(np.array([2, 0]))
+    assert list(again.keys()) == [judge.keys()[2], judge.keys()[0]]
+    batch = again.batch(["size", "open", "made", "shape"])
+    assert {name: values.dtype.kind for name, values in batch.items()} == {
+        "size": "f", "open": "f", "made": "M", "shape": "O"
+    }  # fmt: skip
+
+
+def test_equal_inputs_are_never_on_two_sides(tmp_path):
+    table = pa.concat_tables([rows(), rows()])
+    data = dataset(tmp_path, table)
+    sides = dict(zip(data.numbers(), data.sides(), strict=True))
+    assert all(sides[i] == sides[i + 600] for i in range(600))
+
+
+def test_a_corrected_label_moves_no_row(tmp_path):
+    table = rows()
+    labels = table.column("label").to_pylist()
+    other = ["yes" if v == "no" else "no" for v in labels]
+    before = dataset(tmp_path, table).sides()
+    after = dataset(tmp_path, table.set_column(4, "label", pa.array(other))).sides()
+    assert (before == after).all()
+
+
+def test_rows_without_a_label_belong_to_no_side(tmp_path):
+    table = rows()
+    labels = [None, "", *table.column("label").to_pylist()[2:]]
+    data = dataset(tmp_path, table.set_column(4, "label", pa.array(labels)))
+    assert list(data.sides()[:2]) == ["unlabelled"] * 2
+
+
+def test_unreadable_cells_are_missing_and_noted(tmp_path):
+    table = rows()
+    sizes = table.column("size").to_pylist()
+    sizes[3] = sizes[205] = "twelve"
+    data = dataset(tmp_path, table.set_column(0, "size", pa.array(sizes)))
+    assert data.facts["unreadable"] == {"size": [3, 205]}
+    assert data.facts["unreadable_count"] == {"size": 2}
+    assert np.isnan(data.batch(["size"])["size"][[3, 205]]).all()
+
+
+def test_a_subject_stays_on_one_side(tmp_path):
+    table = rows().append_column("who", pa.array([f"u{i % 40}" for i in range(600)]))
+    schema = Schema((*SCHEMA.columns, Column("who", "id", "subject")))
+    data = dataset(tmp_path, table, schema=schema)
+    sides = data.sides()
+    assert all(len({sides[j] for j in range(i, 600, 40)}) == 1 for i in range(40))
+
+
+def test_weights_come_from_their_column(tmp_path):
+    table = rows().append_column("w", pa.array([str(i % 3) for i in range(600)]))
+    schema = Schema((*SCHEMA.columns, Column("w", "number", "weight")))
+    assert list(dataset(tmp_path, table, schema=schema).weights()[:4]) == [0, 1, 2, 0]
+
+
+def test_feedback_rows_keep_their_side_and_their_reference(tmp_path):
+    source = dataset(tmp_path)
+    writer = Writer(tmp_path, SCHEMA, SplitRule(), source.facts["cuts"])
+    writer.add(source.table(), Extra(weights=source.weights(), sides=list(source.sides())))
+    extra = Extra("feedback", ["p1", "p2"], np.array([0.5, 1.0]), ["train", "judge"])
+    writer.add(source.table().slice(0, 2), extra)
+    data = writer.finish()
+    assert list(data.sides()[:600]) == list(source.sides())
+    assert list(data.sides()[600:]) == ["train", "judge"]
+    assert list(data.references()[600:]) == ["p1", "p2"]
+    assert list(data.provenance()[599:601]) == ["source", "feedback"]
+    assert data.digest != source.digest
+
+
+def test_no_rows_are_refused_and_nothing_is_left(tmp_path):
+    with pytest.raises(BadInput) as bad:
+        dataset(tmp_path, rows().slice(0, 0))
+    assert bad.value.code == "source-empty"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_version_is_named(tmp_path):
+    data = dataset(tmp_path)
+    (data.folder / "dataset.json").write_text("{")
+    with pytest.raises(BadInput) as bad:
+        open_dataset(data.folder)
+    assert bad.value.code == "artifact-damaged"
