@@ -128,7 +128,7 @@ class Broken:
 @pytest.mark.parametrize(("how", "status"), [("raise", "failed"), ("nan", "failed"), ("huge", "skipped")])
 def test_a_learner_that_fails_leaves_the_others_alone(tmp_path, how, status):
     learners = {"broken": Broken(how), "prior": load("learners", "prior"), "linear": load("learners", "linear")}
-    found = search(tmp_path, "9 units", learners=learners).run()
+    found = search(tmp_path, "14 units", learners=learners).run()
     states = {t.configuration.learner.name: t.status for t in found.trials}
     assert states["broken"] == status
     assert any(t.status == "done" for t in found.trials)
