@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -35,7 +36,33 @@ PLUGINS = {
     "tasks": {"classify", "regress"},
     "learners": {"prior", "linear", "boosted_trees"},
     "columns": {"number", "category", "boolean", "timestamp", "text", "id", "list", "json"},
+    "checks": {
+        "absent_columns",
+        "class_imbalance",
+        "conflicting_duplicates",
+        "constant_columns",
+        "drift",
+        "encoding_damage",
+        "enough_rows",
+        "exact_duplicates",
+        "id_like",
+        "impossible_values",
+        "leakage",
+        "missing_tells",
+        "missing_values",
+        "mixed_formats",
+        "near_duplicates",
+        "outliers",
+        "personal_data",
+        "rare_categories",
+        "row_order",
+        "target_copy",
+        "target_values",
+        "usable_inputs",
+        "wrong_labels",
+    },
 }
+DECLARED = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["entry-points"]
 
 
 class Import(NamedTuple):
@@ -181,7 +208,12 @@ def test_heavy_libraries_are_imported_inside_functions(path):
 @pytest.mark.parametrize("kind", PLUGINS)
 def test_the_names_in_the_registry_are_frozen(kind):
     """A name that a product file may hold is a promise: adding one is an edit here, removing one breaks users."""
+    assert set(DECLARED[f"volant.{kind}"]) == PLUGINS[kind]
+
+
+@pytest.mark.parametrize("kind", PLUGINS)
+def test_what_is_installed_is_what_is_declared(kind):
     from volant.core import plugins
 
-    own = {name for name, entry in plugins.entries(kind).items() if entry.value.startswith("volant.")}
-    assert own == PLUGINS[kind]
+    own = {name: entry.value for name, entry in plugins.entries(kind).items() if entry.value.startswith("volant.")}
+    assert own == DECLARED[f"volant.{kind}"], "install volant again: `make test` does"
