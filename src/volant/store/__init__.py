@@ -50,7 +50,17 @@ __all__ = [
 
 
 def open_store(home: Path, url: str | None = None, *, clock: Clock | None = None) -> Store:
-    """Open the store in the folder `home`; see `volant.store.store.open_store`."""
+    """Open the store in the folder `home`, which is created; its ledger is SQLite there, or PostgreSQL by `url`.
+
+    >>> import tempfile
+    >>> with open_store(Path(tempfile.mkdtemp())) as store:
+    ...     store.counts()["predictions"]
+    0
+
+    Raises:
+        BadInput: codes `store-unavailable`, `extra-missing`: the URL does not fit.
+        Failure: codes `store-unavailable`, `store-version`, `store-full`, `store-failed`.
+    """
     from volant.store.store import open_store
 
     return open_store(home, url, clock=clock)

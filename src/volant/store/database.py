@@ -23,7 +23,8 @@ _SQLITE_FULL = (13, 4874)  # FULL, IOERR_SHMSIZE
 _SQLITE_UNFLUSHED = (1034, 1290)  # IOERR_FSYNC, IOERR_DIR_FSYNC
 _SQLITE_UNUSABLE = (8, 11, 14, 26)  # READONLY, CORRUPT, CANTOPEN, NOTADB
 
-_POSTGRES_UNUSABLE = ("08", "28", "3D", "57")  # connection, authorisation, no such database, shutdown
+_POSTGRES_UNUSABLE = ("08", "25", "28", "3D", "42", "57")
+"""Classes of SQLSTATE: connection, read-only, authorisation, no such database, access rights, shutdown."""
 
 
 class Database:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -55,11 +56,10 @@ class Store(FeedbackLog, Ledger, History, Locks):
 
     def close(self) -> None:
         """Close the prediction logs that were opened here, and the database."""
-        try:
+        with ExitStack() as stack:  # each is closed, whatever closing another one raises
+            stack.callback(self._database.close)
             for log in list(self._logs):
-                log.close()
-        finally:
-            self._database.close()
+                stack.callback(log.close)
 
     def __enter__(self) -> Self:
         return self
@@ -71,12 +71,7 @@ class Store(FeedbackLog, Ledger, History, Locks):
 
 
 def open_store(home: Path, url: str | None = None, *, clock: Clock | None = None) -> Store:
-    """Open the store in the folder `home`, which is created; its ledger is SQLite there, or PostgreSQL by `url`.
-
-    Raises:
-        BadInput: codes `store-unavailable`, `extra-missing`: the URL does not fit.
-        Failure: codes `store-unavailable`, `store-version`, `store-full`, `store-failed`.
-    """
+    """Open a store; `volant.store.open_store` is the public name and says the rest."""
     engine = make_engine(home, url)
     try:
         for folder in (home / "segments", home / "locks"):

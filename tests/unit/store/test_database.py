@@ -170,3 +170,25 @@ def test_what_only_writes_files_loads_no_sqlalchemy():
 
     code = "import sys, volant.store; print('sqlalchemy' in sys.modules); volant.store.Store"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_a_user_who_may_not_create_tables(tmp_path, postgres_server):
+    url = f"{postgres_server.new_url()}%20-cdefault_transaction_read_only%3Don"
+    with pytest.raises(Failure) as caught:
+        open_store(tmp_path, url)
+    assert (caught.value.code, caught.value.troubles[0].got) == ("store-unavailable", "25006")
+
+
+def test_a_log_that_failed_does_not_keep_the_rest_open(tmp_path, predict, monkeypatch):
+    store = open_store(tmp_path)
+    logs = [store.prediction_log() for _ in range(2)]
+
+    def refuse(_log):
+        raise Failure("failed", code="store-failed")
+
+    monkeypatch.setattr(logs[0], "flush", lambda: refuse(logs[0]))
+    with pytest.raises(Failure):
+        store.close()
+    for log in logs:
+        with pytest.raises(Failure, match="closed"):
+            log.append(predict())
