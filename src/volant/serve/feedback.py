@@ -26,7 +26,7 @@ Submit = Callable[[Sequence[Feedback]], Future[list[Receipt]]]
 """Takes feedback and promises receipts once it is on disk: `FeedbackWriter.submit`."""
 
 MOST_TROUBLES = 20
-_TEXTS = ("prediction_id", "kind", "actor", "source", "event_at", "idempotency_key")
+_TEXTS = ("prediction_id", "kind", "actor", "source", "event_at", "idempotency_key", "supersedes")
 _FIELDS = (*_TEXTS, "value")
 _REQUIRED = ("prediction_id", "kind", "value")
 _encoder = msgspec.json.Encoder()
@@ -50,6 +50,7 @@ class TakeFeedback:
         self._submit = submit
         self._guard = guard
         self._metrics = metrics
+        self._target = product.file.task.target
         self._most_items = product.file.serve.max_rows
         self._most_bytes = int(product.file.serve.max_body_mb * 1_000_000)
 
@@ -108,6 +109,8 @@ class TakeFeedback:
             source=item.get("source") or "user",
             event_at=item.get("event_at"),
             idempotency_key=item.get("idempotency_key"),
+            target=self._target,
+            supersedes=item.get("supersedes"),
         )
 
 

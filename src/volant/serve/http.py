@@ -99,7 +99,7 @@ class Request:
             chunks.append(chunk)
             more = message.get("more_body", False)
         if not size:
-            raise HttpError(400, "request-invalid", "the body is empty", fix="send a JSON object")
+            raise HttpError(400, "request-invalid", "the body is empty", where="body", fix="send a JSON object")
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _refuse_media_type(self) -> None:

@@ -195,6 +195,7 @@ def _feedback_item(task: Task) -> Schema:
         "source": _text("where it comes from", default="user"),
         "event_at": _text("when it was said, if not now", format="date-time"),
         "idempotency_key": _text("a repetition with the same source and key is stored once"),
+        "supersedes": _text("the id of an earlier receipt of the same actor that this one replaces"),
     }
     return _object(properties, optional=list(properties)[3:], closed=True)
 

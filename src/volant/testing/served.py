@@ -1,100 +1,66 @@
-"""A service in a process of its own, for as long as a block of code runs."""
+"""A service in a process of its own, as users run it."""
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
-from volant.testing.simulate import Service
+PATIENCE_SECONDS = 60
 
-START_SECONDS = 60.0
-STOP_SECONDS = 30.0
+
+class Served:
+    """A running `volant serve`: its address and its process."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str) -> None:
+        self.process = process
+        self.url = url
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        host, _, port = self.url.removeprefix("http://").rpartition(":")
+        return host, int(port)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal, wait for the end, and give the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return self.process.wait(PATIENCE_SECONDS)
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve the product in `folder` on a free loopback port; gives the address, and stops the process at the end.
+def served(folder: Path, *options: str, pinned: Sequence[int] = ()) -> Iterator[Served]:
+    """Serve the product in `folder` on a free port until the block is left.
+
+    Args:
+        folder: where the product file is.
+        options: further options of `volant serve`.
+        pinned: cores to keep the process on; all by default.
 
     Raises:
-        ConnectionError: the service did not start; the message has what it said.
+        RuntimeError: it did not start; with what it said.
     """
-    command = [sys.executable, "-m", "volant.testing.served", str(folder)]
-    with tempfile.TemporaryFile("w+") as complaints:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True)
+    command = [sys.executable, "-m", "volant.cli.main", "-C", str(folder), "--json", "serve", "--port", "0", *options]
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said)
+        if pinned:
+            os.sched_setaffinity(process.pid, pinned)
         try:
-            yield _address(process, complaints)
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if b'"url"' not in line:
+                process.wait(PATIENCE_SECONDS)
+                said.seek(0)
+                raise RuntimeError(f"the service did not start: {line.decode()} {said.read().decode()}")
+            yield Served(process, json.loads(line)["url"])
         finally:
-            _stop(process)
-
-
-def _address(process: subprocess.Popen[str], complaints: IO[str]) -> str:
-    assert process.stdout is not None
-    found = re.search(r"http://\S+:\d+", process.stdout.readline())
-    if found is None:
-        process.wait(STOP_SECONDS)
-        complaints.seek(0)
-        raise ConnectionError(f"the service did not start: {complaints.read()[-2000:]}")
-    return found[0]
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.communicate(timeout=STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-
-
-def wait_for_release(url: str, release: str, seconds: float = START_SECONDS) -> str:
-    """Wait until that release answers, without restarting anything; gives the name it answers by.
-
-    Raises:
-        TimeoutError: another one still answers.
-    """
-    service, end = Service(url), time.monotonic() + seconds
-    while not release.startswith(name := str(service.call("GET", "/v1/health/ready")["release"])):
-        if time.monotonic() > end:
-            raise TimeoutError(f"release {release[:12]} does not answer after {seconds:g} s, {name} does")
-        time.sleep(0.1)
-    return name
-
-
-def main(folder: str) -> None:
-    """Serve, and say where on standard output. The process ends with its parent."""
-    from volant.core.product import read
-    from volant.serve.app import run
-
-    _end_with_parent()
-    product = read(Path(folder))
-    run(product, host="127.0.0.1", port=0, announce=_say)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
-def _end_with_parent() -> None:
-    """Ask Linux for SIGTERM when the parent dies, so that nothing is left running; elsewhere do nothing."""
-    if sys.platform != "linux":
-        return
-    import ctypes
-
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-    if os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
+            Served(process, "").stop()
+            if process.stdout is not None:
+                process.stdout.close()

@@ -53,6 +53,15 @@ def test_a_repeated_key_is_stored_once(running, answered):
     assert len(list(running.store.feedback_rows())) == 1
 
 
+def test_an_actor_may_replace_what_was_said(running, answered):
+    [first] = running.say(item(answered, actor="anna")).json()["feedback"]
+    assert running.say(item(answered, actor="anna", value="yes", supersedes=first["id"])).status_code == 200
+    [voice] = running.store.voices()
+    assert (voice.value, voice.target) == ("yes", "churned")
+    refused = running.say(item(answered, actor="bert", supersedes=first["id"]))
+    assert refused.status_code == 422
+
+
 def test_strangers_are_one_actor_per_request(running, answered):
     running.say(item(answered), item(answered, kind="rating", value="down"))
     running.say(item(answered))

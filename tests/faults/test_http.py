@@ -1,0 +1,221 @@
+"""Rows of the list of faults that concern HTTP, against the running service. A test's name begins with its row."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import socket
+import time
+
+import httpx
+import pytest
+
+from volant.serve.app import create_app
+from volant.store import open_store
+from volant.testing import handmade
+from volant.testing.served import served
+
+ROW = {"age": 50, "plan": "gold"}
+JSON = {"content-type": "application/json"}
+TEXT = handmade.FILE_TEXT + "[serve]\nmax_rows = 1000\nmax_body_mb = 0.5\n"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    product = handmade.make_served_product(tmp_path_factory.mktemp("service"), TEXT)
+    with served(product.folder) as running:
+        running.product = product
+        yield running
+
+
+@pytest.fixture
+def client(service):
+    """A client; afterwards the service must still answer others."""
+    with httpx.Client(base_url=service.url, timeout=30) as made:
+        yield made
+    assert httpx.post(service.url + "/v1/predict", json={"row": ROW}).status_code == 200
+
+
+def refused(answer, status, where=None):
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    assert (problem["status"], problem["code"]) == (status, problem["type"].removeprefix("/errors/"))
+    for leak in ("Traceback", "/src/", ".py", ".volant", "site-packages"):
+        assert leak not in answer.text
+    if where is not None:
+        assert where in [trouble.get("where") for trouble in problem["troubles"]]
+
+
+def raw(service, data: bytes) -> bytes:
+    with socket.create_connection(service.address, timeout=30) as connection:
+        connection.sendall(data)
+        parts = []
+        while part := connection.recv(65536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+def body(content: bytes | str) -> dict:
+    return {"content": content, "headers": JSON}
+
+
+def test_02_announced_body_over_the_cap(service, client):
+    head = b"POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99999999\r\n\r\n"
+    assert raw(service, head).startswith(b"HTTP/1.1 413 ")
+
+
+def test_03_chunked_body_over_the_cap(client):
+    refused(client.post("/v1/predict", content=(b" " * 9_000 for _ in range(100)), headers=JSON), 413, "body")
+
+
+def test_11_long_address(client):
+    refused(client.get("/" + "x" * 5_000), 414)
+    refused(client.get("/nowhere?" + "x" * 5_000), 414)
+
+
+def test_12_strange_paths(service, client):
+    for path in (b"/%00", b"/../../etc/passwd", b"/v1/predict/../../x", b"/errors/../docs", b"/errors/%2e%2e"):
+        head = b"GET " + path + b" HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+        assert raw(service, head).startswith(b"HTTP/1.1 404 ")
+
+
+def test_13_wrong_method(client):
+    for method in ("GET", "PUT", "DELETE", "OPTIONS", "PATCH", "HEAD", "TRACE"):
+        answer = client.request(method, "/v1/predict")
+        assert answer.status_code == 405
+        assert answer.headers["allow"] == "POST"
+
+
+def test_14_wrong_media_type(client):
+    refused(client.post("/v1/predict", data={"rows": "1"}), 415, "Content-Type")
+    refused(client.post("/v1/predict", files={"rows": b"1"}), 415, "Content-Type")
+    refused(client.post("/v1/feedback", content="x"), 415, "Content-Type")
+
+
+def test_15_empty_body(client):
+    refused(client.post("/v1/predict", **body(b"")), 400, "body")
+    refused(client.post("/v1/feedback", headers=JSON), 400, "body")
+
+
+def test_16_compressed_body(client):
+    bomb = gzip.compress(b" " * 50_000_000)
+    refused(client.post("/v1/predict", content=bomb, headers={**JSON, "content-encoding": "gzip"}), 415)
+
+
+def test_18_not_http(service, client):
+    answer = raw(service, b"\x16\x03\x01 what is this?\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in answer
+
+
+def test_18_garbage_after_a_request(service, client):
+    good = b"GET /v1/health/live HTTP/1.1\r\nhost: x\r\n\r\n"
+    answer = raw(service, good + b"\x00\x01garbage\r\n\r\n")
+    assert b" 400 " in answer
+
+
+def test_19_bad_json(client):
+    for content in (b"{", b"rows=1", b'{"rows": [{"age": 50,}]}', b"{'rows': []}", b'{"rows": []} {}'):
+        refused(client.post("/v1/predict", **body(content)), 400)
+
+
+def test_20_invalid_utf8(client):
+    refused(client.post("/v1/predict", **body(b'{"rows": [{"age": 50, "plan": "\xff\xfe"}]}')), 400)
+    refused(client.post("/v1/predict", **body('{"rows": []}'.encode("utf-16"))), 400)
+
+
+def test_21_nesting(client):
+    for content in (b"[" * 100_000, b'{"a":' * 50_000, b"[" * 100_000 + b"]" * 100_000):
+        refused(client.post("/v1/predict", **body(content)), 400)
+
+
+def test_22_bare_nan(client):
+    for word in (b"NaN", b"Infinity", b"-Infinity"):
+        refused(client.post("/v1/predict", **body(b'{"rows": [{"age": ' + word + b"}]}")), 400)
+
+
+def test_23_integer_of_400_digits(client):
+    refused(client.post("/v1/predict", **body(b'{"rows": [{"age": ' + b"9" * 400 + b"}]}")), 422, "rows[0].age")
+    refused(client.post("/v1/predict", **body(b'{"rows": [{"age": ' + b"9" * 9000 + b"}]}")), 422)
+
+
+def test_24_duplicate_keys(client):
+    for content in (b'{"rows": [{"age": 50, "age": 51}]}', b'{"row": {"age": 1}, "row": {"age": 2}}'):
+        refused(client.post("/v1/predict", **body(content)), 400)
+
+
+def test_25_wrong_fields(client):
+    for row, where in (({}, "age"), ({"age": [1]}, "age"), ({"age": "old"}, "age"), ({**ROW, "hight": 1}, "hight")):
+        refused(client.post("/v1/predict", json={"rows": [ROW, row]}), 422, f"rows[1].{where}")
+
+
+def test_26_wrong_shape(client):
+    for value in ([], {}, None, 7, "rows", {"rows": []}, {"rows": {}}, {"rows": [[50]]}, {"rows": [None]}):
+        refused(client.post("/v1/predict", **body(json.dumps(value))), 422)
+
+
+def test_27_a_million_rows(client):
+    refused(client.post("/v1/predict", **body(b'{"rows": [' + b"{}," * 100_000 + b"{}]}")), 413, "rows")
+    refused(client.post("/v1/predict", **body(b'{"rows": [' + b"{}," * 999_999 + b"{}]}")), 413, "body")
+
+
+def test_28_unknown_category(client):
+    answer = client.post("/v1/predict", json={"rows": [{"age": 50, "plan": "platinum"}]})
+    assert answer.status_code == 200
+    assert answer.json()["predictions"][0]["flags"] == {"plan": "unknown category"}
+
+
+def test_70_duplicate_feedback(client, service):
+    [answer] = client.post("/v1/predict", json={"row": ROW}).json()["predictions"]
+    said = {"prediction_id": answer["id"], "kind": "rating", "value": "up", "idempotency_key": "once"}
+    receipts = [client.post("/v1/feedback", json={"feedback": [said]}).json()["feedback"][0] for _ in range(3)]
+    assert [receipt["duplicate"] for receipt in receipts] == [False, True, True]
+    assert len({receipt["id"] for receipt in receipts}) == 1
+
+
+def test_71_feedback_for_an_unknown_id(client):
+    said = {"prediction_id": "01980000-0000-7000-8000-000000000000", "kind": "rating", "value": "up"}
+    refused(client.post("/v1/feedback", json={"feedback": [said]}), 404, "feedback[0].prediction_id")
+
+
+def changed(client, wanted):
+    """Whether readiness comes to report that the product file changed, or did not."""
+    until = time.monotonic() + 10
+    while client.get("/v1/health/ready").json()["config_changed"] is not wanted:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return wanted
+
+
+def test_84_product_file_edited_while_serving(client, service):
+    file = service.product.folder / "volant.toml"
+    for text in (TEXT.replace("1000", "1"), "half a fi", ""):
+        file.write_text(text)
+        assert changed(client, True) is True
+        answer = client.post("/v1/predict", json={"rows": [ROW] * 2})
+        assert answer.status_code == 200, "what was read at the start holds, whole"
+        file.write_text(TEXT)
+        assert changed(client, False) is False
+
+
+def test_63_request_before_ready(tmp_path):
+    """A service that was started before there was a release; it answers as soon as there is one."""
+    product = handmade.make_product(tmp_path)
+    with open_store(product.home) as store:
+        app = create_app(product, store)
+        app.service.start()
+        try:
+            assert asyncio.run(status_of(app)) == 503
+            handmade.promote(store, handmade.write_release(product.home))
+            app.service.watch()
+            assert asyncio.run(status_of(app)) == 200
+        finally:
+            app.service.close()
+
+
+async def status_of(app) -> int:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
+        return (await client.post("/v1/predict", json={"row": ROW})).status_code
