@@ -1,0 +1,33 @@
+"""A loss that becomes NaN: that learner is stopped, what was good is kept, and the reason is given."""
+
+from dataclasses import replace
+
+from tests.products import product
+
+from volant.core import plugins
+from volant.learners.tabular.boosted_trees import BoostedTrees
+
+
+class Exploding(BoostedTrees):
+    """Trees whose leaves become NaN after the first configuration."""
+
+    fits = 0
+
+    def fit(self, data, problem, options, context):
+        model = super().fit(data, problem, options, context)
+        Exploding.fits += 1
+        if Exploding.fits > 5:
+            model.trees.leaf_weight[:] = [float("nan")] * len(model.trees.leaf_weight)
+        return replace(model)
+
+
+def test_82_a_nan_stops_the_learner_and_keeps_the_last_good(tmp_path, monkeypatch):
+    real = plugins.load
+    monkeypatch.setattr("volant.core.plugins.load", lambda k, n: Exploding() if n == "boosted_trees" else real(k, n))
+    handle = product(tmp_path, budget="30 units")
+    result = handle.train()
+    failed = [e for e in result.leaderboard if e.status == "failed"]
+    assert failed
+    assert all("not finite" in e.reason for e in failed)
+    assert result.promoted
+    assert {s.metric: s.value for s in result.judged}["roc_auc"] > 0.95
