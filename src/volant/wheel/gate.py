@@ -17,6 +17,9 @@ from volant.runtime.load import Release
 from volant.wheel.context import Context
 
 
+SHARED = "classes known to both"
+
+
 @dataclass(frozen=True)
 class Judged:
     """What is to be judged: the candidate's units on the judge rows, the baseline's beside, and its costs."""
@@ -69,6 +72,7 @@ def rules(context: Context, required: tuple[str, ...], alpha: float) -> GateRule
         memory_mb=quality.limits.memory_mb,
         size_mb=quality.limits.size_mb,
         alpha=alpha,
+        greater_is_better={name: m.greater_is_better for name, m in context.task.metrics.items()},
     )
 
 
@@ -109,22 +113,16 @@ def _compare(
     shared: np.ndarray,
     alpha: float,
 ) -> list[Comparison]:
-    keys, weights, seed = rows.keys(), rows.weights(), context.product.file.train.seed
-    everything = {"": shared, **slices}
-    found: list[Comparison] = []
-    for name, mask in everything.items():
-        places = np.flatnonzero(mask)
-        parts = [{k: v[places] for k, v in u.items()} for u in (before, units)]
-        one = compare(
-            parts[0],
-            parts[1],
-            task=context.task,
-            metric=context.metric,
-            slices={},
-            alpha=alpha,
-            keys=keys[places],
-            weights=weights[places],
-            seed=seed,
-        )
-        found.extend(replace(c, slice=name) for c in one[:1])
-    return found
+    """All rows that both can answer first, under the name `""`, then the required slices."""
+    found = compare(
+        before,
+        units,
+        task=context.task,
+        metric=context.metric,
+        slices=dict(slices) if shared.all() else {SHARED: shared, **slices},
+        alpha=alpha,
+        keys=rows.keys(),
+        weights=rows.weights(),
+        seed=context.product.file.train.seed,
+    )
+    return found if shared.all() else [replace(found[1], slice=""), *found[2:]]

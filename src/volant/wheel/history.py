@@ -87,7 +87,7 @@ def promote(context: Context, candidate: str, *, reason: str = "") -> Deployment
         Refused: code `gate-refused` when no verdict on it ever passed.
     """
     found = context.store.candidate(candidate)
-    verdicts = [v for v in context.store.verdicts() if v.challenger == found.digest]
+    verdicts = [row.verdict for row in context.store.verdicts() if row.verdict.challenger == found.digest]
     if not any(v.passed for v in verdicts):
         why = verdicts[-1].reasons[0] if verdicts and verdicts[-1].reasons else "it was never judged"
         raise Refused(
