@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from volant.core.ids import digest
 from volant.core.records import Feedback
 from volant.data.sources import read_source
 from volant.errors import BadInput, Trouble
@@ -77,8 +78,6 @@ def _items(context: Context, rows: list[dict[str, Any]]) -> Iterator[Feedback]:
 
 def _own_key(row: dict[str, Any], kind: str) -> str:
     """A key of the row's own content, so that importing a file twice adds nothing."""
-    from volant.core.ids import digest
-
     return "import-" + digest([kind, *[str(row.get(name)) for name in COLUMNS]])[:32]
 
 

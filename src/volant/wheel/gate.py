@@ -10,6 +10,7 @@ import numpy as np
 from volant.core.ids import digest
 from volant.core.protocols import Rows
 from volant.core.records import Batch, Comparison, Problem, Verdict
+from volant.data.dataset import Dataset
 from volant.evaluate.compare import compare
 from volant.evaluate.slices import declared_slices
 from volant.release.gate import CandidateFacts, GateRules, alpha_for_turn, decide
@@ -30,7 +31,7 @@ class Judged:
     facts: CandidateFacts
 
 
-def judge_rows(dataset: Rows) -> Rows:
+def judge_rows(dataset: Dataset) -> Dataset:
     """The rows that decide."""
     return dataset.part("judge")
 

@@ -7,6 +7,7 @@ from volant.errors import BadInput, Refused
 from volant.runtime.load import Release, open_release
 from volant.store.records import DeploymentRow
 from volant.wheel.context import Context
+from volant.wheel.gate import judge_set
 from volant.wheel.results import Deployment, Status
 
 
@@ -19,11 +20,10 @@ def champion_release(context: Context) -> Release | None:
 def deploy_verdict(context: Context, verdict: Verdict, contract: int) -> None:
     """Record what the gate said and, if it let the candidate pass, make it champion."""
     number = context.store.add_verdict(verdict)
-    kind = "promote" if verdict.passed else "refuse"
     champion = context.store.champion()
     context.store.deploy(
         verdict.challenger,
-        kind,
+        "promote" if verdict.passed else "refuse",
         verdict.reasons[0] if verdict.reasons else "",
         contract=contract,
         previous=None if champion is None else champion.release,
@@ -116,8 +116,6 @@ def status(context: Context) -> Status:
     champion, dataset = context.store.champion(), context.store.latest_dataset()
     counts = context.store.counts()
     rows = [] if champion is None else [f for f in context.store.feedback_rows() if f.received_at >= champion.at]
-    from volant.wheel.gate import judge_set
-
     turns = context.store.judge_turns(judge_set(context))
     alpha = context.product.file.quality.alpha
     return Status(

@@ -8,7 +8,7 @@ from volant.core.budget import Budget, Spending
 from volant.errors import BadInput
 from volant.wheel.context import Context
 from volant.wheel.history import champion_release
-from volant.wheel.learn import assemble
+from volant.wheel.learn import RULE, assemble
 from volant.wheel.results import Labels, TurnResult
 from volant.wheel.train import train_on
 
@@ -45,5 +45,5 @@ def _news(context: Context, labels: Labels) -> bool:
     fresh = labels.accepted - before
     if fresh < context.product.file.improve.min_labels:
         return False
-    context.store.add_label_view(f"{labels.version}-turn", {}, {**labels.record(), "turned": True})
+    context.store.add_label_view(f"{labels.version}-turn", RULE, {**labels.record(), "turned": True})
     return True

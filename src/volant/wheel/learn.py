@@ -29,6 +29,7 @@ from volant.wheel.collect import collect, split_rule
 from volant.wheel.context import Context
 from volant.wheel.results import Labels
 
+RULE = "trust, maturity, agreement"
 NO_LABELS = Labels("", 0, 0, 0, 0, 0)
 
 
@@ -55,7 +56,7 @@ def assemble(context: Context) -> Assembled:
     sides = _sides(source, keys, list(predictions))
     view = _view(context, voices, source, sides)
     labels = _labels(view, len(voices))
-    context.store.add_label_view(view.version, view.rule.record(), labels.record())
+    context.store.add_label_view(view.version, RULE, {"rule": view.rule.record(), **labels.record()})
     used = [d for d in view.decisions if d.status in (ACCEPTED, JUDGED)]
     if not used:
         return Assembled(source, source, labels, view)

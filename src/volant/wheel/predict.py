@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -100,11 +101,17 @@ def _column(chunk: pa.RecordBatch, field: Field, before: int) -> np.ndarray:
 
 
 class _Csv:
+    """Tables into a stream as CSV; the first one gives the header."""
+
     def __init__(self, stream: Any) -> None:
-        self.stream, self.out = stream, None
+        self.stream = stream
+        self.out: Any = None
+
+    def open(self, schema: pa.Schema) -> Any:
+        return pa.csv.CSVWriter(self.stream, schema)
 
     def add(self, table: pa.Table) -> None:
-        self.out = self.out or pa.csv.CSVWriter(self.stream, table.schema)
+        self.out = self.out or self.open(table.schema)
         self.out.write_table(table)
 
     def close(self) -> None:
@@ -113,15 +120,16 @@ class _Csv:
 
 
 class _Parquet(_Csv):
-    def add(self, table: pa.Table) -> None:
-        self.out = self.out or pq.ParquetWriter(self.stream, table.schema)
-        self.out.write_table(table)
+    """The same as Parquet."""
+
+    def open(self, schema: pa.Schema) -> Any:
+        return pq.ParquetWriter(self.stream, schema)
 
 
 class _Lines(_Csv):
-    def add(self, table: pa.Table) -> None:
-        import msgspec
+    """The same as JSON Lines."""
 
+    def add(self, table: pa.Table) -> None:
         for row in table.to_pylist():
             self.stream.write(msgspec.json.encode(row) + b"\n")
 
