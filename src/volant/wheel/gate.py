@@ -17,7 +17,6 @@ from volant.release.gate import CandidateFacts, GateRules, alpha_for_turn, decid
 from volant.runtime.load import Release
 from volant.wheel.context import Context
 
-
 SHARED = "classes known to both"
 
 
