@@ -1,0 +1,97 @@
+"""Hashes of rows and of texts, many at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from volant.data.checks.study import Study
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def mix(x: np.ndarray) -> np.ndarray:
+    """A bijection of 64-bit integers that spreads every input bit over all output bits.
+
+    Source: the finaliser of SplitMix64 (Steele, Lea and Flood, 2014).
+    """
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: np.ndarray = x ^ (x >> np.uint64(31))
+    return mixed
+
+
+def salt(name: str) -> np.uint64:
+    """A number that stands for a column's name."""
+    return np.uint64(int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little"))
+
+
+def hash_codes(codes: np.ndarray, name: str) -> np.ndarray:
+    """Hashes of small integers, shape (n,), different from column to column."""
+    return mix((codes.astype(np.int64) + 2).view(np.uint64) * GOLDEN + salt(name))
+
+
+def hash_column(study: Study, name: str) -> np.ndarray:
+    """Hashes of a column's values, shape (n,), comparable within the study only. Missing is a value."""
+    if study.kind(name) in ("number", "boolean", "time"):
+        values = study.values(name) + 0.0  # one zero
+        values[np.isnan(values)] = np.nan  # one NaN
+        return mix(values.view(np.uint64) * GOLDEN + salt(name))
+    return hash_codes(study.codes(name).codes, name)
+
+
+def repeats(hashes: np.ndarray) -> int:
+    """How many rows are repetitions of an earlier one."""
+    ordered = np.sort(hashes)
+    return int((ordered[1:] == ordered[:-1]).sum())
+
+
+def by_chance(parts: dict[str, np.ndarray], total: np.ndarray, collisions: dict[str, float]) -> float:
+    """How many repeated rows coarse values alone explain.
+
+    Leaves out one column, counts the rows that repeat without it, and multiplies by the chance that two rows
+    agree in that column; takes the most over the columns that say most.
+
+    Args:
+        parts: hashes per column, shape (n,) each.
+        total: the sum of these.
+        collisions: per column the probability that two random rows agree.
+    """
+    telling = sorted(parts, key=lambda name: collisions[name])[:4]
+    return max((repeats(total - parts[name]) * collisions[name] for name in telling), default=0.0)
+
+
+def collision(study: Study, name: str) -> float:
+    """The probability that two random rows agree in a column, missing counted as a value."""
+    codes = study.codes(name)
+    sizes = np.append(codes.sizes(), study.missing(name)).astype(np.float64)
+    n = len(study)
+    return float((sizes * (sizes - 1)).sum() / max(n * (n - 1), 1))
+
+
+def normalised(texts: pa.Array) -> pa.Array:
+    """Texts without case, width, punctuation and extra spaces."""
+    texts = pc.utf8_lower(pc.utf8_normalize(texts, form="NFKC"))
+    return pc.utf8_trim_whitespace(pc.replace_substring_regex(texts, r"[\s\pP]+", " "))
+
+
+def matching(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Neighbours among rows with equal hashes: positions (p,) and (p,), each row with the next one or two."""
+    order = np.argsort(hashes, kind="stable")
+    pairs = []
+    for step in (1, 2):
+        same = hashes[order[step:]] == hashes[order[:-step]]
+        pairs.append((order[:-step][same], order[step:][same]))
+    left, right = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    return left, right
+
+
+def distinct_pairs(pairs: Iterable[tuple[np.ndarray, np.ndarray]], rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """The union of lists of pairs, each pair once, the smaller position first."""
+    keyed = [np.minimum(a, b).astype(np.int64) * rows + np.maximum(a, b) for a, b in pairs]
+    unique = np.unique(np.concatenate(keyed)) if keyed else np.zeros(0, dtype=np.int64)
+    return unique // max(rows, 1), unique % max(rows, 1)
