@@ -1,1 +1,77 @@
+"""Sources of raw rows: files, folders of files, and databases, all read in chunks of bounded size."""
 
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from volant.core.progress import Progress, Silent
+from volant.data.sources.place import DATABASES, File, filled_in, find, scheme_of
+from volant.data.sources.source import Source
+from volant.errors import BadInput
+
+__all__ = ["Source", "read_source"]
+
+
+def read_source(
+    source: str,
+    *,
+    folder: Path,
+    query: str | None = None,
+    missing: Collection[str] | None = None,
+    progress: Progress | None = None,
+) -> Source:
+    """Open a source of raw rows.
+
+    Args:
+        source: a file, `workbook.xlsx#sheet`, a folder of files, or the URL of a database; `${NAME}` takes an
+            environment variable.
+        folder: what relative paths are relative to.
+        query: the SQL query, when `source` is the URL of a database.
+        missing: cell texts that mean missing, instead of the usual ones.
+        progress: told how far reading is.
+
+    Raises:
+        BadInput: codes `source-missing`, `-format`, `-unreadable`, `-empty`, `-sql`; `column-missing` where the
+            files of a folder differ.
+    """
+    told = progress if progress is not None else Silent()
+    text = filled_in(source)
+    scheme = scheme_of(text)
+    if scheme in DATABASES:
+        from volant.data.sources.database import open_database
+
+        return open_database(text, query, folder=folder, missing=missing, progress=told)
+    if scheme is not None:
+        raise BadInput(
+            "this kind of URL cannot be read",
+            code="source-format",
+            where="data.source",
+            got=f"{scheme}://",
+            choices=[f"{name}://" for name in DATABASES],
+            fix="download the file, and name its path",
+        )
+    place = find(text, folder)
+    if isinstance(place, File):
+        return _open_file(place, missing, told)
+    from volant.data.sources.folder import open_folder
+
+    return open_folder(place, lambda file: _open_file(file, missing, told))
+
+
+def _open_file(file: File, missing: Collection[str] | None, progress: Progress) -> Source:
+    if file.format == "csv":
+        from volant.data.sources.delimited import open_delimited
+
+        return open_delimited(file.path, missing=missing, progress=progress)
+    if file.format == "parquet":
+        from volant.data.sources.parquet import open_parquet
+
+        return open_parquet(file.path, missing=missing, progress=progress)
+    if file.format == "json":
+        from volant.data.sources.jsonlines import open_json
+
+        return open_json(file.path, missing=missing, progress=progress)
+    from volant.data.sources.excel import open_excel
+
+    return open_excel(file, missing=missing, progress=progress)
