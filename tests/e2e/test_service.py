@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -23,6 +24,13 @@ HEAVY = ("torch", "sklearn", "lightgbm", "onnx", "matplotlib", "cleanlab", "scip
 @pytest.fixture
 def product(tmp_path):
     return handmade.make_served_product(tmp_path / "churn")
+
+
+def wait_until(happens, seconds=20):
+    until = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def predict(client, *rows):
@@ -60,8 +68,7 @@ def test_it_drains_when_it_is_told_to_stop(product):
         threads = [threading.Thread(target=ask) for _ in range(4)]
         for thread in threads:
             thread.start()
-        while len(ids) < 40:
-            pass
+        wait_until(lambda: len(ids) >= 40)
         assert service.stop() == 0
         for thread in threads:
             thread.join()
@@ -95,8 +102,7 @@ def test_a_new_champion_is_swapped_in_under_load(product):
             digest = handmade.write_release(product.home, handmade.pipeline(60.0))
             handmade.promote(store, digest)
             with httpx.Client(base_url=service.url) as client:
-                while client.get("/v1/health/ready").json()["release"] != digest[:12]:
-                    pass
+                wait_until(lambda: client.get("/v1/health/ready").json()["release"] == digest[:12])
                 predict(client)
             stop.set()
             seen = {release for one in asking for release in one.result()}
