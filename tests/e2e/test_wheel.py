@@ -140,7 +140,7 @@ def answer(handle, rows, labels, *, actor=None, audit=True):
     return records
 
 
-def split_product(folder: Path, known: int) -> tuple[ProductHandle, list[dict], list[str]]:
+def split_product(folder: Path, known: int, judge: float = 0.4) -> tuple[ProductHandle, list[dict], list[str]]:
     """A product on the first `known` rows of the cancer table; the others are traffic."""
     path = write_csv(folder / "all.csv")
     lines = path.read_text().splitlines()
@@ -148,8 +148,9 @@ def split_product(folder: Path, known: int) -> tuple[ProductHandle, list[dict], 
     (folder / "some.csv").write_text("\n".join([lines[0], *(lines[i] for i in order[:known])]) + "\n")
     new("cancer", str(folder / "some.csv"), "target", folder=folder / "product")
     file = folder / "product" / "volant.toml"
-    rules = '\n[train]\nbudget = "7 units"\nthreads = 1\n[quality]\nmin_rows = 10\n[feedback]\naudit = 1.0\n'
-    file.write_text(file.read_text() + rules)
+    rules = '\n[train]\nbudget = "7 units"\nthreads = 1\n[feedback]\naudit = 1.0\n'
+    text = file.read_text().split("[data.split]")[0].split("[columns]")[0]
+    file.write_text(text + f"[data.split]\njudge = {judge}\ntest = 0.1\n" + rules)
     table = pyarrow.csv.read_csv(path).take(order[known:] - 1)
     labels = table.column("target").to_pylist()
     return ProductHandle.at(folder / "product"), table.drop_columns(["target"]).to_pylist(), labels

@@ -28,8 +28,14 @@ target = {target}
 
 [data]
 source = {source}
-{query}
+{query}{split}
 [columns]
+"""
+SMALL = 400
+SMALL_SPLIT = """
+[data.split]  # {rows} rows are few: a larger share judges, so that the gate can tell a gain from chance
+judge = 0.3
+test = 0.2
 """
 
 
@@ -70,9 +76,18 @@ def new(
     sample = sample_of(source)
     schema = infer_schema(sample, target, {})
     inferred, reason = infer_task(sample.column(target).combine_chunks(), target)
-    text = _text(
-        name, task or inferred, "as asked for" if task else reason, target, _relative(data, place), query, schema
+    head = HEADER.format(
+        name=name,
+        name_text=_toml(name),
+        task=_toml(task or inferred),
+        pad="  ",
+        reason="as asked for" if task else reason.replace("\n", " "),
+        target=_toml(target),
+        source=_toml(_relative(data, place)),
+        query=f"query = {_toml(query)}\n" if query else "",
+        split=SMALL_SPLIT.format(rows=len(sample)) if len(sample) < SMALL else "",
     )
+    text = head + "\n".join(_lines(schema)) + "\n"
     parse(text)
     _write(place, text)
     product = read(place)
@@ -92,17 +107,8 @@ def _toml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
 
 
-def _text(name: str, task: str, reason: str, target: str, source: str, query: str | None, schema: Schema) -> str:
-    head = HEADER.format(
-        name=name,
-        name_text=_toml(name),
-        task=_toml(task),
-        pad=" " * 2,
-        reason=reason.replace("\n", " "),
-        target=_toml(target),
-        source=_toml(source),
-        query=f"query = {_toml(query)}\n" if query else "",
-    )
+def _lines(schema: Schema) -> list[str]:
+    """One line per column with its type, its role where it is no input, and the reason as a comment."""
     lines = []
     for column in schema.columns:
         if column.role == "target":
@@ -110,7 +116,7 @@ def _text(name: str, task: str, reason: str, target: str, source: str, query: st
         role = "" if column.role == "input" else f", role = {_toml(column.role)}"
         reason = " ".join(column.reason.split())
         lines.append(f"{_toml(column.name)} = {{ type = {_toml(column.type)}{role} }}  # {reason}")
-    return head + "\n".join(lines) + "\n"
+    return lines
 
 
 def _write(place: Path, text: str) -> None:
