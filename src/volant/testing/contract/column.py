@@ -64,6 +64,8 @@ def describes_itself(kind: ColumnType) -> None:
 
 def recognises_with_a_reason(kind: ColumnType) -> None:
     for values in ARRAYS:
+        if pa.types.is_null(values.type):
+            continue  # a column without a single value is nobody's
         judged = kind.recognise("some_column", values.drop_null())
         claim(0.0 <= judged.confidence <= 1.0, "confidence lies in [0, 1]")
         claim(bool(judged.reason) and "\n" not in judged.reason, "the reason is one sentence")
