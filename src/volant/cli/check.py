@@ -31,13 +31,13 @@ def check(
     shell = Shell.of(context, folder, as_json)
     with shell.progress() as progress:
         report = shell.product().check(train_checks=not fast, progress=progress)
-    shell.show(report.record(), lambda console: draw(console, report))
+    shell.show(report.record(), lambda console: draw(console, report, shell))
     raise typer.Exit(0 if report.passed else 1)
 
 
-def draw(console: Console, report: CheckReport) -> None:
+def draw(console: Console, report: CheckReport, shell: Shell) -> None:
     """The findings, the quality per aspect, the estimate, and whether training may begin."""
-    from volant.cli.drawing import bar, duration, facts, findings, line, size, tell_next
+    from volant.cli.drawing import bar, duration, facts, findings, line, size
 
     took = duration(report.seconds)
     line(console, f"{report.rows:,} rows × {report.columns} columns checked in {took}", "bold")
@@ -56,7 +56,7 @@ def draw(console: Console, report: CheckReport) -> None:
         line(console, f"quality report: {report.report}")
     if report.passed:
         line(console, "✓ nothing stops training", "bold green")
-        tell_next(console, "volant train")
+        shell.advise(console, "train")
     else:
         stops = sum(finding.severity == "stop" for finding in report.findings)
         many = "one finding stops" if stops == 1 else f"{stops} findings stop"

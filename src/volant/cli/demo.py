@@ -38,7 +38,7 @@ def demo(context: typer.Context, folder: FolderOption = None, as_json: JsonOptio
 
 def draw(console: Console, result: DemoResult) -> None:
     """The rounds, the poisoned challenger, the rollback, and how to open the service oneself."""
-    from volant.cli.drawing import duration, line, tell_next
+    from volant.cli.drawing import duration, line
 
     line(console, f"A champion from {result.labelled} labelled digits: {share(result.first)} right.", "bold")
     line(
@@ -56,7 +56,8 @@ def draw(console: Console, result: DemoResult) -> None:
     said += f"[{gain.low:+.1%}, {gain.high:+.1%}] against the first."
     line(console, said, "bold green" if result.passed else "bold red")
     line(console, f"All of this took {duration(result.seconds)}. Open the service yourself:", "dim")
-    tell_next(console, *result.next)
+    for command in result.next:
+        line(console, f"  {command}")
 
 
 def share(found: Share) -> str:

@@ -24,7 +24,7 @@ def _width() -> int | None:
     """None takes the terminal's width; a file or a pipe gets room enough for a table."""
     import sys
 
-    return None if sys.stdout.isatty() else 110
+    return None if sys.stdout.isatty() else 100
 
 
 def stdout_console() -> Console:
@@ -172,8 +172,3 @@ def bar(share: float, width: int = 20) -> Text:
 def line(console: Console, text: str | Text, style: str = "") -> None:
     """One line as it is: no markup, no wrapping."""
     console.print(text, style=style, markup=False, soft_wrap=True)
-
-
-def tell_next(console: Console, *commands: str) -> None:
-    """What one would usually do next."""
-    line(console, "next: " + "   ".join(commands), "dim")

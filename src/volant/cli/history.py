@@ -24,16 +24,21 @@ def history(context: typer.Context, folder: FolderOption = None, as_json: JsonOp
     """Show everything that was promoted, refused or rolled back, oldest first."""
     shell = Shell.of(context, folder, as_json)
     events = shell.product().history()
-    shell.show({"events": [event.record() for event in events]}, lambda console: draw(console, events))
+
+    def drawn(console: Console) -> None:
+        draw(console, events)
+        if not events:
+            shell.advise(console, "train")
+
+    shell.show({"events": [event.record() for event in events]}, drawn)
 
 
 def draw(console: Console, events: Sequence[Deployment]) -> None:
     """One line per event, and an arrow at the release that is champion now."""
-    from volant.cli.drawing import line, number, short, table, tell_next
+    from volant.cli.drawing import line, number, short, table
 
     if not events:
         line(console, "nothing was promoted or refused yet")
-        tell_next(console, "volant train")
         return
     champion = next((event.seq for event in reversed(events) if event.kind != "refuse"), None)
     drawn = table("", "when", "what", "release", "contract", "scores", "why", right=("contract",))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,12 +44,17 @@ def new(
     place = shell.where / name if shell.folder is not None else None
     with shell.progress() as progress:
         made = make(name, data, target, folder=place, query=query, progress=progress)
-    shell.show(made.record(), lambda console: draw(console, made))
+
+    def drawn(console: Console) -> None:
+        draw(console, made)
+        Shell(Path(os.path.relpath(made.folder))).advise(console, "check", "train")
+
+    shell.show(made.record(), drawn)
 
 
 def draw(console: Console, made: NewProduct) -> None:
     """What was inferred, and why."""
-    from volant.cli.drawing import line, table, tell_next
+    from volant.cli.drawing import line, table
 
     line(console, f"{made.name}: {made.task} {made.target}", "bold green")
     line(console, made.task_reason)
@@ -56,4 +63,3 @@ def draw(console: Console, made: NewProduct) -> None:
         columns.add_row(column.name, column.type, column.role, column.reason)
     console.print(columns)
     line(console, f"wrote {made.folder / 'volant.toml'}")
-    tell_next(console, f"volant -C {made.folder.name} check", f"volant -C {made.folder.name} train")

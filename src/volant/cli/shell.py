@@ -83,6 +83,13 @@ class Shell:
             if isinstance(shown, Bars):
                 shown.close()
 
+    def advise(self, console: Console, *commands: str) -> None:
+        """Say what one would usually do next, with the folder that this call was given."""
+        from volant.cli.drawing import line
+
+        volant = "volant" if self.folder is None else f"volant -C {self.folder}"
+        line(console, "next: " + "   ".join(f"{volant} {command}" for command in commands), "dim")
+
     def show(self, record: Mapping[str, Any], draw: Callable[[Console], None]) -> None:
         """Write a result: its record as one line of JSON, or drawn."""
         if self.as_json:

@@ -21,12 +21,17 @@ def status(context: typer.Context, folder: FolderOption = None, as_json: JsonOpt
     """Show where the product stands, and what to do next."""
     shell = Shell.of(context, folder, as_json)
     stands = shell.product().status()
-    shell.show(stands.record(), lambda console: draw(console, stands))
+
+    def drawn(console: Console) -> None:
+        draw(console, stands)
+        shell.advise(console, stands.next_step.removeprefix("volant "))
+
+    shell.show(stands.record(), drawn)
 
 
 def draw(console: Console, stands: Status) -> None:
-    """The champion, the data, the events, and the next step."""
-    from volant.cli.drawing import facts, line, short, tell_next
+    """The champion, the data, and the events."""
+    from volant.cli.drawing import facts, line, short
 
     line(console, f"{stands.name} ({stands.task}) in {stands.folder}", "bold")
     since = (stands.champion_since or "")[:19].replace("T", " ")
@@ -40,4 +45,3 @@ def draw(console: Console, stands: Status) -> None:
         "running": stands.running,
     }
     console.print(facts(pairs))
-    tell_next(console, stands.next_step)

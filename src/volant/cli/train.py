@@ -31,13 +31,19 @@ def train(
     shell = Shell.of(context, folder, as_json)
     with shell.progress() as progress:
         result = shell.product().train(budget=budget, progress=progress)
-    shell.show(result.record(), lambda console: draw(console, result, advise=True))
+
+    def drawn(console: Console) -> None:
+        draw(console, result)
+        if result.promoted:
+            shell.advise(console, "report", "serve", "predict --input FILE --output FILE")
+
+    shell.show(result.record(), drawn)
     raise typer.Exit(0 if result.promoted else 1)
 
 
-def draw(console: Console, result: TrainResult, *, advise: bool = False) -> None:
-    """The leaderboard, the scores on rows that were never trained on, the verdict, and what to do next."""
-    from volant.cli.drawing import comparisons, facts, leaderboard, line, scores, tell_next, verdict
+def draw(console: Console, result: TrainResult) -> None:
+    """The leaderboard, the scores on rows that were never trained on, and the verdict."""
+    from volant.cli.drawing import comparisons, facts, leaderboard, line, scores, verdict
 
     if result.leaderboard:
         console.print(leaderboard(result.leaderboard, result.metric))
@@ -49,8 +55,6 @@ def draw(console: Console, result: TrainResult, *, advise: bool = False) -> None
     if result.note:
         line(console, result.note, "yellow")
     console.print(verdict(result.verdict))
-    if advise and result.promoted:
-        tell_next(console, "volant report", "volant serve", "volant predict --input FILE --output FILE")
 
 
 def _costs(result: TrainResult) -> dict[str, object]:

@@ -145,7 +145,8 @@ def test_history_shows_refusals_and_the_champion(call, product):
 
 def test_history_of_a_new_product(call, product, monkeypatch):
     monkeypatch.setattr(product, "history", list)
-    assert "volant train" in call("history").out
+    assert "next: volant train" in call("history").out
+    assert "next: volant -C churn train" in call("-C", "churn", "history").out
 
 
 def test_predict_names_the_output(call, product):
