@@ -8,9 +8,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from volant.testing.simulate import Service
 
 PATIENCE_SECONDS = 60
 
@@ -64,3 +67,17 @@ def served(folder: Path, *options: str, pinned: Sequence[int] = ()) -> Iterator[
             Served(process, "").stop()
             if process.stdout is not None:
                 process.stdout.close()
+
+
+def wait_for_release(url: str, release: str, seconds: float = PATIENCE_SECONDS) -> str:
+    """Wait until that release answers, without restarting anything; gives the name it answers by.
+
+    Raises:
+        TimeoutError: another one still answers.
+    """
+    service, end = Service(url), time.monotonic() + seconds
+    while not release.startswith(name := str(service.call("GET", "/v1/health/ready")["release"])):
+        if time.monotonic() > end:
+            raise TimeoutError(f"release {release[:12]} does not answer after {seconds:g} s, {name} does")
+        time.sleep(0.1)
+    return name

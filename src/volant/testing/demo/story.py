@@ -61,8 +61,8 @@ def demo(
     say = progress or Silent()
     say.stage("first champion")
     first = stage.first_champion()
-    with served(place) as stage.url:
-        told = []
+    with served(place) as service:
+        stage.url, told = service.url, []
         for number in range(1, rounds + 1):
             say.stage(f"round {number}")
             told.append(stage.turn(number))
