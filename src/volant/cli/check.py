@@ -37,7 +37,7 @@ def check(
 
 def draw(console: Console, report: CheckReport, shell: Shell) -> None:
     """The findings, the quality per aspect, the estimate, and whether training may begin."""
-    from volant.cli.drawing import bar, duration, facts, findings, line, size
+    from volant.cli.drawing import bar, duration, facts, findings, line, place, size
 
     took = duration(report.seconds)
     line(console, f"{report.rows:,} rows × {report.columns} columns checked in {took}", "bold")
@@ -53,7 +53,7 @@ def draw(console: Console, report: CheckReport, shell: Shell) -> None:
     if report.skipped:
         line(console, f"left out: {', '.join(report.skipped)}", "dim")
     if report.report is not None:
-        line(console, f"quality report: {report.report}")
+        line(console, f"quality report: {place(report.report)}")
     if report.passed:
         line(console, "✓ nothing stops training", "bold green")
         shell.advise(console, "train")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -167,6 +168,14 @@ def bar(share: float, width: int = 20) -> Text:
     full = round(max(0.0, min(1.0, share)) * width)
     style = "green" if share >= 0.9 else "yellow" if share >= 0.6 else "red"
     return Text("█" * full, style=style).append("░" * (width - full), style="dim").append(f" {share:.0%}", style="")
+
+
+def place(path: Path) -> str:
+    """A path as one would type it here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
 
 
 def line(console: Console, text: str | Text, style: str = "") -> None:

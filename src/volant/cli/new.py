@@ -54,7 +54,7 @@ def new(
 
 def draw(console: Console, made: NewProduct) -> None:
     """What was inferred, and why."""
-    from volant.cli.drawing import line, table
+    from volant.cli.drawing import line, place, table
 
     line(console, f"{made.name}: {made.task} {made.target}", "bold green")
     line(console, made.task_reason)
@@ -62,4 +62,4 @@ def draw(console: Console, made: NewProduct) -> None:
     for column in made.columns:
         columns.add_row(column.name, column.type, column.role, column.reason)
     console.print(columns)
-    line(console, f"wrote {made.folder / 'volant.toml'}")
+    line(console, f"wrote {place(made.folder / 'volant.toml')}")

@@ -24,6 +24,6 @@ def report(
     """Write the report of the champion, or of a candidate, as one HTML file and print where it is."""
     shell = Shell.of(context, folder, as_json)
     path = shell.product().report(candidate)
-    from volant.cli.drawing import line
+    from volant.cli.drawing import line, place
 
-    shell.show({"report": str(path)}, lambda console: line(console, str(path)))
+    shell.show({"report": str(path)}, lambda console: line(console, place(path)))

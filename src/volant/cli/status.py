@@ -31,9 +31,9 @@ def status(context: typer.Context, folder: FolderOption = None, as_json: JsonOpt
 
 def draw(console: Console, stands: Status) -> None:
     """The champion, the data, and the events."""
-    from volant.cli.drawing import facts, line, short
+    from volant.cli.drawing import facts, line, place, short
 
-    line(console, f"{stands.name} ({stands.task}) in {stands.folder}", "bold")
+    line(console, f"{stands.name} ({stands.task}) in {place(stands.folder)}", "bold")
     since = (stands.champion_since or "")[:19].replace("T", " ")
     new = f"{stands.feedback_since_champion:,} since the champion"
     pairs = {

@@ -43,7 +43,7 @@ def train(
 
 def draw(console: Console, result: TrainResult) -> None:
     """The leaderboard, the scores on rows that were never trained on, and the verdict."""
-    from volant.cli.drawing import comparisons, facts, leaderboard, line, scores, verdict
+    from volant.cli.drawing import comparisons, facts, leaderboard, line, place, scores, verdict
 
     if result.leaderboard:
         console.print(leaderboard(result.leaderboard, result.metric))
@@ -52,6 +52,8 @@ def draw(console: Console, result: TrainResult) -> None:
     if result.verdict is not None and result.verdict.comparisons:
         console.print(comparisons(result.verdict.comparisons))
     console.print(facts(_costs(result)))
+    if result.report is not None:
+        line(console, f"report: {place(result.report)}")
     if result.note:
         line(console, result.note, "yellow")
     console.print(verdict(result.verdict))
@@ -65,5 +67,4 @@ def _costs(result: TrainResult) -> dict[str, object]:
         "took": f"{duration(result.seconds)} of a budget of {result.budget}",
         "one row": f"{result.latency_ms:.2f} ms",
         "size": size(result.size_bytes),
-        "report": result.report,
     }
