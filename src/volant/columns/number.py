@@ -25,8 +25,9 @@ _THOUSANDS = r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?"
 _GROUPED = re.compile(_THOUSANDS)
 _INFINITE = re.compile(r"([+-]?)inf(?:inity)?", re.IGNORECASE)
 _NAN = re.compile(r"[+-]?nan", re.IGNORECASE)
-_CODE = r"^[+-]?0[0-9]+$|^[+-]?[0-9]{16,}$"
+_ZERO_FIRST, _LONG = r"^[+-]?0[0-9]+$", r"^[+-]?[0-9]{16,}$"
 _ENOUGH = 0.9
+_ZEROS = 0.005
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,10 @@ class Number:
         share = 1 - len(self.parse(sample.cells).unreadable) / sample.rows
         if share < _ENOUGH:
             return Recognition(0.3 * share, f"{share:.0%} of {sample.rows:,} texts are numbers")
-        codes = int(pc.sum(pc.match_substring_regex(sample.cells, _CODE)).as_py() or 0)
-        if codes:
-            return Recognition(0.3, f"{codes:,} of {sample.rows:,} texts are digits with leading zeros or too long")
+        zeros, long = (sample.share(pattern) for pattern in (_ZERO_FIRST, _LONG))
+        if zeros > _ZEROS or long > 1 - _ENOUGH:
+            what = "have leading zeros" if zeros > _ZEROS else "have more digits than numbers keep"
+            return Recognition(0.3, f"{max(zeros, long):.1%} of {sample.rows:,} texts of digits {what}, as codes do")
         if share < 1:
             return Recognition(_ENOUGH * share, f"{share:.1%} of {sample.rows:,} texts are numbers, the others are not")
         return Recognition(0.9, f"all texts are numbers, {sample.counted()}")

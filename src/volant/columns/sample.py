@@ -75,6 +75,10 @@ class Sample:
             pc.all(pc.match_substring_regex(self.cells, r"^[+-]?[0-9]+(\.0*)?$")).as_py()
         )
 
+    def share(self, pattern: str) -> float:
+        """Share of texts that a regular expression matches, in [0, 1]."""
+        return float(pc.mean(pc.match_substring_regex(self.cells, pattern).cast(pa.uint8())).as_py() or 0.0)
+
     def counted(self) -> str:
         """The counts in words, for reasons."""
         if self.distinct == self.rows:

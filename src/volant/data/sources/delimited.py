@@ -146,7 +146,7 @@ def open_delimited(path: Path, *, missing: Collection[str] | None, progress: Pro
     dialect = detect(head, whole=whole, prefer="\t" if ".tsv" in path.suffixes or ".tab" in path.suffixes else None)
     if dialect is None:
         raise no_rows(path.name, "the file is empty")
-    if whole and dialect.header and len(_content(head)) <= 1 + dialect.skipped:
+    if dialect.alone and dialect.header:
         raise no_rows(path.name, "the file has names of columns but no rows")
     names, renamed = repaired_names(dialect.names)
     notes: dict[str, Any] = {"format": "csv", **found.notes(), **dialect.notes(), **renamed, "ragged_rows": 0}
@@ -159,7 +159,3 @@ def _head(found: Survey) -> tuple[str, bool]:
         head = stream.read(_HEAD)
         whole = not stream.read(1)
     return codecs.getincrementaldecoder("utf-8")("replace").decode(head), whole
-
-
-def _content(head: str) -> list[str]:
-    return [line for line in head.splitlines() if line.strip()]

@@ -7,19 +7,24 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from volant.columns.missing import TOKENS
 from volant.columns.number import Number
 from volant.columns.timestamp import format_of
 
 DELIMITERS = (",", "\t", ";", "|")
+ONE_COLUMN = "\x1f"
+"""Stands for no delimiter: the names hold none, so each line is one cell, commas and all."""
+
 _MOST_ROWS = 500
-_SEPARATOR_LINE = re.compile(r'\s*"?sep=(.)"?\s*')
+_BLANK_LINES = re.compile(r"(?:[ \t]*(?:\r\n|\r|\n))+")
+_SEPARATOR_LINE = re.compile(r'"?sep=([,;|\t ])"?[ \t]*(?:\r\n|\r|\n|$)')
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """`skipped` lines come before the header; `first` is the first row as texts."""
+    """`skipped` lines come before the header; `first` is the first row as texts, `alone` if no other follows."""
 
     delimiter: str
     quote: str
@@ -27,6 +32,7 @@ class Dialect:
     header: bool
     first: tuple[str, ...]
     skipped: int = 0
+    alone: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -34,7 +40,8 @@ class Dialect:
         return self.first if self.header else tuple(f"column_{n}" for n in range(1, len(self.first) + 1))
 
     def notes(self) -> dict[str, object]:
-        return {"delimiter": self.delimiter, "quote": self.quote, "escape": self.escape, "header": self.header}
+        delimiter = None if self.delimiter == ONE_COLUMN else self.delimiter
+        return {"delimiter": delimiter, "quote": self.quote, "escape": self.escape, "header": self.header}
 
 
 def detect(head: str, *, whole: bool, prefer: str | None = None) -> Dialect | None:
@@ -45,28 +52,45 @@ def detect(head: str, *, whole: bool, prefer: str | None = None) -> Dialect | No
         whole: whether that is all of the text; otherwise its last line may be cut.
         prefer: the delimiter that the file's name tells, used where it fits.
     """
-    named = _SEPARATOR_LINE.fullmatch(head.split("\n", 1)[0].rstrip("\r"))
-    if named:
-        head = head.partition("\n")[2]
+    blank = _BLANK_LINES.match(head)
+    skipped = len(re.findall(r"\r\n|\r|\n", blank[0])) if blank else 0
+    head = head[blank.end() :] if blank else head
+    named = _SEPARATOR_LINE.match(head)
+    head = head[named.end() :] if named else head
     quote = _quote(head)
-    escape = "\\" if re.search(rf"\\{quote}", head) and f"{quote}{quote}" not in head else None
+    escape = _escape(head, quote)
     wanted = (named[1],) if named else DELIMITERS
-    tables = {d: _rows(head, d, quote, escape, whole=whole) for d in wanted}
-    best = max(wanted, key=lambda d: (*_fit(tables[d]), d == prefer, -wanted.index(d)))
-    if prefer in tables and _fit(tables[prefer])[0] > 0.9:
+    tables = {d: _rows(head, d, quote, escape, whole=whole) for d in (*wanted, ONE_COLUMN)}
+    fits = {d: _fit(tables[d]) for d in wanted}
+    best = max(wanted, key=lambda d: (*fits[d], -wanted.index(d)))
+    if prefer is not None and fits.get(prefer, (0.0, 1))[0] > 0.9:
         best = prefer
-    if named is None and _fit(tables[best])[0] == 0:
-        best = ","
-    rows = tables[best]
+    rows = tables[best if fits[best][0] else ONE_COLUMN]
     if not rows:
         return None
-    return Dialect(best, quote, escape, has_header(rows), tuple(rows[0]), skipped=1 if named else 0)
+    return Dialect(
+        best if fits[best][0] else ONE_COLUMN,
+        quote,
+        escape,
+        has_header(rows),
+        tuple(rows[0]),
+        skipped=skipped + (named is not None),
+        alone=whole and len(rows) == 1,
+    )
 
 
 def _quote(head: str) -> str:
     """The apostrophe where it encloses cells and quotation marks do not."""
     single = len(re.findall(r"(?:^|[,;\t|])'[^'\r\n]*'(?=[,;\t|]|\r?$)", head, re.MULTILINE))
     return "'" if single >= 3 and '"' not in head else '"'
+
+
+def _escape(head: str, quote: str) -> str | None:
+    """A backslash where it, and not a second quotation mark, stands before quotation marks inside of cells."""
+    inside = r"[^,;\t|\r\n]"
+    slashed = re.search(rf"\\{quote}{inside}", head)
+    doubled = re.search(rf"(?!\\){inside}{quote}{quote}{inside}", head)
+    return "\\" if slashed and not doubled else None
 
 
 def _rows(head: str, delimiter: str, quote: str, escape: str | None, *, whole: bool) -> list[list[str]]:
@@ -100,32 +124,41 @@ def has_header(rows: Sequence[Sequence[str]]) -> bool:
     """Whether the first row names the columns: it differs in kind from what stands below it.
 
     Each column of numbers or dates votes: for a header if its first cell is neither, against it otherwise.
-    Without such columns, a first cell that comes again below speaks against one.
+    Without such votes there is one, unless most of its cells come again below. Years, and numbers that count
+    up one by one, are names.
     """
     first, rest = rows[0], rows[1:]
     kinds = [_kind(cell) for cell in first]
     if not rest:
         return "number" not in kinds and "date" not in kinds
-    if _years(first, kinds):
+    if _counting(first, kinds):
         return True
-    votes = sum(_vote(kinds[place], first[place], [row[place] for row in rest if place < len(row)])
-                for place in range(len(first)))  # fmt: skip
-    return votes >= 0 and kinds.count("number") < len(kinds)
+    below = [[row[place] for row in rest if place < len(row)] for place in range(len(first))]
+    votes = sum(_vote(kind, cells) for kind, cells in zip(kinds, below, strict=True))
+    if votes:
+        return votes > 0
+    named = [cell.strip() in {other.strip() for other in cells}
+             for kind, cell, cells in zip(kinds, first, below, strict=True) if kind == "text"]  # fmt: skip
+    return bool(named) and sum(named) <= len(named) / 2
 
 
-def _vote(kind: str, cell: str, below: Sequence[str]) -> int:
+def _vote(kind: str, below: Sequence[str]) -> int:
     known = {_kind(other) for other in below} - {"missing"}
-    if len(known) == 1 and known <= {"number", "date"}:
-        return {"text": 2, "missing": 0}.get(kind, -1)
-    return -1 if kind == "text" and cell.strip() in {other.strip() for other in below} else 0
+    if len(known) != 1 or not known <= {"number", "date"}:
+        return 0
+    return {"text": 2, "missing": 0}.get(kind, -1)
 
 
-def _years(first: Sequence[str], kinds: Sequence[str]) -> bool:
-    """Whether some names are texts and the others years, as in tables with one column per year."""
+def _counting(first: Sequence[str], kinds: Sequence[str]) -> bool:
+    """Whether the numbers of the first row are years beside texts, or count up one by one."""
     numbers = [cell.strip() for cell, kind in zip(first, kinds, strict=True) if kind == "number"]
-    if len(numbers) < 2 or "text" not in kinds or not all(re.fullmatch(r"(19|20)\d\d", n) for n in numbers):
+    texts = "text" in kinds
+    if len(numbers) < 2 or not all(number.isdecimal() for number in numbers):
         return False
-    return numbers == sorted(set(numbers))
+    if texts and all(re.fullmatch(r"(19|20)\d\d", number) for number in numbers):
+        return numbers == sorted(set(numbers))
+    steps = {int(after) - int(before) for before, after in pairwise(numbers)}
+    return steps == {1} and len(numbers) >= (3 if texts else 5)
 
 
 def _kind(cell: str) -> str:

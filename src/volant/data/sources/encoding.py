@@ -20,6 +20,7 @@ BLOCK = 4 * 1024 * 1024
 LONGEST_LINE = BLOCK
 _SAMPLE = 64 * 1024
 _SAMPLE_LINES = 1_000
+_CONTROL = bytes([*range(9), *range(14, 27), *range(28, 32)])
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -117,7 +118,7 @@ def _begin(found: Survey, block: bytes) -> _Tally:
     if kind is None:
         found.mark, found.encoding = _marked(block)
         head = block[:_SAMPLE]
-        if found.encoding == "utf-8" and head.count(0) > len(head) // 100:
+        if found.encoding == "utf-8" and len(head) - len(head.translate(None, _CONTROL)) > len(head) // 100:
             kind = "binary data"
     if kind is not None:
         fix = "give the file the ending of its format, or export it as CSV"

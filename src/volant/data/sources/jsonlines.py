@@ -73,18 +73,20 @@ def _object(value: Any, where: str) -> dict[str, Any]:
 def _of_array(lines: IO[bytes], name: str) -> Iterator[dict[str, Any]]:
     """The objects of an array, read a piece at a time."""
     text = _Text(lines)
-    text.skip(_SPACE + "[")
+    text.skip(_SPACE)
+    text.place += 1
+    text.skip(_SPACE)
     item = 0
-    while True:
-        text.skip(_SPACE)
-        if item and text.peek() == ",":
-            text.place += 1
-            text.skip(_SPACE)
-        if text.peek() in ("]", ""):
-            break
+    while text.peek() not in ("]", ""):
         item += 1
         where = f"{name}, item {item}"
         yield _object(text.value(where), where)
+        text.skip(_SPACE)
+        if text.peek() == ",":
+            text.place += 1
+            text.skip(_SPACE)
+        elif text.peek() not in ("]", ""):
+            raise unreadable("there is no comma after an item", where, fix=_FIX)
     if text.peek() != "]":
         raise unreadable("the JSON array is not closed", f"{name}, after item {item}", fix=_FIX)
 

@@ -39,7 +39,7 @@ class Utf8Stream(io.RawIOBase):
             parts.append(block)
             length += len(block)
         whole = b"".join(parts)
-        cut = length if size is None or size < 0 else size
+        cut = length if size is None or size < 0 else min(size, length)
         self._rest = whole[cut:]
         self.last = whole[max(cut - _TAIL, 0) : cut].rstrip()[-1:] or self.last
         return whole[:cut]
