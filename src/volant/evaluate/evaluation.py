@@ -53,6 +53,7 @@ class Evaluation:
     unknown: int
     scores: tuple[Score, ...]
     greater_is_better: Mapping[str, bool]
+    summaries: Mapping[str, str]
     slices: tuple[SliceScores, ...]
     weak: tuple[SliceScores, ...]
     views: Mapping[str, Any]
@@ -105,6 +106,7 @@ def evaluate(
             unknown=len(rows) - len(judged),
             scores=score(units, task, keys=rows.keys(), seed=seed),
             greater_is_better={name: m.greater_is_better for name, m in task.metrics.items()},
+            summaries={name: m.summary for name, m in task.metrics.items()},
             slices=slices,
             weak=weak,
             views=_views(take(units, judged), problem, rows.numbers()[judged], task, seed) if len(judged) else {},

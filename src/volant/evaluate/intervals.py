@@ -93,13 +93,13 @@ def interval_of_means(
     Source: Learned-Miller and Thomas, A New Confidence Interval for the Mean of a Bounded Random Variable, 2019.
     """
     keys = units.effective()
-    if keys < 2 or not np.isfinite(values).all():
+    if keys == 0 or not np.isfinite(values).all():
         return NOTHING
     sums = _sums(values, units)  # (size, k + 1), the last the weights
     means = sums[:, :-1].sum(axis=0) / sums[:, -1].sum()
     value = float(statistic(means[:, None])[0])
-    if not math.isfinite(value):
-        return Interval(value, value, value)
+    if keys < 2 or not math.isfinite(value):
+        return Interval(value, math.nan, math.nan)
     gradient = _gradient(statistic, means)
     influence = (sums[:, :-1] - sums[:, -1:] * means) @ gradient * (len(sums) / sums[:, -1].sum())  # (size,)
     quantiles = Quantiles.at(alpha, keys)
