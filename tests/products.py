@@ -29,6 +29,7 @@ def product(folder: Path, name: str = "cancer", *, extra: str = "", budget: str 
     folder.mkdir(parents=True, exist_ok=True)
     new(name, str(write_csv(folder / f"{name}.csv", name)), "target", folder=folder / "product")
     file = folder / "product" / "volant.toml"
+    text = file.read_text().split("[data.split]")[0] if "[data.split]" in extra else file.read_text()
     settings = f'\n[train]\nbudget = "{budget}"\nthreads = 1\n{extra}'
-    file.write_text(file.read_text() + settings)
+    file.write_text(text + settings)
     return ProductHandle.at(folder / "product")

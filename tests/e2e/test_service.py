@@ -184,6 +184,5 @@ def test_no_training_library_is_loaded(product):
     assert loaded(product, HEAVY) == []
 
 
-@pytest.mark.xfail(strict=True, reason="pyarrow imports pandas, where it is installed, when rows become arrays")
 def test_pandas_is_not_loaded(product):
     assert loaded(product, ("pandas",)) == []

@@ -36,7 +36,7 @@ def voices(draw) -> list[Voice]:
         value = draw(st.sampled_from(["a", "b", "c", "new"] if kind == "correction" else ["up", "down"]))
         actor = draw(st.sampled_from(["", "ann", "bob", "eve"]))
         received = (NOW - timedelta(seconds=draw(st.integers(-10, 100)))).isoformat()
-        source = draw(st.sampled_from(["user", "user", "review"]))
+        source = draw(st.sampled_from(["user", "user", "reviewer"]))
         on = prediction(draw(st.integers(0, 8)))
         made.append(Voice(seq, f"f{seq}", on, kind, value, actor, source, None, received))
     return made

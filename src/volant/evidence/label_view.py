@@ -42,7 +42,7 @@ class LabelRule:
     new_class_rows: int
     now: datetime
     agreement: float = 2 / 3
-    reviewers: tuple[str, ...] = ("review",)
+    reviewers: tuple[str, ...] = ("reviewer",)
 
     def record(self) -> dict[str, Any]:
         """The rule as plain JSON data."""

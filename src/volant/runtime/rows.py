@@ -33,13 +33,31 @@ def rows_to_batch(
         kind = column_type(field.type)
         cells = [_cell(row, field, kind, i, flags, troubles) for i, row in enumerate(rows)]
         if not troubles:
-            batch[field.name] = kind.to_numpy(pa.array(cells, type=kind.storage))
+            batch[field.name] = to_array(cells, kind)
         if field.choices:
             _flag_unknown(cells, field, unknown_category, flags, troubles)
     if troubles:
         number = "one field" if len(troubles) == 1 else f"{len(troubles)} fields"
         raise BadInput(f"the input is not valid: {number}", code="input-invalid", troubles=troubles[:MOST_TROUBLES])
     return batch, flags
+
+
+def to_array(cells: Sequence[Any], kind: Any) -> np.ndarray:
+    """Canonical cells as the array that pipelines take: what `kind.to_numpy` gives, shape (n,).
+
+    The usual storages do without Arrow, whose conversion of Python values costs more than the rest of a
+    prediction and imports pandas where it is installed.
+    """
+    if kind.storage in (pa.float64(), pa.bool_()):
+        return np.array([math.nan if cell is None else cell for cell in cells], dtype=np.float64)
+    if kind.storage == pa.timestamp("us"):
+        return np.array(cells, dtype="datetime64[us]")
+    if kind.storage == pa.string():
+        texts = np.empty(len(cells), dtype=object)
+        texts[:] = cells
+        return texts
+    array: np.ndarray = kind.to_numpy(pa.array(cells, type=kind.storage))
+    return array
 
 
 def _misshapen(rows: Sequence[Any], signature: Signature) -> list[Trouble]:

@@ -317,9 +317,14 @@ class Search:
         fit = self.fits.load(name)
         if fit is None and self._room(1, expected):
             fit = self.fits.make(name, settled, self.data, self._context(max(self._left(), 0.2), None))
-        if fit is not None:
+        if fit is not None and self._is_finite(fit):
             self.spending.spend(1)
             trial.final = fit
             self._advance(f"{trial.configuration.name}, all rows")
             return [Member(fit, trial.weight)]
         return [Member(f, trial.weight / len(trial.fits)) for f in trial.fits]
+
+    def _is_finite(self, fit: Fit) -> bool:
+        """Whether a fit that no held-out row has judged answers with numbers."""
+        rows = self.data.take(np.arange(min(len(self.data), 1_000)))
+        return bool(np.isfinite(fit.predict(rows, self.task.output, self.rules.threads)).all())

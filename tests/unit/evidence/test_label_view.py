@@ -139,7 +139,7 @@ def test_an_actor_without_trust_is_rejected_and_cannot_outvote():
 def test_a_reviewers_word_decides():
     on = prediction("p")
     crowd = [voice(i, on, "dog", f"u{i}") for i in range(5)]
-    decision = only(view(*crowd, voice(9, on, "cow", "boss", source="review"), doubted=["p"]))
+    decision = only(view(*crowd, voice(9, on, "cow", "boss", source="reviewer"), doubted=["p"]))
     assert (decision.status, decision.label, decision.weight) == (ACCEPTED, "cow", 1.0)
 
 
