@@ -107,6 +107,11 @@ def _toml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
 
 
+def _key(name: str) -> str:
+    """A TOML key: bare where it may be."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _toml(name)
+
+
 def _lines(schema: Schema) -> list[str]:
     """One line per column with its type, its role where it is no input, and the reason as a comment."""
     lines = []
@@ -115,7 +120,7 @@ def _lines(schema: Schema) -> list[str]:
             continue
         role = "" if column.role == "input" else f", role = {_toml(column.role)}"
         reason = " ".join(column.reason.split())
-        lines.append(f"{_toml(column.name)} = {{ type = {_toml(column.type)}{role} }}  # {reason}")
+        lines.append(f"{_key(column.name)} = {{ type = {_toml(column.type)}{role} }}  # {reason}")
     return lines
 
 
