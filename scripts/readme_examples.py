@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -28,14 +29,22 @@ def blocks(text: str) -> list[str]:
 
 
 def commands(block: str) -> Iterator[str]:
-    """The commands of a block, each over one line or several that end in a backslash."""
+    """The commands of a block, each over one line, or over several where a line or a quotation is not at its end."""
     lines = iter(block.splitlines())
     for line in lines:
         if line.startswith("$ "):
             command = line[2:]
-            while command.endswith("\\"):
+            while _goes_on(command):
                 command += "\n" + next(lines)
             yield command
+
+
+def _goes_on(command: str) -> bool:
+    try:
+        shlex.split(command)
+    except ValueError:
+        return True
+    return command.endswith("\\")
 
 
 class Player:
@@ -60,7 +69,7 @@ class Player:
         done = subprocess.run(
             command, shell=True, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
         )
-        if done.returncode > 1:
+        if done.returncode > command.startswith("volant"):  # 1 is a refusal, which is an answer
             raise RuntimeError(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return self._tidy(done.stdout)
 

@@ -14,6 +14,8 @@ import urllib.request
 from pathlib import Path
 
 BATCH = 100
+OURS = ("customer_no", "churned")
+"""Columns that are no inputs: who it is, and what became of them."""
 
 
 def post(url: str, body: object) -> dict[str, object]:
@@ -41,8 +43,9 @@ def main() -> None:
     right = 0
     for start in range(0, len(customers), BATCH):
         some = customers[start : start + BATCH]
-        rows = [{name: value(name, cell) for name, cell in row.items() if name != "churned"} for row in some]
-        answers = post(f"{asked.url}/v1/predict", {"rows": rows})["predictions"]
+        rows = [{name: value(name, cell) for name, cell in row.items() if name not in OURS} for row in some]
+        subjects = [row["customer_no"] for row in some]
+        answers = post(f"{asked.url}/v1/predict", {"rows": rows, "subject": subjects})["predictions"]
         feedback = [
             {"prediction_id": answer["id"], "kind": "correction", "value": row["churned"], "actor": "billing"}
             for answer, row in zip(answers, some, strict=True)

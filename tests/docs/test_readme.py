@@ -60,5 +60,5 @@ def test_the_newcomer_walks_the_whole_wheel():
 
 
 def test_blocks_are_found_with_commands_over_several_lines():
-    text = "<!-- run -->\n```console\n$ one \\\n  two\nsaid\n$ three\n```\n```console\n$ not run\n```\n"
-    assert [list(examples.commands(block)) for block in examples.blocks(text)] == [["one \\\n  two", "three"]]
+    text = "<!-- run -->\n```console\n$ one \\\n  two\nsaid\n$ three '{\n}'\n```\n```console\n$ not run\n```\n"
+    assert [list(examples.commands(block)) for block in examples.blocks(text)] == [["one \\\n  two", "three '{\n}'"]]

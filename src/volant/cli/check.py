@@ -49,7 +49,9 @@ def draw(console: Console, report: CheckReport, shell: Shell) -> None:
         need = report.estimate
         memory = f"{size(need.memory_bytes)} of {size(need.memory_free)} free"
         disk = f"{size(need.disk_bytes)} of {size(need.disk_free)} free"
-        line(console, f"training takes about {duration(need.seconds)}, memory {memory}, disk {disk}")
+        line(
+            console, f"the first fits take about {duration(need.seconds)}; training needs memory {memory}, disk {disk}"
+        )
     if report.skipped:
         line(console, f"left out: {', '.join(report.skipped)}", "dim")
     if report.report is not None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -125,14 +126,17 @@ def leaderboard(entries: Sequence[Entry], metric: str) -> Table:
     return made
 
 
-def verdict(said: Verdict | None) -> Text:
+def verdict(said: Verdict | None) -> Group:
     """What the gate said, and why: green or red."""
     if said is None:
-        return Text("not judged", style="yellow")
-    text = Text("✓ promoted" if said.passed else "✗ refused", style="bold green" if said.passed else "bold red")
-    for reason in said.reasons:
-        text.append(f"\n  {reason}", style="not bold default")
-    return text
+        return Group(Text("not judged", style="yellow"))
+    head = Text("✓ promoted" if said.passed else "✗ refused", style="bold green" if said.passed else "bold red")
+    return Group(head, *(indented(reason) for reason in said.reasons))
+
+
+def indented(text: str, style: str = "") -> Padding:
+    """A paragraph, moved in."""
+    return Padding(Text(text, style=style), (0, 0, 0, 4))
 
 
 def comparisons(listed: Sequence[Comparison]) -> Table:

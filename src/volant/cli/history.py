@@ -34,20 +34,22 @@ def history(context: typer.Context, folder: FolderOption = None, as_json: JsonOp
 
 
 def draw(console: Console, events: Sequence[Deployment]) -> None:
-    """One line per event, and an arrow at the release that is champion now."""
-    from volant.cli.drawing import line, number, short, table
+    """Event by event, with an arrow at the release that is champion now."""
+    from rich.text import Text
+
+    from volant.cli.drawing import indented, line, number, short
 
     if not events:
         line(console, "nothing was promoted or refused yet")
         return
     champion = next((event.seq for event in reversed(events) if event.kind != "refuse"), None)
-    drawn = table("", "when", "what", "release", "contract", "scores", "why", right=("contract",))
     for event in events:
-        scores = ", ".join(f"{name} {number(value)}" for name, value in event.scores.items())
-        mark = "→" if event.seq == champion else ""
-        when = event.at[:19].replace("T", " ")
-        drawn.add_row(mark, when, kind(event.kind), short(event.release), str(event.contract), scores, event.reason)
-    console.print(drawn)
+        said = Text("→ " if event.seq == champion else "  ").append(kind(event.kind))
+        said.append(f"  {short(event.release)}  {event.at[:19].replace('T', ' ')}  contract {event.contract}")
+        said.append("".join(f"  {name} {number(value)}" for name, value in event.scores.items()))
+        line(console, said)
+        if event.reason:
+            console.print(indented(event.reason, "dim"))
 
 
 def kind(name: str) -> Text:
