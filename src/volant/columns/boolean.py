@@ -38,8 +38,8 @@ class Boolean:
             return Recognition(1.0, f"the source says true or false in {sample.rows:,} rows")
         if not 2 <= sample.distinct <= _SPELLINGS or not (sample.kind == "text" or sample.coded):
             return Recognition(0.0, f"{sample.counted()}, not two words for true and false")
-        used = {cells.text_of(cell) or "" for cell in pc.unique(sample.cells).to_pylist()}
-        pair = next((pair for pair in PAIRS if {word.lower() for word in used} == set(pair)), None)
+        used = {str(cell).lower() for cell in pc.unique(sample.cells).to_pylist()}
+        pair = next((pair for pair in PAIRS if used == set(pair)), None)
         if pair is None:
             return Recognition(0.0, "few distinct values, but not a pair of words for true and false")
         return Recognition(0.95, f"only {pair[0]} and {pair[1]} in {sample.rows:,} rows")

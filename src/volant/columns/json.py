@@ -38,12 +38,12 @@ def nested(cell: Any, missing: frozenset[str]) -> Any:
         raise ValueError(f"expected a list or an object, not {type(cell).__name__}")
     try:
         return json.loads(cell, parse_constant=_no_constant)
-    except RecursionError:
-        raise ValueError("expected JSON that is not nested so deeply") from None
+    except (ValueError, RecursionError):
+        raise ValueError("expected JSON, without NaN and not nested too deeply") from None
 
 
 def _no_constant(word: str) -> Any:
-    raise ValueError(f"expected JSON, which has no {word}")
+    raise ValueError(word)
 
 
 def canonical_json(value: Any) -> str:

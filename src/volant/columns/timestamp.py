@@ -95,7 +95,10 @@ class Timestamp:
             text = cell.strip()
             return None if text in self.missing else self._read(text)
         if isinstance(cell, dt.datetime):
-            return _utc(dt.datetime.combine(cell.date(), cell.timetz(), cell.tzinfo))
+            try:
+                return _utc(dt.datetime.combine(cell.date(), cell.timetz(), cell.tzinfo))
+            except OverflowError:
+                raise ValueError("expected a time in the years 1 to 9999") from None
         if isinstance(cell, dt.date):
             return dt.datetime(cell.year, cell.month, cell.day)
         if isinstance(cell, int | float) and 10_000_101 <= cell <= 99_991_231:
@@ -110,7 +113,10 @@ class Timestamp:
         month, day = int(date.get("month") or _MONTHS[(date.get("name") or "jan")[:3].lower()]), int(date["day"] or 1)
         if self.day_first and form == "MM/DD/YYYY":
             month, day = day, month
-        return _utc(_with_clock(dt.datetime(int(date["year"] or 0), month, day), clock))
+        try:
+            return _utc(_with_clock(dt.datetime(int(date["year"] or 0), month, day), clock))
+        except (ValueError, OverflowError):
+            raise ValueError("expected a date and a time of day that exist, in the years 1 to 9999") from None
 
     def parse(self, raw: pa.Array | pa.ChunkedArray) -> Parsed:
         """Whole Arrow arrays: what is ISO 8601 throughout by casts, the rest by distinct cells."""
@@ -175,7 +181,7 @@ def _with_clock(date: dt.datetime, clock: dict[str, str | None]) -> dt.datetime:
     half = (clock.get("half") or "").lower()
     if half:
         if not 1 <= hour <= 12:
-            raise ValueError("expected an hour from 1 to 12 before am or pm")
+            raise ValueError
         hour = hour % 12 + (12 if half == "pm" else 0)
     micro = int(((clock.get("part") or "") + "000000")[:6])
     return date.replace(hour=hour, minute=minute, second=second, microsecond=micro, tzinfo=_zone(clock.get("zone")))
@@ -189,16 +195,13 @@ def _zone(text: str | None) -> dt.tzinfo | None:
     digits = text[1:].replace(":", "")
     hours, minutes = int(digits[:2]), int(digits[2:] or 0)
     if hours > 23 or minutes > 59:
-        raise ValueError("expected an offset such as +02:00")
+        raise ValueError
     offset = dt.timedelta(hours=hours, minutes=minutes)
     return dt.timezone(-offset if text[0] == "-" else offset)
 
 
 def _utc(moment: dt.datetime) -> dt.datetime:
-    try:
-        return moment if moment.tzinfo is None else moment.astimezone(dt.UTC).replace(tzinfo=None)
-    except OverflowError:
-        raise ValueError("expected a year from 1 to 9999") from None
+    return moment if moment.tzinfo is None else moment.astimezone(dt.UTC).replace(tzinfo=None)
 
 
 def _within_years(values: pa.Array, source: pa.Array) -> Parsed:

@@ -130,6 +130,13 @@ def test_a_missing_file_names_the_nearest(everything):
     assert "t.parquet" in trouble.choices
 
 
+@pytest.mark.parametrize("name", ["", " ", "x" * 5000 + ".csv", "a\0.csv", "~nobody-of-that-name/t.csv", "t.csv/u.csv"])
+def test_what_is_no_path(everything, name):
+    with pytest.raises(BadInput) as raised:
+        read(everything, name)
+    assert raised.value.code == "source-missing"
+
+
 @pytest.mark.parametrize("name", ["t.xls", "noending", "t.parquet.gz", "t.docx"])
 def test_an_unknown_format(tmp_path, name):
     (tmp_path / name).write_text("x")

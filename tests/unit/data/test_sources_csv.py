@@ -206,3 +206,10 @@ def test_a_mark_alone_is_an_empty_file(tmp_path, mark):
     with pytest.raises(BadInput) as raised:
         opened(tmp_path, mark)
     assert raised.value.code == "source-empty"
+
+
+def test_a_header_wider_than_the_first_look(tmp_path):
+    names = [f"a_rather_long_name_{n}" for n in range(15_000)]
+    source = opened(tmp_path, ",".join(names) + "\n" + ",".join(["1"] * len(names)) + "\n")
+    assert source.names == tuple(names)
+    assert len(rows_of(source)) == 1

@@ -107,3 +107,9 @@ def test_an_array_item_that_never_ends(tmp_path, monkeypatch):
     for text in ('[{"a": "' + "x" * 9999, '{"a": "' + "x" * 9999 + '"}'):
         with pytest.raises(BadInput, match=r"too long|longer than"):
             opened(tmp_path, text, "t.json")
+
+
+def test_too_many_keys(tmp_path, monkeypatch):
+    monkeypatch.setattr(jsonlines, "_MOST_NAMES", 10)
+    with pytest.raises(BadInput, match="different keys"):
+        opened(tmp_path, "".join(f'{{"k{n}": 1}}\n' for n in range(11)))

@@ -23,6 +23,7 @@ from volant.data.sources.stream import Utf8Stream, reading
 from volant.errors import Trouble
 
 _HEAD = 256 * 1024
+_FIRST_LINES = 3
 _LONGEST_ROW = 4 * LONGEST_LINE
 _MOST_PLACES = 5
 
@@ -155,7 +156,10 @@ def open_delimited(path: Path, *, missing: Collection[str] | None, progress: Pro
 
 
 def _head(found: Survey) -> tuple[str, bool]:
+    """The first lines, at least three of them, and whether that is all."""
     with reading(found, Silent()) as stream:
         head = stream.read(_HEAD)
+        while head.count(b"\n") + head.count(b"\r") < _FIRST_LINES and (more := stream.read(_HEAD)):
+            head += more
         whole = not stream.read(1)
     return codecs.getincrementaldecoder("utf-8")("replace").decode(head), whole

@@ -18,6 +18,7 @@ ONE_COLUMN = "\x1f"
 """Stands for no delimiter: the names hold none, so each line is one cell, commas and all."""
 
 _MOST_ROWS = 500
+_MOST_COMPARED = 100
 _BLANK_LINES = re.compile(r"(?:[ \t]*(?:\r\n|\r|\n))+")
 _SEPARATOR_LINE = re.compile(r'"?sep=([,;|\t ])"?[ \t]*(?:\r\n|\r|\n|$)')
 
@@ -127,7 +128,7 @@ def has_header(rows: Sequence[Sequence[str]]) -> bool:
     Without such votes there is one, unless most of its cells come again below. Years, and numbers that count
     up one by one, are names.
     """
-    first, rest = rows[0], rows[1:]
+    first, rest = rows[0], rows[1:_MOST_COMPARED]
     kinds = [_kind(cell) for cell in first]
     if not rest:
         return "number" not in kinds and "date" not in kinds

@@ -21,7 +21,14 @@ def files_of(folder: Path) -> tuple[list[File], list[str]]:
     Raises:
         BadInput: codes `source-missing` (an empty folder) and `source-format` (no data file in it).
     """
-    paths = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith((".", "_")))
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith((".", "_")))
+    except OSError as cause:
+        fix = "check that you may read it"
+        got = type(cause).__name__
+        raise BadInput(
+            "the folder cannot be read", code="source-missing", where=str(folder), got=got, fix=fix
+        ) from None
     found = [File(path, kind) for path in paths if (kind := format_of(path))]
     others = [path.name for path in paths if format_of(path) is None]
     if not paths:

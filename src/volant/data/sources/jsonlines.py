@@ -18,6 +18,8 @@ from volant.data.sources.stream import Utf8Stream, reading
 from volant.errors import BadInput
 
 _FIX = "write one JSON object per line, or one array of objects"
+_KEYS_FIX = "give every object the same keys, one per column"
+_MOST_NAMES = 10_000
 _PIECE = 256 * 1024
 _SPACE = " \t\r\n"
 
@@ -34,6 +36,8 @@ def open_json(path: Path, *, missing: Collection[str] | None, progress: Progress
         rows = _rows(stream, found)
         while chunk := list(islice(rows, ROWS)):
             names = dict.fromkeys(name for row in chunk for name in row)
+            if len(names) > _MOST_NAMES:
+                raise unreadable(f"there are more than {_MOST_NAMES:,} different keys", path.name, fix=_KEYS_FIX)
             spill.add({name: [row.get(name) for row in chunk] for name in names}, len(chunk))
     notes = {"format": "json", **found.notes()}
     return spill.source(path.name, lambda: found.digest, notes, missing=missing, damaged=found.damaged)

@@ -84,12 +84,16 @@ def find(source: str, folder: Path) -> File | Path:
         BadInput: codes `source-missing` and `source-format`.
     """
     text, _, sheet = source.partition("#")
-    path = folder / Path(text).expanduser()
-    if not path.exists() and sheet and (folder / source).exists():
-        path, sheet = folder / source, ""
-    if path.is_dir():
+    try:
+        path = folder / Path(text).expanduser()
+        if sheet and not path.exists() and (folder / source).exists():
+            path, sheet = folder / source, ""
+        is_file, is_folder = path.is_file(), path.is_dir() and text.strip() != ""
+    except (OSError, ValueError, RuntimeError):
+        path, is_file, is_folder = folder / "…", False, False
+    if is_folder:
         return path
-    if not path.is_file():
+    if not is_file:
         raise _absent(path)
     kind = format_of(path)
     if kind is None:

@@ -119,16 +119,15 @@ def repaired_names(names: Sequence[str]) -> tuple[tuple[str, ...], dict[str, Any
     >>> repaired_names(["a", " b", "", "a"])
     (('a', 'b', 'column_3', 'a_2'), {'renamed': {'3': 'column_3', '4': 'a_2'}})
     """
-    taken: list[str] = []
+    wanted = [name.strip() or f"column_{place}" for place, name in enumerate(names, start=1)]
+    given, taken = set(wanted), dict[str, None]()
     renamed: dict[str, str] = {}
-    wanted = [name.strip() for name in names]
-    for place, name in enumerate(wanted, start=1):
-        free = name or f"column_{place}"
-        number = 1
-        while free in taken or (number > 1 and free in wanted):
+    for place, (name, free) in enumerate(zip(names, wanted, strict=True), start=1):
+        number, first = 1, free
+        while free in taken or (number > 1 and free in given):
             number += 1
-            free = f"{name or f'column_{place}'}_{number}"
-        taken.append(free)
-        if free != name:
+            free = f"{first}_{number}"
+        taken[free] = None
+        if free != name.strip():
             renamed[str(place)] = free
     return tuple(taken), {"renamed": renamed} if renamed else {}

@@ -16,6 +16,7 @@ import pyarrow as pa
 from volant.columns.cells import plain, text_of
 from volant.columns.timestamp import Timestamp
 from volant.data.sources.source import REPLACEMENT, Source, no_rows, repaired_names
+from volant.errors import Failure
 
 ROWS = 16_384
 _KINDS: Mapping[type, pa.DataType] = {
@@ -56,7 +57,11 @@ class Spill:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as out:
             out.write_batch(batch)
-        self._chunks.append((self._file.write(sink.getvalue()), rows))
+        try:
+            self._chunks.append((self._file.write(sink.getvalue()), rows))
+        except OSError as cause:
+            fix = f"make room in {tempfile.gettempdir()}, or set TMPDIR to a folder on a larger disk"
+            raise Failure("the rows do not fit into the temporary folder", code="too-large", fix=fix) from cause
         self.rows += rows
 
     def _array(self, name: str, cells: list[Any]) -> pa.Array:
