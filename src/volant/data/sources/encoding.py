@@ -118,7 +118,7 @@ def _begin(found: Survey, block: bytes) -> _Tally:
     if kind is None:
         found.mark, found.encoding = _marked(block)
         head = block[:_SAMPLE]
-        if found.encoding == "utf-8" and len(head) - len(head.translate(None, _CONTROL)) > len(head) // 100:
+        if found.encoding == "utf-8" and len(head) - len(head.translate(None, _CONTROL)) > max(len(head) // 100, 8):
             kind = "binary data"
     if kind is not None:
         fix = "give the file the ending of its format, or export it as CSV"
