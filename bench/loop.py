@@ -81,7 +81,7 @@ def losses(context: Context, digest: str, rows: Dataset, problem) -> np.ndarray:
 
 
 def train(context: Context, dataset: Dataset):
-    return train_on(context, dataset, Spending(Budget.parse("7 units")), time.monotonic())
+    return train_on(context, dataset, Spending(Budget.parse("13 units")), time.monotonic())
 
 
 def once(root: Path, seed: int) -> dict[str, object]:

@@ -201,7 +201,7 @@ def test_the_test_set_never_learns_from_feedback(tmp_path):
 
 
 def test_rollback_and_promote_move_between_passed_releases(tmp_path):
-    handle, rows, labels = split_product(tmp_path, 60)
+    handle, rows, labels = split_product(tmp_path, 80)
     first = handle.train()
     for start in (0, 200):
         answer(handle, rows[start : start + 200], labels[start : start + 200])

@@ -134,7 +134,10 @@ class Field:
 
 @dataclass(frozen=True)
 class Signature:
-    """The contract of a release with its callers. `contract` rises when inputs, outputs or classes change."""
+    """The contract of a release with its callers. `contract` rises when inputs, outputs or classes change.
+
+    `missing` are the texts that mean missing, where the product names its own; None stands for the usual ones.
+    """
 
     task: str
     target: str
@@ -142,6 +145,7 @@ class Signature:
     outputs: tuple[Field, ...]
     classes: tuple[str, ...] = ()
     contract: int = 1
+    missing: tuple[str, ...] | None = None
 
     def record(self) -> dict[str, Any]:
         return asdict(self)
@@ -158,6 +162,7 @@ class Signature:
             outputs=fields(record["outputs"]),
             classes=tuple(record.get("classes", ())),
             contract=int(record.get("contract", 1)),
+            missing=None if record.get("missing") is None else tuple(record["missing"]),
         )
 
 

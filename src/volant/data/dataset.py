@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from volant.columns.missing import with_missing
 from volant.core.ids import canonical_json
 from volant.core.plugins import column_type
 from volant.core.records import Batch, Column, Schema
@@ -158,12 +159,14 @@ class Writer:
         schema: columns with types and roles.
         rule: how rows are divided.
         cuts: cut points of the version before this one, which are kept.
+        missing: the product's own texts that mean missing.
     """
 
     root: Path
     schema: Schema
     rule: SplitRule
     cuts: Mapping[str, Any] | None = None
+    missing: Sequence[str] | None = None
     unreadable: dict[str, list[int]] = field(default_factory=dict)
     unreadable_count: dict[str, int] = field(default_factory=dict)
 
@@ -188,7 +191,8 @@ class Writer:
         """Add rows as they come from a source: parsed by the column types, unreadable cells noted."""
         columns = {}
         for column in self.schema.columns:
-            parsed = column_type(column.type).parse(chunk.column(column.name))
+            kind = with_missing(column_type(column.type), self.missing)
+            parsed = kind.parse(chunk.column(column.name))
             columns[column.name] = parsed.values
             if len(parsed.unreadable):
                 self._note(column.name, parsed.unreadable + self._numbers)
@@ -326,10 +330,11 @@ def write_dataset(
     rule: SplitRule,
     *,
     cuts: Mapping[str, Any] | None = None,
+    missing: Sequence[str] | None = None,
     notes: Mapping[str, Any] | None = None,
 ) -> Dataset:
     """Write a dataset version from raw chunks of a source."""
-    writer = Writer(root, schema, rule, cuts)
+    writer = Writer(root, schema, rule, cuts, missing)
     try:
         for chunk in chunks:
             writer.add_raw(chunk)

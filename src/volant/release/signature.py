@@ -11,13 +11,18 @@ from volant.core.records import Field, Problem, Signature
 EXAMPLES = {"text": "some text", "list": "[1, 2]", "json": "{}", "id": "a-1", "boolean": True}
 
 
-def signature_of(problem: Problem, profile: Mapping[str, Any], before: Signature | None = None) -> Signature:
+def signature_of(
+    problem: Problem,
+    profile: Mapping[str, Any],
+    before: Signature | None = None,
+    missing: tuple[str, ...] | None = None,
+) -> Signature:
     """The signature of what solves `problem`.
 
     `contract` is that of `before` as long as inputs, outputs and classes stay the same; else it is one higher.
     """
     inputs = tuple(_field(c.name, c.type, profile["columns"][c.name]) for c in problem.inputs)
-    new = Signature(problem.task, problem.target, inputs, _outputs(problem), problem.classes)
+    new = Signature(problem.task, problem.target, inputs, _outputs(problem), problem.classes, missing=missing)
     if before is None:
         return new
     return replace(new, contract=before.contract + (not _same_contract(new, before)))
@@ -48,6 +53,13 @@ def _same_contract(new: Signature, before: Signature) -> bool:
 
     def shape(signature: Signature) -> tuple[Any, ...]:
         inputs = [(f.name, f.type) for f in signature.inputs]
-        return (signature.task, signature.target, inputs, [f.name for f in signature.outputs], signature.classes)
+        return (
+            signature.task,
+            signature.target,
+            inputs,
+            [f.name for f in signature.outputs],
+            signature.classes,
+            signature.missing,
+        )
 
     return shape(new) == shape(before)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from volant.columns.missing import with_missing
 from volant.core.plugins import column_type
 from volant.core.records import Batch, Field, Signature
 from volant.errors import BadInput, Trouble, nearest
@@ -30,7 +31,7 @@ def rows_to_batch(
     flags: list[dict[str, str]] = [{} for _ in rows]
     batch: dict[str, np.ndarray] = {}
     for field in signature.inputs if not troubles else ():
-        kind = column_type(field.type)
+        kind = type_of(field, signature)
         cells = [_cell(row, field, kind, i, flags, troubles) for i, row in enumerate(rows)]
         if not troubles:
             batch[field.name] = to_array(cells, kind)
@@ -40,6 +41,11 @@ def rows_to_batch(
         number = "one field" if len(troubles) == 1 else f"{len(troubles)} fields"
         raise BadInput(f"the input is not valid: {number}", code="input-invalid", troubles=troubles[:MOST_TROUBLES])
     return batch, flags
+
+
+def type_of(field: Field, signature: Signature) -> Any:
+    """The column type of a field, with the product's own list of texts that mean missing."""
+    return with_missing(column_type(field.type), signature.missing)
 
 
 def to_array(cells: Sequence[Any], kind: Any) -> np.ndarray:

@@ -137,11 +137,10 @@ class Search:
         return self.fits.load(name) or self.fits.make(name, configuration, self.data, RunContext(seed=self.rules.seed))
 
     def _plan(self) -> list[Trial]:
-        """The first configuration of each learner, then the second of each, and so on."""
+        """The first configuration of each learner, the quickest first, then the second of each, and so on."""
         columns: list[list[Trial]] = []
-        for name, learner in self.learners.items():
-            if name == BASELINE:
-                continue
+        others = [learner for name, learner in self.learners.items() if name != BASELINE]
+        for learner in sorted(others, key=lambda one: (self._seconds(one), one.name)):
             support = learner.supports(self.problem)
             listed = [Trial(Configuration(learner, o)) for o in learner.portfolio(self.problem)]
             if not support:
@@ -181,7 +180,11 @@ class Search:
     def _expected(self, trial: Trial) -> float:
         """Seconds for one fit: the learner's estimate, corrected by how wrong it was so far."""
         learner = trial.configuration.learner
-        return learner.estimate(self.problem, self.machine).seconds * self._ratios.get(learner.name, 1.0)
+        return self._seconds(learner) * self._ratios.get(learner.name, 1.0)
+
+    def _seconds(self, learner: Learner) -> float:
+        """The learner's own estimate for one fit, with the threads that the product allows."""
+        return learner.estimate(self.problem, replace(self.machine, cores=self.rules.threads)).seconds
 
     def _numbers(self, folds: int) -> np.ndarray:
         """The fold of each row; with one fold, fold 0 is held out and all other rows are in fold 1."""
@@ -245,7 +248,7 @@ class Search:
     def _note_speed(self, trial: Trial) -> None:
         learner = trial.configuration.learner
         per_fit = trial.seconds / max(len(trial.fits), 1)
-        self._ratios[learner.name] = per_fit / max(learner.estimate(self.problem, self.machine).seconds, 1e-3)
+        self._ratios[learner.name] = per_fit / max(self._seconds(learner), 1e-3)
 
     def _fold(self, configuration: Configuration, rows: np.ndarray, out: np.ndarray, fold: int, seconds: float) -> Fit:
         name = f"{configuration.key[:12]}-{len(rows)}-{fold}"

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from volant.core.ids import digest
 from volant.core.product import Product
+from volant.core.progress import Progress
 from volant.core.records import Schema
 from volant.data.dataset import Dataset, SplitRule, open_dataset, write_dataset
 from volant.data.infer import infer_schema
@@ -20,10 +21,10 @@ from volant.wheel.context import Context
 SAMPLE_CHUNKS = 2
 
 
-def open_source(product: Product) -> Source:
+def open_source(product: Product, progress: Progress) -> Source:
     """The product's source, opened."""
     data = product.file.data
-    return read_source(data.source, folder=product.folder, query=data.query, missing=data.missing)
+    return read_source(data.source, folder=product.folder, query=data.query, missing=data.missing, progress=progress)
 
 
 def sample_of(source: Source) -> pa.Table:
@@ -42,8 +43,10 @@ def collect(context: Context) -> Dataset:
     Raises:
         BadInput: codes `source-…`, `column-missing`, `target-missing`.
     """
-    source = open_source(context.product)
-    schema = infer_schema(sample_of(source), context.product.file.task.target, overrides(context.product))
+    context.progress.stage("collect")
+    source = open_source(context.product, context.progress)
+    file = context.product.file
+    schema = infer_schema(sample_of(source), file.task.target, overrides(context.product), task=file.task.type)
     _check_task(context, schema)
     rule = split_rule(context.product)
     recipe = digest([source.fingerprint, [[c.name, c.type, c.role] for c in schema.columns], list(vars(rule).values())])
@@ -56,9 +59,14 @@ def collect(context: Context) -> Dataset:
 
 
 def _write(context: Context, source: Source, schema: Schema, rule: SplitRule, known: Any) -> Dataset:
-    context.progress.stage("collect")
     dataset = write_dataset(
-        context.folder("datasets"), schema, source.chunks(), rule, cuts=first_cuts(context, rule), notes=source.notes
+        context.folder("datasets"),
+        schema,
+        source.chunks(),
+        rule,
+        cuts=first_cuts(context, rule),
+        missing=context.product.file.data.missing,
+        notes=source.notes,
     )
     context.store.add_dataset(dataset.digest, len(dataset), {"kind": "source", "cuts": dataset.facts["cuts"]})
     known.write_text(dataset.digest)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from volant.columns.missing import with_missing
 from volant.core.plugins import column_type
 from volant.core.product import parse_duration
 from volant.core.records import Schema
@@ -51,7 +52,7 @@ def assemble(context: Context) -> Assembled:
     if not voices:
         return Assembled(source, source, NO_LABELS, None)
     predictions = {v.prediction.id: v.prediction for v in voices}
-    rows = _inputs(source.schema, list(predictions.values()))
+    rows = _inputs(source.schema, list(predictions.values()), context.product.file.data.missing)
     keys = _keys(source.schema, rows)
     sides = _sides(source, keys, list(predictions))
     view = _view(context, voices, source, sides)
@@ -64,15 +65,15 @@ def assemble(context: Context) -> Assembled:
     return Assembled(source, dataset, labels, view)
 
 
-def _inputs(schema: Schema, predictions: list[PredictionRecord]) -> dict[str, pa.Array]:
+def _inputs(schema: Schema, predictions: list[PredictionRecord], missing: Sequence[str] | None) -> dict[str, pa.Array]:
     """The inputs of logged predictions, parsed by the rules of training."""
-    return {
-        c.name: pa.array(
-            [column_type(c.type).parse_cell(p.input.get(c.name)) for p in predictions], type=column_type(c.type).storage
-        )
-        for c in schema.columns
-        if c.role not in ("target", "ignored")
-    }
+    rows = {}
+    for column in schema.columns:
+        if column.role not in ("target", "ignored"):
+            kind = with_missing(column_type(column.type), missing)
+            cells = [kind.parse_cell(p.input.get(column.name)) for p in predictions]
+            rows[column.name] = pa.array(cells, type=kind.storage)
+    return rows
 
 
 def _keys(schema: Schema, rows: Mapping[str, pa.Array]) -> np.ndarray:

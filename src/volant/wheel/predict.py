@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from volant.core.plugins import column_type
 from volant.core.records import Field
 from volant.data.sources import read_source
 from volant.errors import BadInput, Trouble, nearest
 from volant.runtime.load import Release
+from volant.runtime.rows import type_of
 from volant.wheel.context import Context
 from volant.wheel.history import champion_release
 from volant.wheel.results import PredictResult
@@ -45,7 +45,7 @@ def predict(context: Context, input_: Path, output: Path) -> PredictResult:
     started = time.monotonic()
     release = need_champion(context)
     write = writer_of(output)
-    source = read_source(str(input_), folder=Path.cwd())
+    source = read_source(str(input_), folder=Path.cwd(), missing=release.signature.missing)
     _need_columns(source.names, release)
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
     rows = 0
@@ -75,7 +75,7 @@ def _need_columns(names: Any, release: Release) -> None:
 
 
 def _answer(chunk: pa.RecordBatch, release: Release, before: int) -> pa.Table:
-    batch = {f.name: _column(chunk, f, before) for f in release.signature.inputs}
+    batch = {f.name: _column(chunk, f, type_of(f, release.signature), before) for f in release.signature.inputs}
     outputs = release.predict(batch)
     if "probability" not in outputs:
         return pa.table({"value": outputs["value"]})
@@ -85,8 +85,7 @@ def _answer(chunk: pa.RecordBatch, release: Release, before: int) -> pa.Table:
     return pa.table(columns)
 
 
-def _column(chunk: pa.RecordBatch, field: Field, before: int) -> np.ndarray:
-    kind = column_type(field.type)
+def _column(chunk: pa.RecordBatch, field: Field, kind: Any, before: int) -> np.ndarray:
     if field.name not in chunk.schema.names:
         return np.asarray(kind.to_numpy(pa.nulls(len(chunk), kind.storage)))
     parsed = kind.parse(chunk.column(field.name))

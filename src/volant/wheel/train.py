@@ -212,7 +212,9 @@ def _export(
     context: Context, dataset: Dataset, problem: Problem, found: Found, champion: Release | None, run: str
 ) -> Made:
     facts = profile(dataset.part("train"))
-    signature = signature_of(problem, facts, None if champion is None else champion.signature)
+    signature = signature_of(
+        problem, facts, None if champion is None else champion.signature, context.product.file.data.missing
+    )
     with Draft(context.folder("candidates")) as draft:
         parts = [Part(m.fit.pipeline, m.fit.folder, m.weight) for m in found.members]
         pipeline = _calibrated(combine(parts, context.task.output, draft.folder), found.temperature)
