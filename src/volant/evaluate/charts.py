@@ -11,6 +11,9 @@ from typing import Any
 WIDTH, HEIGHT = 420.0, 320.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 12.0, 12.0, 44.0
 
+NOTHING = 1e-12
+"""Numbers smaller than this are rounding errors."""
+
 Point = Sequence[float]
 
 
@@ -22,9 +25,11 @@ def number(value: Any, digits: int = 4) -> str:
     """
     if not isinstance(value, int | float) or not math.isfinite(value):
         return "–"
-    if value == 0 or isinstance(value, int):
-        return f"{value:,.0f}"
-    size = abs(value)
+    if value <= -NOTHING:
+        return "−" + number(-value, digits)
+    if value < NOTHING or isinstance(value, int):
+        return f"{abs(value):,.0f}"
+    size = value
     if size >= 10**digits:
         return f"{value:,.0f}"
     if size < 1e-4:
@@ -171,7 +176,7 @@ def calibration(bins: Sequence[dict[str, float]]) -> str:
 def histogram(counts: Sequence[float], edges: Sequence[float], x: str, label: str) -> str:
     """Counts over a range."""
     plot = Plot((edges[0], edges[-1]), (0.0, max(*counts, 1) * 1.05), x, "rows", label)
-    plot.bars(counts, edges, "bar s0")
+    plot.bars(counts, edges, "pile s0")
     return plot.svg()
 
 

@@ -27,6 +27,7 @@ from volant.tasks.metrics import known, measure_of, take
 Predict = Callable[[Batch], Batch]
 CHUNK = 16_384
 IMPORTANCE_SECONDS = 0.75
+SLICE_DRAWS = 400
 
 
 @dataclass(frozen=True)
@@ -150,8 +151,9 @@ def _slices(
     units, keys, rows = take(units, judged), rows.keys()[judged], rows.take(judged)
 
     def scored(name: str, places: np.ndarray) -> SliceScores:
-        own = score(take(units, places), task, metrics=names, keys=keys[places], seed=seed_of(seed, name))
-        return SliceScores(name, len(places), own)
+        some, own = take(units, places), seed_of(seed, name)
+        scores = score(some, task, metrics=names, keys=keys[places], seed=own, draws=SLICE_DRAWS)
+        return SliceScores(name, len(places), scores)
 
     declared = declared_slices(rows, columns, least=1)
     measure = next((m for m in map(measure_of, (task.metrics[n] for n in names)) if m.unit is not None), None)

@@ -13,6 +13,7 @@ from volant.core.records import Batch, Score
 from volant.evaluate.sampling import (
     BUDGET,
     LEAST_DRAWS,
+    MOST_DRAWS,
     Units,
     draw,
     draws_for,
@@ -82,6 +83,7 @@ def interval_of_means(
     *,
     alpha: float,
     seed: int,
+    draws: int = MOST_DRAWS,
     expected: Callable[[np.ndarray], Spread] | None = None,
 ) -> Interval:
     """Bounds of `statistic` of the weighted means of `values` (n, k), each at level 1 - `alpha`.
@@ -110,7 +112,8 @@ def interval_of_means(
     if blocks.size < units.size:
         sums = _sums(values, blocks)
         influence = (sums[:, :-1] - sums[:, -1:] * means) @ gradient
-    below, above = _percentiles(sums, statistic, influence, alpha, seed)
+    drawn = draw(len(sums) + 1, draws_for(len(sums), draws), seed)
+    below, above = _percentiles(sums, statistic, influence, alpha, drawn)
     stretch = quantiles.stretch(keys)
     low = min(low, value + (below - value) * stretch, value)
     return Interval(value, low, max(high, value + (above - value) * stretch, value))
@@ -148,13 +151,13 @@ def _student(value: float, seen: Spread, foreseen: Spread, quantiles: Quantiles,
 
 
 def _percentiles(
-    sums: np.ndarray, statistic: Statistic, influence: np.ndarray, alpha: float, seed: int
+    sums: np.ndarray, statistic: Statistic, influence: np.ndarray, alpha: float, drawn: Iterator[np.ndarray]
 ) -> tuple[float, float]:
     """The two percentiles, each drawn with one more key like the one that pulls furthest to its side."""
     size = len(sums)
     ends = sums[influence.argmin()], sums[influence.argmax()]
     found: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-    for weights in draw(size + 1, draws_for(size), seed):
+    for weights in drawn:
         totals = weights[:, :size] @ sums  # (b, k + 1)
         for end, values in zip(ends, found, strict=True):
             more = totals + weights[:, size:] * end
@@ -200,8 +203,9 @@ def score(
     keys: np.ndarray | None = None,
     seed: int = 0,
     level: float = 0.95,
+    draws: int = MOST_DRAWS,
 ) -> tuple[Score, ...]:
-    """The task's metrics with two-sided intervals; rows of one key are resampled together.
+    """The task's metrics with two-sided intervals; rows of one key are resampled together, `draws` times at most.
 
     Units without a known truth are left out; their number is the length of `units` less `Score.n`.
     """
@@ -212,13 +216,14 @@ def score(
     if n == 0:
         return tuple(Score(name, math.nan, math.nan, math.nan, 0) for name in measures)
     group, alpha = units_by(keys, units.get("weight"), n), (1 - level) / 2
-    found = {
-        name: interval_of_means(one.unit(units)[:, None], _link(one), group, alpha=alpha, seed=seed_of(seed, name))
-        for name, one in measures.items()
-        if one.unit is not None
-    }
+    found = {}
+    for name, one in measures.items():
+        if one.unit is not None:
+            values, own = one.unit(units)[:, None], seed_of(seed, name)
+            found[name] = interval_of_means(values, _link(one), group, alpha=alpha, seed=own, draws=draws)
     rest = {name: one for name, one in measures.items() if one.unit is None}
-    found |= _resampled(rest, units, group, alpha, seed)
+    cost = n * sum(v[0].size for v in units.values())
+    found |= _resampled(rest, units, group, alpha, weigh(group, cost, seed, draws))
     return tuple(_score(name, found[name], one, n, alpha, group.effective()) for name, one in measures.items())
 
 
@@ -227,27 +232,31 @@ def _link(measure: Measure) -> Statistic:
 
 
 def _resampled(
-    measures: Mapping[str, Measure], units: Batch, group: Units, alpha: float, seed: int
+    measures: Mapping[str, Measure],
+    units: Batch,
+    group: Units,
+    alpha: float,
+    weighing: tuple[Iterator[np.ndarray], Bounds],
 ) -> dict[str, Interval]:
     """Intervals of metrics that are no means; all share the same draws."""
     made = {name: ready(one, units) for name, one in measures.items()}
     values = {name: float(of(group.weight[None, :])[0]) for name, of in made.items()}
     usable = {name: of for name, of in made.items() if math.isfinite(values[name])}
     found = {name: Interval(value, math.nan, math.nan) for name, value in values.items()}
-    drawn, bounds = weigh(group, len(group.place) * sum(v[0].size for v in units.values()), seed)
+    drawn, bounds = weighing
     for name, listed in _all(usable, drawn).items():
         found[name] = bounds(values[name], listed, group.effective(), alpha)
     return found
 
 
-def weigh(group: Units, cost: int, seed: int) -> tuple[Iterator[np.ndarray], Bounds]:
+def weigh(group: Units, cost: int, seed: int, draws: int = MOST_DRAWS) -> tuple[Iterator[np.ndarray], Bounds]:
     """Weights of units, (b, n) at a time, and what makes bounds of the values that a metric has under them.
 
     `cost` is how many numbers one resample works on; it decides between bootstrap and jackknife.
     """
     if cost * LEAST_DRAWS > BUDGET:
         return leave_out(group, seed), interval_of_parts
-    drawn = draw(group.size, draws_for(cost), seed)
+    drawn = draw(group.size, draws_for(cost, draws), seed)
     return (weights[:, group.place] * group.weight for weights in drawn), interval_of_resamples
 
 

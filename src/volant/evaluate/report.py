@@ -32,6 +32,7 @@ def write_report(path: Path, *, product_name: str, facts: Mapping[str, Any]) -> 
         lstrip_blocks=True,
     )
     environment.filters["number"] = number
+    environment.filters["unbroken"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
     text = environment.get_template("report.html.j2").render(view(product_name, facts))
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -48,7 +49,7 @@ def view(product_name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     views: Mapping[str, Any] = evaluation.get("views") or {}
     return {
         "name": product_name,
-        "at": facts.get("at"),
+        "at": str(facts.get("at") or "").replace("T", " "),
         "task": evaluation.get("task"),
         "metric": evaluation.get("metric") or train.get("metric"),
         "note": train.get("note") or "",
@@ -122,7 +123,7 @@ def _in_words(comparison: Mapping[str, Any]) -> dict[str, str]:
         value = _finite(comparison[name])
         if value is None:
             return "–"
-        return f"{100 * value:+.2f} %" if relative else f"{value:+.4f}"
+        return (f"{100 * value:+.2f} %" if relative else f"{value:+.4f}").replace("-", "−")
 
     return {name: said(name) for name in ("difference", "low", "high")}
 
@@ -136,10 +137,10 @@ def _leaderboard(train: Mapping[str, Any], evaluation: Mapping[str, Any]) -> lis
     rest = [e for e in entries if _finite(e["score"]) is None]
     values = [e["score"] for e in scored] or [0.0]
     width = abs(values[-1] - values[0]) or 1.0
-    bars = [1 - 0.92 * abs(e["score"] - values[0]) / width for e in scored]
+    bars = [1 - 0.92 * abs(e["score"] - values[0]) / width for e in scored] + [0.0] * len(rest)
     return [
-        {**e, "bar": bar, "options": _options(e)}
-        for e, bar in zip([*scored, *rest], [*bars, *[0.0] * len(rest)], strict=True)
+        {**e, "bar": bar, "ranked": bar > 0 or bool(e["weight"]), "options": _options(e)}
+        for e, bar in zip([*scored, *rest], bars, strict=True)
     ]
 
 
@@ -194,12 +195,23 @@ def _residuals(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _importance(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]] | None:
-    ends = [v for one in found for v in (one["loss"], one["high"], one["low"]) if v is not None]
-    span = (min(0.0, *ends), max(*ends, 1e-12)) if ends else (0.0, 1.0)
-    listed = [{**one, "share": max(0.0, (one["loss"] or 0.0) / span[1])} for one in found[:MOST_IMPORTANT]]
+    """Each column's loss and interval as shares of the largest."""
+    known = [v for one in found for v in (one["loss"], one["high"]) if v is not None]
+    top = max([*known, 1e-12])
     return [
-        {**one, "plot": charts.whisker(one["loss"], one["low"], one["high"], span, (0.0,))} for one in listed
+        {**one, "share": _within(one["loss"], top), "whisker": _end(one, top)} for one in found[:MOST_IMPORTANT]
     ] or None
+
+
+def _within(value: float | None, top: float) -> float:
+    return min(max((value or 0.0) / top, 0.0), 1.0)
+
+
+def _end(one: Mapping[str, Any], top: float) -> tuple[float, float] | None:
+    """Where an interval starts and how long it is."""
+    if one["low"] is None or one["high"] is None:
+        return None
+    return _within(one["low"], top), _within(one["high"], top) - _within(one["low"], top)
 
 
 def _slices(evaluation: Mapping[str, Any], kind: str) -> list[dict[str, Any]] | None:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MOST_DRAWS = 2_000
+MOST_DRAWS = 1_000
 LEAST_DRAWS = 200
 BUDGET = 24_000_000
-"""Weights drawn per interval; a table too large for 2,000 draws gets fewer, down to 200."""
+"""Weights drawn per interval; a table too large for 1,000 draws gets fewer, down to 200."""
 
 PARTS = 40
 """Where even 200 draws are too many, each of so many parts of the keys is left out once instead."""
@@ -68,9 +68,9 @@ def seed_of(seed: int, name: str) -> int:
     return (seed * 0x9E3779B1 + zlib.crc32(name.encode())) & 0xFFFFFFFF
 
 
-def draws_for(size: int, budget: int = BUDGET) -> int:
-    """How many resamples `size` keys get."""
-    return int(np.clip(budget // max(size, 1), LEAST_DRAWS, MOST_DRAWS))
+def draws_for(cost: int, most: int = MOST_DRAWS) -> int:
+    """How many resamples a metric gets that works on `cost` numbers per resample."""
+    return int(np.clip(BUDGET // max(cost, 1), LEAST_DRAWS, most))
 
 
 def draw(size: int, draws: int, seed: int) -> Iterator[np.ndarray]:

@@ -23,6 +23,9 @@ VALUES = 12
 """Values of one column that are tried, the commonest."""
 
 LEVEL = 0.05
+LEAST_EXCESS = 0.1
+"""How much more than the mean loss of all rows a slice must lose, as a share of it, to be worth a look."""
+
 SAME = 0.5
 """Overlap (rows of both over rows of either) beyond which two slices are the same."""
 
@@ -79,12 +82,13 @@ def _significant(names: Sequence[str], sources: np.ndarray, members: np.ndarray,
     first = (inside.T @ (inside * centred[:, None].astype(np.float32))).astype(np.float64)
     second = (inside.T @ (inside * (centred**2)[:, None].astype(np.float32))).astype(np.float64)
     apart = (sources[:, None] < sources[None, :]) | np.eye(len(names), dtype=bool)
-    tried = apart & (count >= LEAST_ROWS) & (count <= len(losses) - LEAST_ROWS)
+    tried = apart & (count >= LEAST_ROWS) & (count <= len(losses) / 2)
     excess, error = _welch(count, first, second, centred)
     sure = excess - _quantile(LEVEL / max(int(tried.sum()), 1), count) * error
     single = np.diag(excess)
     worse_than_halves = excess > np.maximum(single[:, None], single[None, :]) + error
     tried &= (sure > 0) & (worse_than_halves | np.eye(len(names), dtype=bool))
+    tried &= excess * losses.std() > LEAST_EXCESS * abs(losses.mean())
     places = np.argwhere(tried)
     order = np.argsort(-sure[tried], kind="stable")[: 20 * MOST]
     return [_weak(names, members, losses, *places[i]) for i in order]
