@@ -27,7 +27,7 @@ def test_79_a_killed_run_is_resumed_with_the_same_result(tmp_path):
     while len(finished_fits(cut)) < 3 and time.monotonic() < deadline:
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.communicate()
     kept = {path: path.stat().st_mtime_ns for path in finished_fits(cut)}
     assert 3 <= len(kept) < len(finished_fits(whole))
     assert cut.status().champion is None
