@@ -38,7 +38,7 @@ def demo(context: typer.Context, folder: FolderOption = None, as_json: JsonOptio
 
 def draw(console: Console, result: DemoResult) -> None:
     """The rounds, the poisoned challenger, the rollback, and how to open the service oneself."""
-    from volant.cli.drawing import duration, line
+    from volant.cli.drawing import duration, indented, line
 
     line(console, f"A champion from {result.labelled} labelled digits: {share(result.first)} right.", "bold")
     line(
@@ -47,6 +47,9 @@ def draw(console: Console, result: DemoResult) -> None:
         f"Accuracy is measured on {result.hidden} digits that nobody else ever sees.",
     )
     console.print(_rounds(result))
+    for one in result.rounds:
+        console.print(indented(f"{one.number}: {one.reason}", "dim"))
+    console.print()
     _draw_attack(console, result)
     back = result.rollback
     way = f"{back.champion[:12]} → {back.previous[:12]} → {back.restored[:12]}"
@@ -73,23 +76,22 @@ def _rounds(result: DemoResult) -> Table:
     for one in result.rounds:
         counts = (str(count) for count in (one.number, one.answers, one.wrong, one.accepted, one.rejected))
         challenger = "–" if one.challenger is None else share(one.challenger)
-        drawn.add_row(*counts, share(one.champion), challenger, _verdict(one.outcome, one.reason))
+        drawn.add_row(*counts, share(one.champion), challenger, _verdict(one.outcome))
     return drawn
 
 
-def _verdict(outcome: str, reason: str) -> Text:
+def _verdict(outcome: str) -> Text:
     from rich.text import Text
 
-    style = {"promoted": "green", "refused": "red"}.get(outcome, "yellow")
-    return Text(outcome, style=style).append(f"\n{reason}" if reason else "", style="dim")
+    return Text(outcome, style={"promoted": "green", "refused": "red"}.get(outcome, "yellow"))
 
 
 def _draw_attack(console: Console, result: DemoResult) -> None:
-    from volant.cli.drawing import line
+    from volant.cli.drawing import indented, line
 
     attack = result.poisoned
     said = f"A challenger trained with {attack.share:.0%} of the labels flipped is {share(attack.challenger)} right: "
     said += "refused." if attack.refused else "promoted, which must not be."
     line(console, said, "" if attack.refused else "bold red")
     if attack.reason:
-        line(console, f"  {attack.reason}", "dim")
+        console.print(indented(attack.reason, "dim"))

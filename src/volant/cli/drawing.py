@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -116,13 +117,16 @@ def scores(listed: Sequence[Score], title: str) -> Table:
 def leaderboard(entries: Sequence[Entry], metric: str) -> Table:
     """What was tried, with its score; what failed or was left out, with the reason."""
     made = table("model", metric, "weight", "fit", "", title="Leaderboard", right=(metric, "weight", "fit"))
-    for entry in entries[:_SHOWN]:
+    tried = [entry for entry in entries if entry.status != "skipped"]
+    for entry in tried[:_SHOWN]:
         weight = f"{entry.weight:.2f}" if entry.weight else ""
         remark = entry.reason if entry.status == "done" else f"{entry.status}: {entry.reason}".rstrip(": ")
         style = "" if entry.status == "done" else "dim"
         made.add_row(entry.name, number(entry.score), weight, duration(entry.fit_seconds), remark, style=style)
-    if len(entries) > _SHOWN:
-        made.add_row(f"… and {len(entries) - _SHOWN} more", "", "", "", "", style="dim")
+    if len(tried) > _SHOWN:
+        made.add_row(f"… and {len(tried) - _SHOWN} more", style="dim")
+    for reason, count in Counter(entry.reason for entry in entries if entry.status == "skipped").items():
+        made.add_row(f"{count} skipped", "", "", "", reason, style="dim")
     return made
 
 

@@ -52,11 +52,12 @@ def draw(console: Console, turn: TurnResult) -> None:
 
 
 def _labels(labels: Labels) -> dict[str, object]:
-    why = ", ".join(f"{reason} {count:,}" for reason, count in labels.reasons.items())
+    left_out = "; ".join(f"{count:,}: {reason}" for reason, count in labels.reasons.items())
     return {
         "evidence": f"{labels.evidence:,} answers",
         "accepted": f"{labels.accepted:,} labels, {labels.judged:,} of them kept for judging",
-        "rejected": f"{labels.rejected:,}" + (f" ({why})" if why else ""),
-        "held": f"{labels.held:,} until they are mature",
+        "rejected": f"{labels.rejected:,}",
+        "held": f"{labels.held:,} until they are mature" if labels.held else None,
+        "left out": left_out or None,
         "new classes": ", ".join(labels.new_classes) or None,
     }
