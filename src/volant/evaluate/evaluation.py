@@ -22,7 +22,7 @@ from volant.evaluate.sampling import seed_of
 from volant.evaluate.slices import declared_slices
 from volant.evaluate.speed import Loading, Speed, measure_speed
 from volant.evaluate.weak import weak_slices
-from volant.tasks.metrics import known, measure_of, take
+from volant.tasks.metrics import finite, known, measure_of, take
 
 Predict = Callable[[Batch], Batch]
 CHUNK = 16_384
@@ -167,7 +167,7 @@ def _slices(
 
 def _views(units: Batch, problem: Problem, numbers: np.ndarray, task: Task, seed: int) -> dict[str, Any]:
     """What is worth plotting, by what the task predicts. Predictions that are not finite have no views."""
-    if not np.isfinite(np.concatenate([np.ravel(v) for v in units.values()])).all():
+    if not finite(units):
         return {}
     if task.output == "probability":
         return {

@@ -21,7 +21,7 @@ from volant.evaluate.sampling import (
     seed_of,
     units_by,
 )
-from volant.tasks.metrics import Measure, Resampled, known, measure_of, ready, take
+from volant.tasks.metrics import Measure, Resampled, finite, known, measure_of, ready, take
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 """Means (k, B) to values (B,)."""
@@ -213,8 +213,8 @@ def score(
     units, keys = take(units, keep), None if keys is None else keys[keep]
     measures = {name: measure_of(task.metrics[name]) for name in metrics or task.metrics}
     n = int(keep.sum())
-    if n == 0:
-        return tuple(Score(name, math.nan, math.nan, math.nan, 0) for name in measures)
+    if n == 0 or not finite(units):
+        return tuple(Score(name, math.nan, math.nan, math.nan, n) for name in measures)
     group, alpha = units_by(keys, units.get("weight"), n), (1 - level) / 2
     found = {}
     for name, one in measures.items():

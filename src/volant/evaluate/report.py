@@ -78,10 +78,9 @@ def view(product_name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _span(score: Mapping[str, Any], rising: bool) -> tuple[float, float]:
     """The range that a metric's interval is drawn on."""
-    top = max(v for v in (score["value"], score["high"], 1e-12) if v is not None)
-    if rising and top <= 1:
-        return (min(0.0, *(v for v in (score["value"], score["low"]) if v is not None)), 1.0)
-    return (0.0, top * 1.25)
+    known = [v for v in (score["value"], score["low"], score["high"]) if v is not None]
+    top = max([*known, 1e-12])
+    return (min([0.0, *known]), 1.0) if rising and top <= 1 else (0.0, top * 1.25)
 
 
 def _scores(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:

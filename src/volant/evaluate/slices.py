@@ -21,12 +21,18 @@ def declared_slices(rows: Rows, columns: Sequence[str], *, least: int = LEAST_RO
     Values with fewer than `least` rows are one slice together, with the rarest other value if they are
     still too few, so that every row is in one slice per column and few slices are too small to judge.
     """
-    return {name: mask for column in columns for name, mask in _together(column, _values(rows, column), least)}
+    found = ((column, list(parts(column, values_of(rows, column)))) for column in columns)
+    return {name: mask for column, some in found for name, mask in _together(column, some, least)}
 
 
-def _values(rows: Rows, column: str) -> list[tuple[str, np.ndarray]]:
+def values_of(rows: Rows, column: str) -> np.ndarray:
+    """A column's canonical values; those of a boolean as words."""
     values = np.asarray(rows.batch([column])[column])
-    return list(parts(column, values))
+    if rows.schema[column].type != "boolean":
+        return values
+    words = np.array(["false", "true", None], dtype=object)
+    picked: np.ndarray = words[np.where(np.isnan(values), 2, values).astype(np.int64)]
+    return picked
 
 
 def parts(column: str, values: np.ndarray, most: int = MOST_VALUES) -> Iterator[tuple[str, np.ndarray]]:

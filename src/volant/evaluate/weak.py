@@ -14,7 +14,7 @@ import numpy as np
 
 from volant.core.protocols import Rows
 from volant.evaluate.sampling import seed_of
-from volant.evaluate.slices import LEAST_ROWS, parts
+from volant.evaluate.slices import LEAST_ROWS, parts, values_of
 
 MOST = 10
 MOST_ROWS = 50_000
@@ -65,7 +65,7 @@ def _conditions(rows: Rows, columns: Sequence[str]) -> tuple[list[str], np.ndarr
     sources: list[int] = []
     masks: list[np.ndarray] = []
     for i, column in enumerate(c for c in columns if kinds.get(c) in _TYPES):
-        for name, mask in parts(column, np.asarray(rows.batch([column])[column]), VALUES):
+        for name, mask in parts(column, values_of(rows, column), VALUES):
             if LEAST_ROWS <= int(mask.sum()) <= len(rows) - LEAST_ROWS and len(names) < MOST_CONDITIONS:
                 names.append(name)
                 sources.append(i)

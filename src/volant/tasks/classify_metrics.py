@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from volant.core.records import Batch
-from volant.tasks.metrics import Measure, Resampled, mean_of, resampled
+from volant.tasks.metrics import Measure, Resampled, mean_measure, measure
 from volant.tasks.ranking import average_precision, roc_area
 
 LEAST = 1e-7
@@ -16,7 +16,7 @@ LEAST = 1e-7
 BINS = 15
 """Bins of the calibration error. Source: Guo et al., On Calibration of Modern Neural Networks, 2017."""
 
-_ONE_HOT = 64
+_ONE_HOT = 16
 """Up to so many classes, sums per class are one matrix product."""
 
 
@@ -38,22 +38,21 @@ def squared_distance(units: Batch) -> np.ndarray:
     return np.asarray(((p * p).sum(axis=1) - 2 * given + 1) * (0.5 if p.shape[1] == 2 else 1.0))
 
 
-def class_sums(weights: np.ndarray, index: np.ndarray, classes: int) -> np.ndarray:
-    """Sums of `weights` (B, n) over the units of each class, (B, classes)."""
+def class_sums(index: np.ndarray, classes: int) -> Resampled:
+    """What takes weights (B, n) to their sums over the units of each class, (B, classes); -1 is no class."""
     if classes <= _ONE_HOT:
-        return np.asarray(weights @ (index[:, None] == np.arange(classes)).astype(np.float64))
-    return np.stack([weights[:, index == c].sum(axis=1) for c in range(classes)], axis=1)
+        member = (index[:, None] == np.arange(classes)).astype(np.float64)  # (n, classes)
+        return lambda weights: np.asarray(weights @ member)
+    place = index + 1
+    return lambda weights: np.stack([np.bincount(place, row, classes + 1)[1:] for row in weights])
 
 
-def _counts(units: Batch) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _counts(units: Batch) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
+    """What takes weights to the sums per class of what is true, what is guessed and what is both."""
     y, p = units["y"], units["p"]
     guess, classes = p.argmax(axis=1), p.shape[1]
-    hit = np.where(guess == y, y, -1)
-
-    def sums(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return tuple(class_sums(weights, index, classes) for index in (y, guess, hit))  # type: ignore[return-value]
-
-    return sums
+    sums = [class_sums(index, classes) for index in (y, guess, np.where(guess == y, y, -1))]
+    return lambda weights: tuple(one(weights) for one in sums)
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
@@ -139,48 +138,31 @@ def confidence(units: Batch) -> tuple[np.ndarray, np.ndarray]:
 def _calibration_error(units: Batch) -> Resampled:
     said, came = confidence(units)
     inside = np.minimum((said * BINS).astype(np.int64), BINS - 1)
-    gaps = (inside[:, None] == np.arange(BINS)) * (said - came)[:, None]  # (n, BINS)
-    return lambda weights: np.asarray(np.abs(weights @ gaps).sum(axis=1) / weights.sum(axis=1))
+    sums, gaps = class_sums(inside, BINS), said - came
+    return lambda weights: np.asarray(np.abs(sums(weights * gaps)).sum(axis=1) / weights.sum(axis=1))
 
 
 def _share(name: str, prepare: Callable[[Batch], Resampled], summary: str) -> Measure:
-    return Measure(name, True, resampled(prepare), "absolute", summary, (0.0, 1.0))
+    return measure(name, prepare, summary, greater=True)
 
 
 _ALL = (
-    Measure(
+    mean_measure(
         "log_loss",
-        False,
-        mean_of(surprise),
-        "relative",
-        "Mean surprise at the truth; 0 is perfect.",
-        (0.0, float(-np.log(LEAST))),
         surprise,
+        "Mean surprise at the truth; 0 is perfect.",
+        relative=True,
+        bounds=(0.0, float(-np.log(LEAST))),
     ),
-    Measure("accuracy", True, mean_of(correct), "absolute", "Share of rows answered right.", (0.0, 1.0), correct),
+    mean_measure("accuracy", correct, "Share of rows answered right.", greater=True),
     _share("balanced_accuracy", _balanced_accuracy, "Mean over classes of the share answered right."),
     _share("roc_auc", _over_classes(roc_area), "Probability that a positive is ranked above a negative."),
     _share("pr_auc", _over_classes(average_precision), "Mean precision over all levels of recall."),
     _share("f1", _of_positive_or_macro(_f1), "Harmonic mean of precision and recall (positive or macro)."),
     _share("precision", _of_positive_or_macro(_precision), "Share of the alarms that are right (positive or macro)."),
     _share("recall", _of_positive_or_macro(_recall), "Share of the positives that are found (positive or macro)."),
-    Measure(
-        "brier",
-        False,
-        mean_of(squared_distance),
-        "absolute",
-        "Mean squared error of the probabilities.",
-        (0.0, 2.0),
-        squared_distance,
-    ),
-    Measure(
-        "ece",
-        False,
-        resampled(_calibration_error),
-        "absolute",
-        "Mean gap between stated and true probability, over 15 bins.",
-        (0.0, 1.0),
-    ),
+    mean_measure("brier", squared_distance, "Mean squared error of the probabilities.", bounds=(0.0, 2.0)),
+    measure("ece", _calibration_error, "Mean gap between stated and true probability, over 15 bins."),
 )
 
 METRICS = {metric.name: metric for metric in _ALL}

@@ -27,9 +27,10 @@ def roc_area(scores: np.ndarray, positive: np.ndarray) -> Resampled:
     def value(weights: np.ndarray) -> np.ndarray:
         ranked = weights[:, order]  # (B, n)
         yes = _sums(ranked * hit, starts)
-        no = _sums(ranked * (1.0 - hit), starts)
-        below = np.cumsum(no, axis=1) - no / 2
-        return np.asarray((yes * below).sum(axis=1) / (yes.sum(axis=1) * no.sum(axis=1)))
+        no = _sums(ranked, starts) - yes
+        below = np.cumsum(no, axis=1)
+        area = np.vecdot(yes, below) - np.vecdot(yes, no) / 2
+        return np.asarray(area / (yes.sum(axis=1) * below[:, -1]))
 
     return value
 
@@ -42,9 +43,10 @@ def average_precision(scores: np.ndarray, positive: np.ndarray) -> Resampled:
     def value(weights: np.ndarray) -> np.ndarray:
         ranked = weights[:, order]  # (B, n)
         yes = _sums(ranked * hit, starts)
+        found = np.cumsum(yes, axis=1)
         every = np.cumsum(_sums(ranked, starts), axis=1)
-        precision = np.divide(np.cumsum(yes, axis=1), every, out=np.zeros_like(every), where=every > 0)
-        return np.asarray((yes * precision).sum(axis=1) / yes.sum(axis=1))
+        precision = found / np.maximum(every, np.finfo(np.float64).tiny)
+        return np.asarray(np.vecdot(yes, precision) / found[:, -1])
 
     return value
 

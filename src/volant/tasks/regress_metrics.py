@@ -8,7 +8,7 @@ import numpy as np
 
 from volant.core.records import Batch
 from volant.tasks import ranking
-from volant.tasks.metrics import Measure, Resampled, mean_of, resampled
+from volant.tasks.metrics import Resampled, mean_measure, measure
 
 
 def squared_error(units: Batch) -> np.ndarray:
@@ -61,36 +61,25 @@ def _spearman(units: Batch) -> Resampled:
 _LOSS = (0.0, math.inf)
 
 _ALL = (
-    Measure(
+    mean_measure(
         "rmse",
-        False,
-        mean_of(squared_error, np.sqrt),
-        "relative",
-        "Root of the mean squared error, in the target's unit.",
-        _LOSS,
         squared_error,
-        np.sqrt,
+        "Root of the mean squared error, in the target's unit.",
+        relative=True,
+        bounds=_LOSS,
+        link=np.sqrt,
     ),
-    Measure(
-        "mae",
-        False,
-        mean_of(absolute_error),
-        "relative",
-        "Mean absolute error, in the target's unit.",
-        _LOSS,
-        absolute_error,
-    ),
-    Measure("median_ae", False, resampled(_median_error), "relative", "Median absolute error.", _LOSS),
-    Measure("r2", True, resampled(_explained), "absolute", "Share of the variance explained.", (-math.inf, 1.0)),
-    Measure(
+    mean_measure("mae", absolute_error, "Mean absolute error, in the target's unit.", relative=True, bounds=_LOSS),
+    measure("median_ae", _median_error, "Median absolute error, in the target's unit.", relative=True, bounds=_LOSS),
+    measure("r2", _explained, "Share of the variance explained.", greater=True, bounds=(-math.inf, 1.0)),
+    measure(
         "mape",
-        False,
-        resampled(_percentage_error),
-        "relative",
+        _percentage_error,
         "Mean absolute error as a share of the truth; rows whose truth is 0 are left out.",
-        _LOSS,
+        relative=True,
+        bounds=_LOSS,
     ),
-    Measure("spearman", True, resampled(_spearman), "absolute", "Correlation of the ranks.", (-1.0, 1.0)),
+    measure("spearman", _spearman, "Correlation of the ranks.", greater=True, bounds=(-1.0, 1.0)),
 )
 
 METRICS = {metric.name: metric for metric in _ALL}
