@@ -71,14 +71,15 @@ def test_every_plugin_is_documented(kind):
     assert [name for name in own if f"`{name}`" not in text] == []
 
 
-def test_every_option_of_a_learner_is_documented():
+def test_every_option_of_a_learner_is_documented_with_its_default():
     from dataclasses import fields
 
     text = (DOCS / "reference" / "learners.md").read_text(encoding="utf-8")
     for name, entry in plugins.entries("learners").items():
         if entry.value.startswith("volant."):
-            options = [field.name for field in fields(plugins.load("learners", name).options)]
-            assert [option for option in options if f"`{option}`" not in text] == []
+            options = fields(plugins.load("learners", name).options)
+            rows = [f"| `{field.name}` | {str(field.default).lower()} |" for field in options]
+            assert [row for row in rows if row not in text] == []
 
 
 def test_every_metric_and_kind_of_feedback_is_documented():

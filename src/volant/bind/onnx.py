@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -116,3 +117,25 @@ def _model(nodes: list[object], width: int, targets: int, constants: list[object
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=IR, producer_name="volant")
     return bytes(model.SerializeToString(deterministic=True))
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a model file holds besides standard operators and its own weights.
+
+    `foreign` names domains of other operators, and functions; `external` the weights that lie in other files.
+    """
+
+    foreign: tuple[str, ...]
+    external: tuple[str, ...]
+
+
+def contents(path: Path) -> Contents:
+    """Look into a model file without loading anything that it refers to."""
+    import onnx
+
+    model = onnx.load(path, load_external_data=False)
+    foreign = {node.domain for node in model.graph.node} - {"", "ai.onnx", "ai.onnx.ml"}
+    foreign |= {function.name for function in model.functions}
+    external = [t.name for t in model.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
+    return Contents(tuple(sorted(foreign)), tuple(external))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from volant.bind import onnx
 from volant.core import plugins
 from volant.core.clock import Machine
 from volant.core.protocols import Learner, RunContext
@@ -158,13 +159,9 @@ def exports_no_code(learner: Learner) -> None:
 def _plain_onnx(path: Path) -> None:
     if path.suffix != ".onnx":
         return
-    import onnx
-
-    model = onnx.load(path, load_external_data=False)
-    domains = {node.domain for node in model.graph.node} - {"", "ai.onnx", "ai.onnx.ml"}
-    claim(not domains and not model.functions, f"{path.name} has standard operators only, not {sorted(domains)}")
-    outside = any(t.data_location == onnx.TensorProto.EXTERNAL for t in model.graph.initializer)
-    claim(not outside, f"{path.name} holds its own weights")
+    contents = onnx.contents(path)
+    claim(not contents.foreign, f"{path.name} has standard operators only, not {list(contents.foreign)}")
+    claim(not contents.external, f"{path.name} holds its own weights")
 
 
 def pipeline_is_plain_data(learner: Learner) -> None:
