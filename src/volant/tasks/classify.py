@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from volant.core.protocols import Metric, Rows
 from volant.core.records import Batch, FeedbackKind, Pipeline, Problem, Step
 from volant.errors import BadInput, Failure
-from volant.tasks.classify_metrics import METRICS
+from volant.tasks.classify_metrics import LEAST, METRICS
 from volant.tasks.target import feedback_choice, inputs_of, metric_of, refuse_kind, target_values, unfit
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -111,13 +111,18 @@ class Classify:
         return others[0] if value == "down" and len(others) == 1 else None
 
     def imagine(self, champion: Batch, challenger: Batch) -> Iterator[tuple[np.ndarray, Batch, Batch]]:
-        """For each class: how probable it is for each unit, (n,), and both models' units as if it were the truth.
+        """For each possible class: how probable it is for each unit, (n,), and both models' units as if it were true.
 
-        What is probable is a mixture of the two models, each counting as much as it explains the labels.
+        What is probable is a mixture of the two models, each counting as much as it explains the labels. A class
+        that one of the models does not know is possible only if it was seen.
         """
+        classes = champion["p"].shape[1]
+        seen = np.bincount(champion["y"], minlength=classes) > 0
+        possible = np.flatnonzero(seen | ((champion["p"].max(axis=0) > 0) & (challenger["p"].max(axis=0) > 0)))
         share = _credit(champion, challenger)
-        for c in range(champion["p"].shape[1]):
-            probable = share * challenger["p"][:, c] + (1 - share) * champion["p"][:, c]
+        mixed = share * challenger["p"][:, possible] + (1 - share) * champion["p"][:, possible]
+        mixed = mixed / np.maximum(mixed.sum(axis=1, keepdims=True), LEAST)
+        for c, probable in zip(possible, mixed.T, strict=True):
             y = np.full(len(champion["y"]), c, dtype=np.int64)
             yield probable, {**champion, "y": y}, {**challenger, "y": y}
 

@@ -190,3 +190,13 @@ def test_a_metric_of_a_plugin_needs_nothing_but_its_values():
     task.metrics = {"hits": Metric("hits", True, hits, "absolute", "Share within one.")}
     one = compare(*regression(), task=task, metric="hits")[0]
     assert 0 < one.low < one.difference < one.high
+
+
+def test_a_class_that_is_new_does_not_hide_a_gain_on_those_that_both_know():
+    rng = np.random.default_rng(0)
+    z = rng.normal(0, 2, 600)
+    y = (rng.random(600) < sigmoid(z)).astype(np.int64)
+    before, after = two(sigmoid(0.3 * z)), two(sigmoid(z)) * 0.98
+    narrow = {"y": y, "p": np.hstack([before, np.zeros((600, 1))])}
+    wide = {"y": y, "p": np.hstack([after, np.full((600, 1), 0.02)])}
+    assert compare(narrow, wide, task=CLASSIFY, metric="log_loss")[0].low > 0

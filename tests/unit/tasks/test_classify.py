@@ -154,3 +154,12 @@ def test_what_is_imagined_follows_the_model_that_explains_the_labels():
     probable = [share for share, _, _ in TASK.imagine({"y": y, "p": poor}, {"y": y, "p": good})]
     assert np.allclose(np.sum(probable, axis=0), 1.0)
     assert probable[1][0] == pytest.approx(0.015, abs=0.006)
+
+
+def test_a_class_that_one_model_does_not_know_is_imagined_only_where_it_was_seen():
+    champion = np.tile([0.5, 0.5, 0.0], (30, 1))
+    challenger = np.tile([0.4, 0.4, 0.2], (30, 1))
+    for y, classes in ((np.zeros(30, dtype=np.int64), {0, 1}), (np.full(30, 2), {0, 1, 2})):
+        imagined = list(TASK.imagine({"y": y, "p": champion}, {"y": y, "p": challenger}))
+        assert {int(units["y"][0]) for _, units, _ in imagined} == classes
+        assert np.allclose(sum(probable for probable, _, _ in imagined), 1.0)
