@@ -28,6 +28,8 @@ Predict = Callable[[Batch], Batch]
 CHUNK = 16_384
 IMPORTANCE_SECONDS = 0.75
 SLICE_DRAWS = 400
+SLICE_ROWS = 5
+"""Values of fewer rows are shown together: a rare value could tell who somebody is."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ def _slices(
         scores = score(some, task, metrics=names, keys=keys[places], seed=own, draws=SLICE_DRAWS)
         return SliceScores(name, len(places), scores)
 
-    declared = declared_slices(rows, columns, least=1)
+    declared = declared_slices(rows, columns, least=SLICE_ROWS)
     measure = next((m for m in map(measure_of, (task.metrics[n] for n in names)) if m.unit is not None), None)
     weak = []
     if measure is not None and measure.unit is not None and len(judged):

@@ -34,7 +34,7 @@ def card(facts: Mapping[str, Any]) -> str:
 
 
 def _section(title: str, lines: Iterable[str]) -> list[str]:
-    body = list(lines)
+    body = "\n".join(lines).rstrip().splitlines()
     return [f"## {title}", "", *body] if body else []
 
 

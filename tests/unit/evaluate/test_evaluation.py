@@ -136,3 +136,12 @@ def test_a_folder_that_is_no_release_has_no_memory(tmp_path):
         assert loading.result() == (None, None)
     with Loading(tmp_path):
         pass  # left without a result, nothing stays behind
+
+
+def test_a_value_that_few_rows_have_is_not_named(make_rows, problem, model):
+    few = make_rows(400)
+    place = few.columns.schema.get_field_index("city")
+    cells = ["Smith's farm"] * 4 + few.columns.column("city").to_pylist()[4:]
+    rows = MemoryRows.of(few.schema, few.columns.set_column(place, "city", pa.array(cells)))
+    found = evaluate(model, rows, task=TASK, problem=problem, slice_columns=["city"], importance_seconds=0)
+    assert "Smith" not in json.dumps(found.record())

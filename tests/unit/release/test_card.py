@@ -59,3 +59,7 @@ def test_little_is_known_and_still_told():
 def test_a_name_cannot_add_a_line():
     text = card({**FACTS, "product": "x\n# y"})
     assert text.startswith("# x \\# y\n")
+
+
+def test_there_is_never_more_than_one_empty_line():
+    assert "\n\n\n" not in card(FACTS)
