@@ -24,7 +24,7 @@ from volant.search.folds import fold_numbers, how_many, latest
 
 BASELINE = "prior"
 FIRST_SHARE = 0.55
-"""Share of the time that the folds of the first configuration may take, so that a last fit remains possible."""
+"""Share of the time left that first configurations may take together, so that last fits remain possible."""
 
 
 @dataclass
@@ -122,7 +122,8 @@ class Search:
         folds = self._folds(trials)
         numbers = self._numbers(folds)
         while (trial := self._next(trials)) is not None:
-            self._try(trial, numbers, folds, first=not any(t.status == "done" for t in trials))
+            untried = self._untried(trials)
+            self._try(trial, numbers, folds, len(untried) if trial.configuration.learner.name in untried else 0)
         done = [t for t in trials if t.status == "done"]
         if not done:
             return Found((Member(baseline, 1.0),), 1.0, tuple(trials), baseline, folds, True, None)
@@ -158,10 +159,15 @@ class Search:
             if trial.status != "waiting":
                 loss = float("inf") if trial.predicted is None else self._loss(trial.predicted)
                 losses[name] = min(loss, losses.get(name, float("inf")))
-        fresh = [t for t in waiting if t.configuration.learner.name not in losses]
-        if fresh:
-            return fresh[0]
+        untried = self._untried(trials)
+        if untried:
+            return next(t for t in waiting if t.configuration.learner.name in untried)
         return min(waiting, key=lambda t: losses[t.configuration.learner.name], default=None)
+
+    def _untried(self, trials: Sequence[Trial]) -> set[str]:
+        """The learners none of whose configurations was tried."""
+        tried = {t.configuration.learner.name for t in trials if t.status != "waiting"}
+        return {t.configuration.learner.name for t in trials} - tried
 
     def _folds(self, trials: Sequence[Trial]) -> int:
         if self.rules.by_time:
@@ -169,10 +175,9 @@ class Search:
         folds = how_many(len(self.data))
         if self.spending.budget.units is not None:
             return folds if self.spending.budget.units > folds else 1
-        waiting = [t for t in trials if t.status == "waiting"]
-        costs = [self._expected(t) for t in waiting]
-        left = self._left()
-        return folds if not costs or min(costs) * folds < 0.4 * left else 1
+        firsts = {t.configuration.learner.name: t for t in reversed(trials) if t.status == "waiting"}
+        longest = max((self._expected(t) for t in firsts.values()), default=0.0)
+        return folds if longest * folds < 0.3 * self._left() else 1
 
     def _left(self) -> float:
         return self.spending.remaining_seconds() - self.tail()
@@ -194,18 +199,21 @@ class Search:
         strata = self.truth if self.problem.classes else None
         if folds > 1:
             return fold_numbers(self.data.keys(), strata, folds, self.rules.seed)
-        return np.minimum(fold_numbers(self.data.keys(), strata, 5, self.rules.seed), 1)
+        return np.asarray(np.minimum(fold_numbers(self.data.keys(), strata, 5, self.rules.seed), 1))
 
-    def _try(self, trial: Trial, numbers: np.ndarray, folds: int, *, first: bool) -> None:
-        expected = self._expected(trial) * folds
-        refit = 0.0 if first else expected / folds
-        if not self._room(folds + 1, 0.3 if first else expected + refit):
+    def _try(self, trial: Trial, numbers: np.ndarray, folds: int, untried: int) -> None:
+        """Try a configuration; `untried` counts the learners that still wait for their first, this one included.
+
+        A learner's first configuration is tried in whatever time its share of the rest allows; later ones only
+        if they and their last fit are expected to end in time.
+        """
+        if not self._room(folds + 1, 0.3 if untried else self._expected(trial) * (folds + 1)):
             trial.status, trial.reason = "skipped", "the budget has no room for it"
             return
         if self.machine.memory < self._bytes(trial):
             trial.status, trial.reason = "skipped", "it would not fit into memory"
             return
-        limit = self._left() * (FIRST_SHARE if first else 0.8)
+        limit = self._left() * (FIRST_SHARE / untried if untried else 0.8)
         try:
             self._cross_validate(trial, numbers, folds, self.spending.remaining_seconds() - limit)
         except VolantError:

@@ -9,7 +9,7 @@ import numpy as np
 
 from volant.core.ids import digest
 from volant.core.protocols import Rows
-from volant.core.records import Batch, Comparison, Problem, Verdict
+from volant.core.records import Batch, Comparison, Problem, Score, Verdict
 from volant.data.dataset import Dataset
 from volant.evaluate.compare import compare
 from volant.evaluate.slices import declared_slices
@@ -28,6 +28,7 @@ class Judged:
     units: Batch
     baseline: Batch
     facts: CandidateFacts
+    scores: tuple[Score, ...]
 
 
 def judge_rows(dataset: Dataset) -> Dataset:

@@ -286,10 +286,12 @@ def _judged(
         size_mb=evaluation.speed.size_bytes / 1e6,
         scores={},
     )
-    units = units_of(context, release, rows, problem) if len(rows) else {}
-    baseline = _baseline_units(context, found, dataset, problem) if len(rows) else {}
-    scores = {s.metric: s.value for s in score(units, context.task, seed=0)} if len(rows) else {}
-    return Judged(name, units, baseline, replace(facts, scores=scores))
+    if not len(rows):
+        return Judged(name, {}, {}, facts, ())
+    units = units_of(context, release, rows, problem)
+    scores = tuple(score(units, context.task, seed=context.product.file.train.seed, keys=rows.keys()))
+    facts = replace(facts, scores={s.metric: s.value for s in scores})
+    return Judged(name, units, _baseline_units(context, found, dataset, problem), facts, scores)
 
 
 def _baseline_units(context: Context, found: Found, dataset: Dataset, problem: Problem) -> Batch:
