@@ -17,6 +17,7 @@ FEWEST = 5
 MOST_BARS = 12
 BINS = 24
 ROWS_FOR_QUANTILES = 100
+HUGE = 1e100
 MAP_ROWS = 80
 MAP_COLUMNS = 40
 
@@ -79,7 +80,7 @@ def _picture(sample: Study, column: Column, hidden: bool) -> dict[str, Any]:
 
 def _histogram(values: np.ndarray, kind: str) -> dict[str, Any] | None:
     """Bars between the 1st and the 99th percentile; what lies outside falls into the outermost bars."""
-    values = values[np.isfinite(values)]
+    values = values[np.abs(values) <= HUGE]
     if len(values) < 2 * FEWEST:
         return None
     low, middle, high = np.quantile(values, [0.01, 0.5, 0.99])

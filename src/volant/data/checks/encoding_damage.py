@@ -129,7 +129,7 @@ def _utf8_as_gbk(text: str) -> bool:
 def _turns_into_text(run: str) -> bool:
     for cut in (len(run), len(run) - 1):
         try:
-            meant = run[:cut].encode("gbk").decode("utf-8")
+            meant = run[:cut].encode("gb18030").decode("utf-8")
         except UnicodeError:
             continue
         return len(meant) >= 2 and all(c.isprintable() for c in meant)

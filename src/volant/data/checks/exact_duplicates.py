@@ -9,7 +9,7 @@ import numpy as np
 from volant.core.protocols import CheckContext, Rows
 from volant.core.records import PARTS, Finding, Problem
 from volant.data.checks.base import DataCheck, many, share
-from volant.data.checks.hashing import by_chance, collision, hash_column
+from volant.data.checks.hashing import collision, equal_pairs, hash_column, pairs_by_chance
 from volant.data.checks.study import Study
 
 SHARE = 0.0005
@@ -68,7 +68,7 @@ def repeated_rows(study: Study, names: Sequence[str]) -> tuple[np.ndarray, np.nd
         order = np.argsort(total, kind="stable")
         again = total[order][1:] == total[order][:-1]
         repeated = order[1:][again]
-        if len(repeated) == 0 or explained(study, names, len(repeated)):
+        if len(repeated) == 0 or explained(study, names):
             return order[:0], order[:0]
     starts = np.flatnonzero(np.append(True, ~again))
     firsts = order[starts[np.cumsum(np.append(True, ~again)) - 1]][1:][again]
@@ -76,11 +76,10 @@ def repeated_rows(study: Study, names: Sequence[str]) -> tuple[np.ndarray, np.nd
     return repeated[place], firsts[place]
 
 
-def explained(study: Study, names: Sequence[str], count: int) -> bool:
-    """Whether rows this coarse repeat that often by chance. Judged on a sample, where pairs thin out squared."""
+def explained(study: Study, names: Sequence[str]) -> bool:
+    """Whether rows this coarse repeat as often by chance, judged on a sample."""
     sample = study.sample()
     parts = {name: hash_column(sample, name) for name in names}
     total = sum(parts.values(), np.zeros(len(sample), dtype=np.uint64))
-    collisions = {name: collision(sample, name) for name in names}
-    expected = by_chance(parts, total, collisions) * (len(study) / len(sample)) ** 2
-    return bool(count <= CHANCE * expected + 4 * expected**0.5)
+    expected = pairs_by_chance(parts, total, {name: collision(sample, name) for name in names})
+    return bool(equal_pairs(total) <= CHANCE * expected + 4 * expected**0.5)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 LEAST = 50
-GAP = 1.2
-WIDTH = 0.6
+GAP = 1.5
+WIDTH = 0.8
 MOST = 0.002
 """Share of the rows that may stand apart; more of them are a second population."""
 

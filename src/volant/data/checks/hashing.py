@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 
 from volant.data.checks.study import Study
 
+ASKED = 10
+ALWAYS = 0.6
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -44,25 +46,29 @@ def hash_column(study: Study, name: str) -> np.ndarray:
     return hash_codes(study.codes(name).codes, name)
 
 
-def repeats(hashes: np.ndarray) -> int:
-    """How many rows are repetitions of an earlier one."""
-    ordered = np.sort(hashes)
-    return int((ordered[1:] == ordered[:-1]).sum())
+def equal_pairs(hashes: np.ndarray) -> float:
+    """How many pairs of rows have equal hashes."""
+    sizes = np.unique(hashes, return_counts=True)[1].astype(np.float64)
+    return float((sizes * (sizes - 1)).sum() / 2)
 
 
-def by_chance(parts: dict[str, np.ndarray], total: np.ndarray, collisions: dict[str, float]) -> float:
-    """How many repeated rows coarse values alone explain.
+def pairs_by_chance(parts: dict[str, np.ndarray], total: np.ndarray, collisions: dict[str, float]) -> float:
+    """How many pairs of equal rows coarse values alone explain.
 
-    Leaves out one column, counts the rows that repeat without it, and multiplies by the chance that two rows
-    agree in that column; takes the most over the columns that say most.
+    Without one column, chance makes more pairs equal: for each that is equal by chance with the column there are
+    1 / p without it, where p is the probability that two rows agree in it. True copies add nothing. So the
+    growth tells how many are equal by chance; the most over some columns, fine and coarse, is taken.
 
     Args:
         parts: hashes per column, shape (n,) each.
         total: the sum of these.
         collisions: per column the probability that two random rows agree.
     """
-    telling = sorted(parts, key=lambda name: collisions[name])[:4]
-    return max((repeats(total - parts[name]) * collisions[name] for name in telling), default=0.0)
+    ordered = sorted((name for name in parts if collisions[name] < ALWAYS), key=lambda name: collisions[name])
+    asked = {ordered[i] for i in np.linspace(0, len(ordered) - 1, min(ASKED, len(ordered))).astype(int)}
+    seen = equal_pairs(total)
+    odds = {name: collisions[name] / (1 - collisions[name]) for name in asked}
+    return max(((equal_pairs(total - parts[name]) - seen) * odds[name] for name in asked), default=0.0)
 
 
 def collision(study: Study, name: str) -> float:

@@ -58,7 +58,7 @@ CARD = re.compile(
     r"(?<![\d.-])[3-6]\d{3}[ -]?\d{4}[ -]?\d{4}[ -]?\d{1,7}(?![\d.-])|(?<![\d.-])3\d{3}[ -]?\d{6}[ -]?\d{5}(?!\d)"
 )
 ADDRESS4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
-ADDRESS6 = re.compile(r"(?<![:\w])(?:[0-9A-Fa-f]{0,4}:){3,7}[0-9A-Fa-f]{0,4}(?![:\w])")
+ADDRESS6 = re.compile(r"(?<![:0-9A-Za-z])(?:[0-9A-Fa-f]{0,4}:){3,7}[0-9A-Fa-f]{0,4}(?![:0-9A-Za-z])")
 
 
 def chinese_identity(text: str) -> bool:

@@ -12,6 +12,8 @@ from volant.data.checks.study import Codes, Study
 SIZE = 0.2
 ODDS = 1e-6
 MOST_CATEGORIES = 50
+RARE = 20
+"""Rows below which a category counts among the others."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,10 @@ def _largest(study: Study, name: str, groups: np.ndarray, sizes: np.ndarray, noi
 
 
 def _only_rises(values: np.ndarray) -> bool:
-    steps = np.diff(values[np.isfinite(values)])
-    return len(steps) > 20 and bool((steps >= 0).all() or (steps <= 0).all()) and bool((steps != 0).mean() > 0.5)
+    values = values[np.isfinite(values)]
+    before, after = values[:-1], values[1:]
+    one_way = bool((after >= before).all() or (after <= before).all())
+    return len(after) > 20 and one_way and bool((after != before).mean() > 0.5)
 
 
 def _numbers(values: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
@@ -84,6 +88,7 @@ def _categories(codes: Codes, groups: np.ndarray, count: int) -> np.ndarray:
     """Total variation between each group and the others over the frequent categories, shape (count,)."""
     sizes = codes.sizes()
     frequent = np.argsort(-sizes, kind="stable")[:MOST_CATEGORIES]
+    frequent = frequent[sizes[frequent] >= RARE]
     place = np.full(codes.count + 1, len(frequent), dtype=np.int64)
     place[frequent] = np.arange(len(frequent))
     place[-1] = len(frequent) + 1  # missing

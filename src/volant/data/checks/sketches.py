@@ -14,8 +14,8 @@ SHORTEST = 40
 
 MOST_BYTES = 6_000_000
 KEEP_ONE_IN = 4
-BANDS = 5
-PER_BAND = 3
+BANDS = 8
+PER_BAND = 2
 ALIKE = 0.8
 MOST_PAIRS = 3_000
 
@@ -77,7 +77,7 @@ def text_bytes(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _signature(pieces: np.ndarray, owners: np.ndarray, texts: int) -> np.ndarray:
-    """Min-hashes, shape (15, texts); texts without a kept piece get a number of their own."""
+    """Min-hashes, shape (16, texts); texts without a kept piece get a number of their own."""
     signature = np.tile(np.arange(texts, dtype=np.uint64), (BANDS * PER_BAND, 1))
     present, starts = np.unique(owners, return_index=True)
     if len(present):

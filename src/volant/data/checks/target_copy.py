@@ -78,17 +78,18 @@ def _transformed(sample: Study, name: str, target: str) -> str:
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> float:
-    x, y = x - x.mean(), y - y.mean()
-    size = float(np.sqrt((x * x).sum() * (y * y).sum()))
-    return float((x * y).sum()) / size if np.isfinite(size) and size > 0 else 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        x, y = x - x.mean(), y - y.mean()
+        size = float(np.sqrt((x * x).sum() * (y * y).sum()))
+        return float((x * y).sum()) / size if np.isfinite(size) and size > 0 else 0.0
 
 
 def _monotone(x: np.ndarray, y: np.ndarray) -> bool:
     """Whether each is a strictly monotone function of the other, with enough values to mean it."""
     order = np.argsort(x, kind="stable")
-    dx, dy = np.diff(x[order]), np.diff(y[order])
-    moves = dx > 0
+    x, y = x[order], y[order]
+    moves = x[1:] > x[:-1]
     if moves.sum() < LEAST:
         return False
-    same = bool((dy[~moves] == 0).all())
-    return same and (bool((dy[moves] > 0).all()) or bool((dy[moves] < 0).all()))
+    up, down = y[1:] > y[:-1], y[1:] < y[:-1]
+    return not (up | down)[~moves].any() and bool(up[moves].all() or down[moves].all())

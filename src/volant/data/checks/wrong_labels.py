@@ -42,12 +42,14 @@ class Rule:
 
 RULES = (
     Rule(skill=0.8, share=0.3, most=0.01, fewest=60),
-    Rule(skill=0.6, share=0.3, most=0.02, fewest=60),
-    Rule(skill=0.35, share=0.1, most=0.03, fewest=200),
+    Rule(skill=0.7, share=0.3, most=0.02, fewest=60),
+    Rule(skill=0.35, share=0.1, most=0.08, fewest=200),
 )
 """The first whose skill is reached applies. Tables that no quick model can predict are not judged."""
 
 HOPELESS = 0.4
+LEVEL = 0.6
+"""Where labels are wrong, the surest third of the sure rows errs at least this part as often as all of them."""
 
 
 class WrongLabels(DataCheck):
@@ -121,7 +123,10 @@ def noise_rate(labels: np.ndarray, probabilities: np.ndarray) -> float:
         return 0.0
     errors, n = _surest_errors(labels, probabilities / prior, rule.share)
     rate = errors / max(n, 1)
-    return rate if n >= rule.fewest and rule.most < _at_least(errors, n) and rate < HOPELESS else 0.0
+    if n < rule.fewest or rate >= HOPELESS or _at_least(errors, n) <= rule.most:
+        return 0.0
+    surest, few = _surest_errors(labels, probabilities / prior, rule.share / 3)
+    return rate if surest >= LEVEL * rate * few else 0.0
 
 
 def _surest_errors(labels: np.ndarray, evidence: np.ndarray, share: float) -> tuple[int, int]:
@@ -191,7 +196,7 @@ def _out_of_fold(x: np.ndarray, y: np.ndarray, classes: int, seed: int) -> np.nd
 
 
 def _params(classes: int, seed: int) -> dict[str, Any]:
-    objective = {"objective": "regression"} if not classes else {"objective": "binary"}
+    objective = {"objective": "huber"} if not classes else {"objective": "binary"}
     if classes > 2:
         objective = {"objective": "multiclass", "num_class": classes}  # type: ignore[dict-item]
     quick = {"learning_rate": 0.15, "num_leaves": 15, "min_data_in_leaf": 20, "max_bin": 63}

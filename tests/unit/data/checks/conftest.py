@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,7 @@ import pytest
 from volant.core.protocols import CheckContext
 from volant.core.records import PARTS, Column, Finding, Problem, Schema
 
+ROOT = Path(__file__).parents[4]
 STORED = {
     "number": pa.float64(),
     "boolean": pa.bool_(),
@@ -79,7 +83,7 @@ def guess(values: Any) -> str:
     return "number" if array.dtype.kind in "fiu" else "category"
 
 
-def problem_of(data: Table, target: str = "y") -> Problem | None:
+def the_problem(data: Table, target: str = "y") -> Problem | None:
     if target not in data.schema.names:
         return None
     classes = data.schema[target].type != "number"
@@ -91,7 +95,7 @@ def problem_of(data: Table, target: str = "y") -> Problem | None:
 def run(check: Any, data: Table, context: CheckContext | None = None) -> Sequence[Finding]:
     """The findings of one check, whose form is asserted."""
     context = context or CheckContext(target="y")
-    found = check.run(data, problem_of(data, context.target or "y"), context)
+    found = check.run(data, the_problem(data, context.target or "y"), context)
     for finding in found:
         assert finding.check == check.name
         assert finding.severity in ("stop", "warn")
@@ -117,6 +121,33 @@ def clean(rows: int = 600, seed: int = 0, *, task: str = "classify") -> dict[str
     return {"x": x, "z": z, "color": color, "count": count, "flag": g.random(rows) < 0.4, "y": target}
 
 
+@pytest.fixture(name="make")
+def _make() -> Callable[..., Table]:
+    return make
+
+
+@pytest.fixture(name="run")
+def _run() -> Callable[..., Sequence[Finding]]:
+    return run
+
+
+@pytest.fixture(name="clean")
+def _clean() -> Callable[..., dict[str, Any]]:
+    return clean
+
+
 @pytest.fixture
-def columns() -> dict[str, Any]:
-    return clean()
+def problem_of() -> Callable[..., Problem | None]:
+    return the_problem
+
+
+def built_in() -> dict[str, Any]:
+    """The built-in checks by name, as pyproject.toml lists them: no installation is needed."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["volant.checks"]
+    places = {name: place.split(":") for name, place in listed.items()}
+    return {name: getattr(importlib.import_module(module), kind)() for name, (module, kind) in places.items()}
+
+
+@pytest.fixture(scope="session")
+def checks() -> dict[str, Any]:
+    return built_in()
