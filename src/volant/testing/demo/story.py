@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import volant
 from volant.core.budget import Budget, Spending
@@ -14,7 +17,7 @@ from volant.core.progress import Progress, Silent
 from volant.errors import BadInput, Failure
 from volant.runtime.load import open_release
 from volant.runtime.rows import rows_to_batch
-from volant.testing.demo.digits import SETTINGS, TARGET, Digits, Drawings, digits
+from volant.testing.demo.digits import TARGET, Digits, Drawings, digits, settings
 from volant.testing.demo.told import DemoResult, Poisoned, RolledBack, Round
 from volant.testing.paired import accuracy, compare
 from volant.testing.poison import flip_labels
@@ -39,7 +42,7 @@ def demo(
     folder: Path | None = None,
     rounds: int = 4,
     seed: int = 0,
-    budget: str = "4s",
+    budget: str = "100 units",
 ) -> DemoResult:
     """Turn the wheel on handwritten digits.
 
@@ -57,21 +60,24 @@ def demo(
     begun = time.monotonic()
     place = folder or Path(tempfile.mkdtemp(prefix="volant-demo-")) / "digits"
     data = digits(rounds, seed)
-    stage = _Stage(_product(place, data, seed, budget), data, crowd(USERS, stubborn=STUBBORN, slip=SLIP), seed)
-    say = progress or Silent()
-    say.stage("first champion")
-    first = stage.first_champion()
-    with served(place) as service:
-        stage.url, told = service.url, []
-        for number in range(1, rounds + 1):
-            say.stage(f"round {number}")
-            told.append(stage.turn(number))
-            say.say(_line(told[-1]))
-        say.stage("a poisoned challenger")
-        poisoned = stage.poison(budget)
-        say.stage("a rollback, and back again")
-        rollback = stage.roll_back()
-    return stage.conclude(first, tuple(told), poisoned, rollback, time.monotonic() - begun)
+    users = crowd(USERS, stubborn=STUBBORN, slip=SLIP)
+    stage = _Stage(_product(place, data, seed, budget), data, users, seed, progress or Silent())
+    with _one_thread():
+        first = stage.first_champion()
+        with served(place) as service:
+            stage.url = service.url
+            told = tuple(stage.turn(number) for number in range(1, rounds + 1))
+            poisoned = stage.poison(budget)
+            rollback = stage.roll_back()
+    return stage.conclude(first, told, poisoned, rollback, time.monotonic() - begun)
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Matrices this small are multiplied fastest by a single thread."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    limits: AbstractContextManager[Any] = threadpool_limits(limits=1, user_api="blas")
+    return limits
 
 
 def _product(place: Path, data: Digits, seed: int, budget: str) -> ProductHandle:
@@ -83,8 +89,9 @@ def _product(place: Path, data: Digits, seed: int, budget: str) -> ProductHandle
     place.mkdir(parents=True, exist_ok=True)
     data.labelled.write(place / "digits.csv")
     new("digits", str(place / "digits.csv"), TARGET, task="classify", folder=place)
-    with (place / FILE).open("a", encoding="utf-8") as file:
-        file.write(SETTINGS.format(budget=budget, seed=seed))
+    inferred = (place / FILE).read_text(encoding="utf-8")
+    head = re.sub(r"\[(data\.split|columns)\].*?(?=\n\[|\Z)", "", inferred, flags=re.DOTALL)
+    (place / FILE).write_text(head + settings(budget, seed), encoding="utf-8")
     return volant.open(place)
 
 
@@ -102,9 +109,12 @@ class _Stage:
     data: Digits
     users: tuple[User, ...]
     seed: int
+    progress: Progress
     url: str = ""
 
     def first_champion(self) -> str:
+        """Train on what is labelled; gives the release."""
+        self.progress.stage("first champion")
         result = self.product.train()
         if not result.promoted:
             raise Failure(
@@ -125,12 +135,15 @@ class _Stage:
 
     def turn(self, number: int) -> Round:
         """Users answer, the wheel turns once, and the service takes up what was promoted."""
+        self.progress.stage(f"round {number}")
         begun = time.monotonic()
         shown = self.data.rounds[number - 1]
         session = simulate(self.url, shown.rows, shown.truths, self.users, seed=self.seed * 1000 + number)
         turned = self.product.improve()
         wait_for_release(self.url, turned.champion_after)
-        return self._told(number, session, turned, time.monotonic() - begun)
+        told = self._told(number, session, turned, time.monotonic() - begun)
+        self.progress.say(_line(told))
+        return told
 
     def _told(self, number: int, session: Session, turned: TurnResult, seconds: float) -> Round:
         trained, labels = turned.train, turned.labels
@@ -152,6 +165,7 @@ class _Stage:
 
     def poison(self, budget: str) -> Poisoned:
         """Somebody flips labels where they are kept; the gate must see what came of it."""
+        self.progress.stage("a poisoned challenger")
         with work_on(self.product.product) as context, context.store.lock("train", wait=0.0):
             spoilt = flip_labels(assemble(context).dataset, context.folder("datasets"), POISON, seed=self.seed)
             context.store.add_dataset(spoilt.digest, len(spoilt), {"kind": "poison", "cuts": spoilt.facts["cuts"]})
@@ -169,6 +183,7 @@ class _Stage:
 
     def roll_back(self) -> RolledBack:
         """One release back and forth again, with the service running."""
+        self.progress.stage("a rollback, and back again")
         champion = self.champion()
         previous = self.product.rollback(reason="shown by the demonstration").release
         answered = wait_for_release(self.url, previous)
