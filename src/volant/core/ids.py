@@ -50,11 +50,6 @@ def keyed_unit(key: str, names: Iterable[str]) -> list[float]:
 
     Splits are made of these, so adding or erasing rows moves no other row.
     """
-    seed = hashlib.sha256(key.encode()).digest()[:32]
-    scale = 2.0**-64
-
-    def unit(name: str) -> float:
-        raw = hashlib.blake2b(name.encode(), key=seed, digest_size=8).digest()
-        return min(int.from_bytes(raw, "big") * scale, 1.0 - 2**-53)
-
-    return [unit(name) for name in names]
+    seed, blake = hashlib.sha256(key.encode()).digest(), hashlib.blake2b
+    digests = [blake(name.encode("utf-8", "surrogatepass"), key=seed, digest_size=8).digest() for name in names]
+    return [(int.from_bytes(raw, "big") >> 11) * 2.0**-53 for raw in digests]

@@ -303,7 +303,7 @@ class Writer:
     def _digest(self, rows: pa.Table) -> str:
         schema = [[c.name, c.type, c.role] for c in self.schema.columns]
         self._hash.update(canonical_json([FORMAT, schema]))
-        self._hash.update(content_hashes(rows.drop_columns(["number"])).tobytes())
+        self._hash.update(content_hashes(rows.select(["side", "provenance", "weight"])).tobytes())
         return self._hash.hexdigest()
 
 

@@ -5,11 +5,11 @@ Categories with fewer than `FEWEST` rows are folded together; numbers are kept a
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from volant.core.protocols import Rows
 
@@ -25,15 +25,12 @@ def profile(data: Rows) -> dict[str, Any]:
 
 
 def _describe(data: Rows, name: str, kind: str) -> dict[str, Any]:
-    values = data.batch([name])[name]
+    column = data.table([name]).column(0)
+    missing = round(column.null_count / len(column), 6) if len(column) else 0.0
+    if kind == "category":
+        return {"missing": missing, **_categories(column)}
     describe = _DESCRIBE.get(kind, _nothing)
-    return {"missing": round(float(np.mean(_missing(values))), 6) if len(values) else 0.0, **describe(values)}
-
-
-def _missing(values: np.ndarray) -> np.ndarray:
-    if values.dtype.kind in "Mf":
-        return np.asarray(np.isnat(values) if values.dtype.kind == "M" else np.isnan(values))
-    return np.array([v is None for v in values], dtype=bool)
+    return {"missing": missing, **describe(data.batch([name])[name])}
 
 
 def _numbers(values: np.ndarray) -> dict[str, Any]:
@@ -48,8 +45,8 @@ def _times(values: np.ndarray) -> dict[str, Any]:
     return {"quantiles": [str(np.datetime64(int(q), "us")) for q in np.quantile(known, LEVELS)]}
 
 
-def _categories(values: np.ndarray) -> dict[str, Any]:
-    counts = Counter(v for v in values if v is not None)
+def _categories(column: pa.ChunkedArray) -> dict[str, Any]:
+    counts = {pair["values"]: pair["counts"] for pair in column.drop_null().value_counts().to_pylist()}
     kept = sorted(((v, n) for v, n in counts.items() if n >= FEWEST), key=lambda pair: (-pair[1], pair[0]))
     kept = kept[:MOST_CATEGORIES]
     total = max(sum(counts.values()), 1)
@@ -69,6 +66,5 @@ _DESCRIBE: dict[str, Callable[[np.ndarray], dict[str, Any]]] = {
     "number": _numbers,
     "boolean": _numbers,
     "timestamp": _times,
-    "category": _categories,
     "text": _texts,
 }

@@ -116,11 +116,7 @@ def _result(context: Context, dataset: Dataset, made: Made, spending: Spending, 
         candidate=made.digest,
         leaderboard=tuple(leaderboard(made.found)),
         scores=tuple(made.evaluation.scores),
-        judged=tuple(
-            score(
-                made.judged.units, context.task, seed=context.product.file.train.seed, keys=judge_rows(dataset).keys()
-            )
-        ),
+        judged=made.judged.scores,
         metric=context.metric,
         verdict=None,
         promoted=False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,11 +61,11 @@ def usable(problem: Problem) -> tuple[Column, ...]:
     return tuple(c for c in problem.inputs if c.type in USABLE)
 
 
-def vocabulary(values: np.ndarray) -> list[str]:
+def vocabulary(data: Rows, name: str) -> list[str]:
     """The categories of a column with at least `RARE` rows (two in tiny data), most frequent first."""
-    counts = Counter(v for v in values if v is not None)
-    least = min(RARE, max(2, len(values) // 20))
-    kept = [(v, n) for v, n in counts.items() if n >= least]
+    counted = data.table([name]).column(0).drop_null().value_counts()
+    least = min(RARE, max(2, len(data) // 20))
+    kept = [(pair["values"], pair["counts"]) for pair in counted.to_pylist() if pair["counts"] >= least]
     return [v for v, _ in sorted(kept, key=lambda pair: (-pair[1], pair[0]))[:MOST_CATEGORIES]]
 
 
@@ -74,11 +73,10 @@ def tree_features(data: Rows, problem: Problem) -> Features:
     """Codes of categories as they are, numbers as they are, missing values as NaN."""
     columns = usable(problem)
     features = Features(columns=tuple(c.name for c in columns))
-    batch = data.batch(features.columns)
     for column in columns:
         if column.type == "category":
             features.categorical.append(features.width)
-            words = vocabulary(batch[column.name])
+            words = vocabulary(data, column.name)
             features.add("encode", column.name, 1, vocabulary=words, other=len(words))
         elif column.type == "timestamp":
             features.add("calendar", column.name, len(CALENDAR))
@@ -98,7 +96,7 @@ def linear_features(data: Rows, problem: Problem) -> Features:
     numeric: list[str] = []
     for column in columns:
         if column.type == "category":
-            words = vocabulary(batch[column.name])
+            words = vocabulary(data, column.name)
             code = features.through("encode", column.name, vocabulary=words, other=len(words))
             features.add("one_hot", code, len(words) + 1, size=len(words) + 1)
         elif column.type == "text":
