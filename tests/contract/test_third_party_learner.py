@@ -97,5 +97,5 @@ def flowers() -> str:
     lines = ["petal,sepal,kind"]
     for i in range(450):
         kind = i % 3
-        lines.append(f"{1 + 2 * kind + (i * 37 % 100) / 70:.3f},{4 + kind + (i * 61 % 100) / 60:.3f},{'abc'[kind]}")
+        lines.append(f"{1 + kind + (i * 37 % 100) / 50:.3f},{4 + kind - (i * 61 % 97) / 50:.3f},{'abc'[kind]}")
     return "\n".join(lines) + "\n"

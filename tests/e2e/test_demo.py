@@ -12,7 +12,18 @@ import pytest
 import volant
 from volant.errors import BadInput
 
-WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from volant.cli.main import run; run()"
+WITHOUT_TORCH = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+from volant.cli.main import run
+run()
+"""
 
 
 @pytest.fixture(scope="module")
