@@ -12,7 +12,7 @@ from volant.data.checks.base import DataCheck, inputs_of, share, target_of
 from volant.data.checks.study import Study
 
 RARE = 5
-SHARE = 0.05
+SHARE = 0.1
 LEAST = 200
 UNIQUE = 0.9
 """A column with more different values than this per row is an identifier, which is another check's affair."""
