@@ -157,7 +157,7 @@ def split_product(folder: Path, known: int, judge: float = 0.4) -> tuple[Product
 
 
 def test_feedback_becomes_labels_a_new_version_and_a_judged_challenger(tmp_path):
-    handle, rows, labels = split_product(tmp_path, 100)
+    handle, rows, labels = split_product(tmp_path, 200)
     first = handle.train()
     assert first.promoted
     answer(handle, rows[:300], labels[:300])

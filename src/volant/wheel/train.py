@@ -33,9 +33,9 @@ from volant.wheel.learn import assemble
 from volant.wheel.report import write_candidate_report
 from volant.wheel.results import Entry, TrainResult
 
-EVALUATION_SECONDS = 1.0
+EVALUATION_SECONDS = 1.5
 """What evaluating takes at least; rows are added to it."""
-ROWS_PER_SECOND = 30_000
+ROWS_PER_SECOND = 20_000
 
 
 @dataclass(frozen=True)

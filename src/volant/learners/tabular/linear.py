@@ -18,6 +18,10 @@ from volant.core.protocols import Rows, RunContext
 from volant.core.records import Cost, Pipeline, Problem, Step, Support
 from volant.learners.tabular.features import Features, linear_features, usable
 
+MOST_CELLS = 50_000_000
+"""Cells of the matrix that is fitted at the most: 200 MB of float32."""
+MANY_CELLS = 10_000_000
+"""Cells from which on several threads are quicker than one, which need not wait for others."""
 ABSENT = -30.0
 """Margin of a class that the training rows do not hold."""
 
@@ -73,8 +77,9 @@ class Linear:
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         width = sum(256 if c.type == "text" else 20 if c.type == "category" else 2 for c in usable(problem))
         margins = len(problem.classes) if len(problem.classes) > 2 else 1
-        work = problem.rows * width * (1.0 + 4.0 * margins if problem.classes else 1.0)
-        return Cost(seconds=0.05 + work / 3e7, bytes=12 * problem.rows * width)
+        cells = min(problem.rows * width, MOST_CELLS)
+        seconds = 0.05 + cells * (1.0 + 4.0 * margins if problem.classes else 1.0) / 3e7 + problem.rows / 1e6
+        return Cost(seconds=seconds, bytes=12 * cells + 64 * problem.rows)
 
     def portfolio(self, problem: Problem) -> Sequence[LinearOptions]:
         return tuple(LinearOptions(strength=s) for s in (1.0, 0.1, 10.0, 0.01))
@@ -84,12 +89,21 @@ class Linear:
 
     def fit(self, data: Rows, problem: Problem, options: LinearOptions, context: RunContext) -> LinearModel:
         data = data.take(np.flatnonzero(data.weights() > 0))
-        target = load("tasks", problem.task).encode(data, problem)
         features = linear_features(data, problem)
+        data = _enough(data, features.width, context.seed)
+        target = load("tasks", problem.task).encode(data, problem)
         x, weights = features.matrix(data), data.weights()
         if problem.classes:
             return _fit_classes(features, x, target, weights, len(problem.classes), options, context)
         return _fit_number(features, x, target, weights, options)
+
+
+def _enough(data: Rows, width: int, seed: int) -> Rows:
+    """As many rows as fit into `MOST_CELLS`: a line through them hardly moves with more."""
+    rows = max(MOST_CELLS // max(width, 1), 1_000)
+    if len(data) <= rows:
+        return data
+    return data.take(np.sort(np.random.default_rng(seed).choice(len(data), rows, replace=False)))
 
 
 def _fit_number(
@@ -119,7 +133,7 @@ def _fit_classes(
         bias = np.full(classes, ABSENT)
         bias[present[0]] = 0.0
         return LinearModel(features, np.zeros((x.shape[1], classes)), bias, classes, 1.0, 0.0, 0)
-    coefficients, intercepts, iterations = _logistic(x, y, weights, options, context.seconds)
+    coefficients, intercepts, iterations = _logistic(x, y, weights, options, context.seconds, context.threads)
     if classes == 2:
         return LinearModel(features, coefficients.T, intercepts, classes, 1.0, 0.0, iterations)
     if len(present) == 2:
@@ -133,16 +147,17 @@ def _fit_classes(
 
 
 def _logistic(
-    x: np.ndarray, y: np.ndarray, weights: np.ndarray, options: LinearOptions, seconds: float
+    x: np.ndarray, y: np.ndarray, weights: np.ndarray, options: LinearOptions, seconds: float, threads: int
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Fit in slices of the iterations, so that a deadline can stop it between two of them."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
     piece, done, started = 25, 0, None if seconds == float("inf") else time.monotonic()
     model = LogisticRegression(C=options.strength, max_iter=piece, warm_start=True)
     while done < options.iterations:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), threadpool_limits(1 if x.size < MANY_CELLS else threads):
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(x, y, sample_weight=weights)
         used = int(np.max(model.n_iter_))
