@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 
 from volant.wheel.handle import ProductHandle
 from volant.wheel.new import new
 
-LOADERS = {"cancer": load_breast_cancer, "wine": load_wine, "diabetes": load_diabetes}
+LOADERS = {"cancer": load_breast_cancer, "wine": load_wine, "diabetes": load_diabetes, "digits": load_digits}
 
 
 def write_csv(path: Path, name: str = "cancer") -> Path:

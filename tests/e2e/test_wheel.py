@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.csv
 import pytest
 from tests.products import product, write_csv
@@ -140,20 +141,41 @@ def answer(handle, rows, labels, *, actor=None, audit=True):
     return records
 
 
-def split_product(folder: Path, known: int, judge: float = 0.4) -> tuple[ProductHandle, list[dict], list[str]]:
-    """A product on the first `known` rows of the cancer table; the others are traffic."""
-    path = write_csv(folder / "all.csv")
-    lines = path.read_text().splitlines()
-    order = np.random.default_rng(0).permutation(len(lines) - 1) + 1
-    (folder / "some.csv").write_text("\n".join([lines[0], *(lines[i] for i in order[:known])]) + "\n")
-    new("cancer", str(folder / "some.csv"), "target", folder=folder / "product")
+def split_product(folder: Path, known: int, name: str = "cancer", *, unknown: str = "") -> tuple:
+    """A product on the first `known` rows of a table, and the others as traffic with their labels.
+
+    Rows of the class `unknown` are in the traffic only.
+    """
+    path = write_csv(folder / "all.csv", name)
+    table = pyarrow.csv.read_csv(path, convert_options=pyarrow.csv.ConvertOptions(column_types={"target": pa.string()}))
+    table = table.take(np.random.default_rng(0).permutation(len(table)))
+    is_known = np.array([v != unknown for v in table.column("target").to_pylist()])
+    chosen = np.flatnonzero(is_known)[:known]
+    pyarrow.csv.write_csv(table.take(chosen), folder / "some.csv")
+    new(name, str(folder / "some.csv"), "target", folder=folder / "product", task="classify")
     file = folder / "product" / "volant.toml"
     rules = '\n[train]\nbudget = "7 units"\nthreads = 1\n[feedback]\naudit = 1.0\n'
     text = file.read_text().split("[data.split]")[0].split("[columns]")[0]
-    file.write_text(text + f"[data.split]\njudge = {judge}\ntest = 0.1\n" + rules)
-    table = pyarrow.csv.read_csv(path).take(order[known:] - 1)
-    labels = table.column("target").to_pylist()
-    return ProductHandle.at(folder / "product"), table.drop_columns(["target"]).to_pylist(), labels
+    file.write_text(text + "[data.split]\njudge = 0.4\ntest = 0.1\n" + rules)
+    traffic = table.take(np.setdiff1d(np.arange(len(table)), chosen))
+    labels = traffic.column("target").to_pylist()
+    return ProductHandle.at(folder / "product"), traffic.drop_columns(["target"]).to_pylist(), labels
+
+
+def test_a_class_that_users_bring_enters_the_contract(tmp_path):
+    handle, rows, labels = split_product(tmp_path, 900, "digits", unknown="3")
+    first = handle.train()
+    release = open_release(handle.product.home / "candidates" / first.candidate)
+    assert "3" not in release.signature.classes
+    answer(handle, rows[:600], labels[:600])
+    turn = handle.improve()
+    assert turn.labels.new_classes == ("3",)
+    brought = open_release(handle.product.home / "candidates" / turn.train.candidate).signature
+    assert brought.classes == tuple("0123456789")
+    assert brought.contract == release.signature.contract + 1
+    slices = {c.slice: c for c in turn.train.verdict.comparisons}
+    assert {"", "class=3"} <= set(slices)
+    assert slices["class=3"].low > 0
 
 
 def test_feedback_becomes_labels_a_new_version_and_a_judged_challenger(tmp_path):

@@ -30,6 +30,9 @@ def new(
     query: Annotated[
         str | None, typer.Option(metavar="SQL", show_default=False, help="The query, where the source is a database.")
     ] = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="TASK", show_default=False, help="The task, where the guess would be wrong.")
+    ] = None,
     folder: FolderOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -43,7 +46,7 @@ def new(
 
     place = shell.where / name if shell.folder is not None else None
     with shell.progress() as progress:
-        made = make(name, data, target, folder=place, query=query, progress=progress)
+        made = make(name, data, target, folder=place, query=query, task=task, progress=progress)
 
     def drawn(console: Console) -> None:
         draw(console, made)

@@ -16,7 +16,10 @@ from volant.columns.sample import Sample
 from volant.core.protocols import Parsed, Recognition
 
 PAIRS = (("yes", "no"), ("true", "false"), ("y", "n"), ("t", "f"), ("on", "off"), ("1", "0"), ("是", "否"))
-"""Words for true and for false, in lower case. A column is recognised when it uses one pair only."""
+"""Words for true and for false, in lower case. A column is recognised when it uses one pair of words only.
+
+Ones and zeros are read, but a column of them is taken for numbers: the first rows may simply not hold a 2.
+"""
 
 _SPELLINGS = 8
 WORDS = {word: place == 0 for pair in PAIRS for place, word in enumerate(pair)}
@@ -39,7 +42,7 @@ class Boolean:
         if not 2 <= sample.distinct <= _SPELLINGS or not (sample.kind == "text" or sample.coded):
             return Recognition(0.0, f"{sample.counted()}, not two words for true and false")
         used = {str(cell).lower() for cell in pc.unique(sample.cells).to_pylist()}
-        pair = next((pair for pair in PAIRS if used == set(pair)), None)
+        pair = next((pair for pair in PAIRS if used == set(pair) and "1" not in pair), None)
         if pair is None:
             return Recognition(0.0, "few distinct values, but not a pair of words for true and false")
         return Recognition(0.95, f"only {pair[0]} and {pair[1]} in {sample.rows:,} rows")

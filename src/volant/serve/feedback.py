@@ -26,6 +26,8 @@ Submit = Callable[[Sequence[Feedback]], Future[list[Receipt]]]
 """Takes feedback and promises receipts once it is on disk: `FeedbackWriter.submit`."""
 
 MOST_TROUBLES = 20
+REVIEWERS = ("reviewer",)
+"""Sources whose word decides; see `volant.evidence.label_view.LabelRule`."""
 _TEXTS = ("prediction_id", "kind", "actor", "source", "event_at", "idempotency_key", "supersedes")
 _FIELDS = (*_TEXTS, "value")
 _REQUIRED = ("prediction_id", "kind", "value")
@@ -57,6 +59,9 @@ class TakeFeedback:
     async def __call__(self, request: Request) -> Response:
         self._guard.admit(request.headers.get(b"authorization", b""))
         items = self.read(await request.json_body(self._most_bytes))
+        if not self._guard.guards and any(item.source in REVIEWERS for item in items):
+            what = "only a service with a key takes the word of reviewers"
+            raise HttpError(401, "key-required", what, where="feedback.source", fix="set serve.key in volant.toml")
         try:
             receipts = await asyncio.wrap_future(self._submit(items))
         except VolantError as error:

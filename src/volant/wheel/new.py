@@ -8,6 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
+from volant.core.plugins import load
 from volant.core.product import FILE, parse, read
 from volant.core.progress import Progress, Silent
 from volant.core.records import Schema
@@ -74,7 +75,9 @@ def new(
     (progress or Silent()).stage("look at the data")
     source = read_source(data, folder=Path.cwd(), query=query)
     sample = sample_of(source)
-    schema = infer_schema(sample, target, {})
+    if task is not None:
+        load("tasks", task)
+    schema = infer_schema(sample, target, {}, task=task)
     inferred, reason = infer_task(sample.column(target).combine_chunks(), target)
     head = HEADER.format(
         name=name,

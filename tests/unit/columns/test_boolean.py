@@ -61,6 +61,6 @@ def test_does_not_recognise(values):
     assert Boolean().recognise("x", values).confidence == 0.0
 
 
-def test_recognises_codes_and_truth():
-    assert Boolean().recognise("x", pa.array([0, 1, 1])).confidence == 0.95
+def test_recognises_truth_but_takes_ones_and_zeros_for_numbers():
+    assert Boolean().recognise("x", pa.array([0, 1, 1])).confidence == 0.0
     assert Boolean().recognise("x", pa.array([True])).confidence == 1.0

@@ -126,7 +126,7 @@ def test_columns_of_every_kind():
 
 def test_counts_that_are_mostly_zero_and_one_are_numbers():
     values = [0, 1] * 50_000
-    assert schema_of({"n": values})["n"].type == "boolean"
+    assert schema_of({"n": values})["n"].type == "number"
     assert schema_of({"n": [*values, 2]})["n"].type == "number"
 
 
