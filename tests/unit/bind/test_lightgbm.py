@@ -26,9 +26,7 @@ def test_margins_are_those_of_the_booster(objective, classes):
     params |= {"num_class": 3} if classes == 3 else {}
     part = lightgbm.Part(x[:2000], target[:2000], np.ones(2000))
     valid = lightgbm.Part(x[2000:], target[2000:], np.ones(1000))
-    booster, rounds = lightgbm.train(
-        params, part, valid, categorical=[2], rounds=60, patience=10, seconds=float("inf")
-    )
+    booster, rounds = lightgbm.train(params, part, valid, categorical=[2], rounds=60, patience=10, seconds=float("inf"))
     other, _ = table(seed=7)
     other[:5] = np.nan
     session = ort.InferenceSession(trees_model(lightgbm.trees_of(booster, rounds, 6)))
