@@ -64,6 +64,7 @@ class Found:
     folds: int
     only_baseline: bool
     score: float | None
+    baseline_score: float
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class Search:
             self._try(trial, numbers, folds, len(untried) if trial.configuration.learner.name in untried else 0)
         done = [t for t in trials if t.status == "done"]
         if not done:
-            return Found((Member(baseline, 1.0),), 1.0, tuple(trials), baseline, folds, True, None)
+            return Found((Member(baseline, 1.0),), 1.0, tuple(trials), baseline, folds, True, None, self._of(baseline))
         return self._conclude(trials, done, baseline, numbers, folds)
 
     def _baseline(self) -> Fit:
@@ -310,7 +311,13 @@ class Search:
         mixed = np.sum([w * p for w, p in zip(weights, arrays, strict=True) if w], axis=0)
         members = [m for t in sorted(done, key=lambda t: -t.weight) if t.weight for m in self._members(t, folds)]
         temperature = self._temperature(mixed)
-        return Found(tuple(members), temperature, tuple(trials), baseline, folds, False, self._score(mixed))
+        return Found(
+            tuple(members), temperature, tuple(trials), baseline, folds, False, self._score(mixed), self._of(baseline)
+        )
+
+    def _of(self, baseline: Fit) -> float:
+        """The baseline's score on the training rows, of which it knows no more than the frequencies."""
+        return self._score(baseline.predict(self.data, self.task.output, self.rules.threads))
 
     def _temperature(self, mixed: np.ndarray) -> float:
         if not self.problem.classes:

@@ -145,7 +145,7 @@ def leaderboard(found: Found) -> list[Entry]:
 
     listed = [entry(t) for t in found.trials]
     weight = 1.0 if found.only_baseline else 0.0
-    listed.append(Entry("prior", "prior", {}, None, round(found.baseline.seconds, 3), weight=weight))
+    listed.append(Entry("prior", "prior", {}, found.baseline_score, round(found.baseline.seconds, 3), weight=weight))
     return listed
 
 
