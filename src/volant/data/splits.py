@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 
 from volant.core.ids import keyed_unit
 
-_MIX = np.uint64(0x9E3779B97F4A7C15)
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-def _mix(x: np.ndarray) -> np.ndarray:
+def mix(x: np.ndarray) -> np.ndarray:
     """A bijection of 64-bit integers whose output bits all depend on all input bits.
 
     Source: the finaliser of SplitMix64 (Steele, Lea and Flood, 2014).
@@ -49,7 +49,7 @@ def _column_hashes(values: pa.ChunkedArray) -> np.ndarray:
         values = values.cast(pa.int64())
     numbers = pc.fill_null(values.cast(pa.float64()), float("nan")).to_numpy()
     numbers = np.where(np.isnan(numbers), np.float64("nan"), numbers + 0.0)  # one NaN, one zero
-    return _mix(numbers.view(np.uint64))
+    return mix(numbers.view(np.uint64))
 
 
 def content_hashes(table: pa.Table) -> np.ndarray:
@@ -58,8 +58,8 @@ def content_hashes(table: pa.Table) -> np.ndarray:
     with np.errstate(over="ignore"):
         for name in sorted(table.column_names):
             salt = _text_hashes([name])[0]
-            total += _mix(_column_hashes(table.column(name)) * _MIX + salt)
-        return _mix(total)
+            total += mix(_column_hashes(table.column(name)) * GOLDEN + salt)
+        return mix(total)
 
 
 def row_keys(table: pa.Table, *, subject: str | None, inputs: Sequence[str]) -> np.ndarray:

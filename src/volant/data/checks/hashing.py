@@ -10,21 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from volant.data.checks.study import Study
+from volant.data.splits import GOLDEN, mix
 
 ASKED = 10
 ALWAYS = 0.6
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-
-
-def mix(x: np.ndarray) -> np.ndarray:
-    """A bijection of 64-bit integers that spreads every input bit over all output bits.
-
-    Source: the finaliser of SplitMix64 (Steele, Lea and Flood, 2014).
-    """
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: np.ndarray = x ^ (x >> np.uint64(31))
-    return mixed
 
 
 def salt(name: str) -> np.uint64:

@@ -14,8 +14,8 @@ from volant.bind.onnx import Trees, trees_model
 from volant.core.clock import Machine
 from volant.core.plugins import load
 from volant.core.protocols import Rows, RunContext
-from volant.core.records import Cost, Pipeline, Problem, Step, Support
-from volant.learners.tabular.features import Features, tree_features, usable
+from volant.core.records import Cost, Pipeline, Problem, Support
+from volant.learners.tabular.features import Features, answer, support, tree_features, usable
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,9 @@ class BoostedTreesModel:
 
     def export(self, folder: Path) -> Pipeline:
         (folder / "trees.onnx").write_bytes(trees_model(self.trees))
-        steps = [*self.features.steps, Step("onnx", ("matrix",), "margin", {"output": "y"}, "trees.onnx")]
-        if self.classes:
-            op = "sigmoid_pair" if self.classes == 2 else "softmax"
-            steps.append(Step(op, ("margin",), "probability"))
-            return Pipeline(tuple(steps), {"probability": "probability"})
-        steps.append(Step("first", ("margin",), "value", {"scale": self.scale, "shift": self.shift}))
-        return Pipeline(tuple(steps), {"value": "value"})
+        return answer(
+            self.features, "trees.onnx", self.trees.targets, classes=self.classes, scale=self.scale, shift=self.shift
+        )
 
     def facts(self) -> dict[str, Any]:
         return {"rounds": self.rounds, "features": self.features.width, "nodes": len(self.trees.feature)}
@@ -69,10 +65,7 @@ class BoostedTrees:
     options = BoostedTreesOptions
 
     def supports(self, problem: Problem) -> Support:
-        if problem.task not in ("classify", "regress"):
-            return Support(False, f"it does not learn the task {problem.task}")
-        found = bool(usable(problem))
-        return Support(found, "" if found else "none of the input columns is a number, category, time or text")
+        return support(problem)
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         width = sum(8 if c.type == "timestamp" else 4 if c.type == "text" else 1 for c in usable(problem))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from volant.core.protocols import Rows
-from volant.core.records import Batch, Column, Pipeline, Problem, Step
+from volant.core.records import Batch, Column, Pipeline, Problem, Step, Support
 from volant.runtime.load import Runner
 from volant.runtime.steps import CALENDAR
 
@@ -59,6 +59,24 @@ class Features:
 def usable(problem: Problem) -> tuple[Column, ...]:
     """The input columns that learners for tables can use."""
     return tuple(c for c in problem.inputs if c.type in USABLE)
+
+
+def support(problem: Problem) -> Support:
+    """Whether a learner of classes and numbers can take the problem."""
+    if problem.task not in ("classify", "regress"):
+        return Support(False, f"it does not learn the task {problem.task}")
+    found = bool(usable(problem))
+    return Support(found, "" if found else "none of the input columns is a number, category, time or text")
+
+
+def answer(features: Features, file: str, margins: int, *, classes: int, scale: float, shift: float) -> Pipeline:
+    """The pipeline of a model that gives margins (n, `margins`): probabilities of classes, or a number."""
+    steps = [*features.steps, Step("onnx", ("matrix",), "margin", {"output": "y"}, file)]
+    if classes:
+        steps.append(Step("sigmoid_pair" if margins == 1 else "softmax", ("margin",), "probability"))
+        return Pipeline(tuple(steps), {"probability": "probability"})
+    steps.append(Step("first", ("margin",), "value", {"scale": scale, "shift": shift}))
+    return Pipeline(tuple(steps), {"value": "value"})
 
 
 def vocabulary(data: Rows, name: str) -> list[str]:

@@ -15,8 +15,8 @@ from volant.bind.onnx import linear_model
 from volant.core.clock import Machine
 from volant.core.plugins import load
 from volant.core.protocols import Rows, RunContext
-from volant.core.records import Cost, Pipeline, Problem, Step, Support
-from volant.learners.tabular.features import Features, linear_features, usable
+from volant.core.records import Cost, Pipeline, Problem, Support
+from volant.learners.tabular.features import Features, answer, linear_features, support, usable
 
 MOST_CELLS = 50_000_000
 """Cells of the matrix that is fitted at the most: 200 MB of float32."""
@@ -48,13 +48,14 @@ class LinearModel:
 
     def export(self, folder: Path) -> Pipeline:
         (folder / "linear.onnx").write_bytes(linear_model(self.weights, self.bias))
-        steps = [*self.features.steps, Step("onnx", ("matrix",), "margin", {"output": "y"}, "linear.onnx")]
-        if self.classes:
-            op = "sigmoid_pair" if self.weights.shape[1] == 1 else "softmax"
-            steps.append(Step(op, ("margin",), "probability"))
-            return Pipeline(tuple(steps), {"probability": "probability"})
-        steps.append(Step("first", ("margin",), "value", {"scale": self.scale, "shift": self.shift}))
-        return Pipeline(tuple(steps), {"value": "value"})
+        return answer(
+            self.features,
+            "linear.onnx",
+            self.weights.shape[1],
+            classes=self.classes,
+            scale=self.scale,
+            shift=self.shift,
+        )
 
     def facts(self) -> dict[str, Any]:
         return {"features": self.features.width, "iterations": self.iterations}
@@ -69,10 +70,7 @@ class Linear:
     options = LinearOptions
 
     def supports(self, problem: Problem) -> Support:
-        if problem.task not in ("classify", "regress"):
-            return Support(False, f"it does not learn the task {problem.task}")
-        found = bool(usable(problem))
-        return Support(found, "" if found else "none of the input columns is a number, category, time or text")
+        return support(problem)
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         width = sum(256 if c.type == "text" else 20 if c.type == "category" else 2 for c in usable(problem))
