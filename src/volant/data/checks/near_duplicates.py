@@ -10,9 +10,10 @@ import pyarrow as pa
 from volant.core.protocols import CheckContext, Rows
 from volant.core.records import Finding, Problem
 from volant.data.checks.base import DataCheck, inputs_of, many, share, target_of
-from volant.data.checks.hashing import GOLDEN, distinct_pairs, hash_codes, matching, mix, normalised
+from volant.data.checks.hashing import distinct_pairs, hash_codes, matching, normalised
 from volant.data.checks.sketches import similar_texts
 from volant.data.checks.study import Codes, Study
+from volant.data.splits import GOLDEN, mix
 
 ROWS = 100_000
 LEAST = 50

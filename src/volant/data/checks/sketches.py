@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from volant.data.checks.hashing import GOLDEN, distinct_pairs, matching, mix, normalised
+from volant.data.checks.hashing import distinct_pairs, matching, normalised
+from volant.data.splits import GOLDEN, mix
 
 WINDOW = 8
 SHORTEST = 40
