@@ -16,6 +16,7 @@ from volant.errors import BadInput, Failure
 from volant.runtime.steps import compile_step
 
 MANIFEST_VERSION = 1
+PIPELINE_VERSION = 1
 DEFAULT_THREADS = 2
 
 
@@ -71,7 +72,7 @@ def read_json(folder: Path, name: str) -> Any:
         BadInput: code `artifact-damaged`.
     """
     try:
-        return json.loads((folder / name).read_bytes())
+        return json.loads(inside(folder, name).read_bytes())
     except FileNotFoundError:
         raise _damaged(folder, name, "the file is missing") from None
     except (OSError, ValueError, RecursionError) as cause:
@@ -94,16 +95,10 @@ def verify(folder: Path) -> str:
         BadInput: codes `artifact-damaged`, `artifact-version`.
     """
     manifest = read_json(folder, "manifest.json")
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+    if isinstance(manifest, dict):
+        _refuse_newer(folder, manifest.get("version"), MANIFEST_VERSION)
+    if not _is_manifest(manifest):
         raise _damaged(folder, "manifest.json", "it is not a manifest")
-    if int(manifest.get("version", 0)) > MANIFEST_VERSION:
-        raise BadInput(
-            "an artifact was written in a newer format",
-            code="artifact-version",
-            where=folder.name,
-            got=str(manifest["version"]),
-            fix="upgrade volant",
-        )
     for name, expected in manifest["files"].items():
         path = inside(folder, name)
         if not path.is_file():
@@ -116,22 +111,43 @@ def verify(folder: Path) -> str:
     return str(manifest["digest"])
 
 
-def open_release(folder: Path, *, threads: int = DEFAULT_THREADS) -> Release:
-    """Open a candidate or release.
+def _is_manifest(found: Any) -> bool:
+    if not isinstance(found, dict) or not isinstance(found.get("files"), dict):
+        return False
+    texts = [*found["files"].values(), *found["model"]] if isinstance(found.get("model"), list) else [None]
+    return all(isinstance(text, str) for text in [*texts, found.get("digest")])
+
+
+def _refuse_newer(folder: Path, version: Any, known: int) -> None:
+    if isinstance(version, int) and version > known:
+        raise BadInput(
+            "an artifact was written in a newer format",
+            code="artifact-version",
+            where=folder.name,
+            got=str(version),
+            fix="upgrade volant",
+        )
+
+
+def open_release(folder: Path, *, digest: str | None = None, threads: int = DEFAULT_THREADS) -> Release:
+    """Open a candidate or release; `digest` is the one it must have, where that is known.
 
     Raises:
         BadInput: codes `artifact-damaged`, `artifact-version`, `artifact-unknown-step`.
     """
-    digest = verify(folder)
+    found = verify(folder)
+    if digest is not None and found != digest:
+        raise _damaged(folder, "manifest.json", "the folder holds another artifact than its name says")
     try:
         pipeline = Pipeline.of(read_json(folder, "pipeline.json"))
         signature = Signature.of(read_json(folder, "signature.json"))
-    except (KeyError, TypeError, ValueError) as cause:
+    except (AttributeError, KeyError, TypeError, ValueError) as cause:
         raise _damaged(folder, "pipeline.json", "it does not describe a pipeline") from cause
+    _refuse_newer(folder, pipeline.version, PIPELINE_VERSION)
     try:
         runner = Runner(pipeline, folder, threads)
     except (BadInput, Failure):
         raise
     except Exception as cause:  # whatever a damaged model file makes its library raise
         raise _damaged(folder, "pipeline.json", "a step cannot be loaded") from cause
-    return Release(digest, folder, signature, runner, read_json(folder, "profile.json"))
+    return Release(found, folder, signature, runner, read_json(folder, "profile.json"))

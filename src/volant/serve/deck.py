@@ -58,13 +58,13 @@ def finite(outputs: Batch) -> bool:
     return all(np.isfinite(array).all() for array in outputs.values() if array.dtype.kind == "f")
 
 
-def load(folder: Path, deployment: int) -> Slot:
-    """Open a release, verify it, and run it on examples until it is warm.
+def load(folder: Path, deployment: int, digest: str | None = None) -> Slot:
+    """Open a release, verify it, and run it on examples until it is warm; `digest` is the one it must have.
 
     Raises:
         VolantError: it is damaged, or does not answer.
     """
-    release = open_release(folder)
+    release = open_release(folder, digest=digest)
     try:
         one = _seconds(release, 1)
         many = _seconds(release, _WARM_ROWS)
@@ -127,7 +127,7 @@ class Deck:
         if wanted is None or self._is_served(wanted) or self._was_just_refused(wanted):
             return None
         try:
-            slot = load(self._candidates / wanted.release, wanted.seq)
+            slot = load(self._candidates / wanted.release, wanted.seq, wanted.release)
         except VolantError:
             self._refused = wanted.seq, self._monotonic() + RETRY_SECONDS
             raise

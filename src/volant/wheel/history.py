@@ -14,7 +14,16 @@ from volant.wheel.results import Deployment, Status
 def champion_release(context: Context) -> Release | None:
     """The release that is deployed, opened, or None."""
     row = context.store.champion()
-    return None if row is None else open_release(context.folder("candidates") / row.release)
+    return None if row is None else open_candidate(context, row.release)
+
+
+def open_candidate(context: Context, digest: str) -> Release:
+    """The candidate or release of that digest, opened.
+
+    Raises:
+        BadInput: codes `artifact-…`.
+    """
+    return open_release(context.folder("candidates") / digest, digest=digest)
 
 
 def deploy_verdict(context: Context, verdict: Verdict, contract: int) -> None:
@@ -68,7 +77,7 @@ def rollback(context: Context, *, reason: str = "") -> Deployment:
             fix="`volant history` lists what was deployed",
         )
     now, before = champions[-1], champions[-2]
-    open_release(context.folder("candidates") / before.release)
+    open_candidate(context, before.release)
     row = context.store.deploy(
         before.release,
         "rollback",
@@ -97,7 +106,7 @@ def promote(context: Context, candidate: str, *, reason: str = "") -> Deployment
             got=why,
             fix="train again with more data or feedback; `volant history` shows the verdicts",
         )
-    open_release(context.folder("candidates") / found.digest)
+    open_candidate(context, found.digest)
     champion = context.store.champion()
     row = context.store.deploy(
         found.digest,

@@ -23,7 +23,7 @@ from volant.release.card import card
 from volant.release.export import Draft, Part, combine
 from volant.release.gate import CandidateFacts
 from volant.release.signature import signature_of
-from volant.runtime.load import Release, Runner, open_release
+from volant.runtime.load import Release, Runner
 from volant.search.portfolio import Found, Rules, Search, Trial
 from volant.wheel.check import refuse_if_hopeless
 from volant.wheel.context import Context
@@ -319,8 +319,3 @@ def card_facts(
         "evaluation": evaluation.record(),
         "metric": context.metric,
     }
-
-
-def open_candidate(context: Context, name: str) -> Release:
-    """A candidate by its digest or the beginning of it."""
-    return open_release(context.folder("candidates") / context.store.candidate(name).digest)

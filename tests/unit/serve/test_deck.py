@@ -121,3 +121,16 @@ def test_without_a_release_it_waits_for_one(empty):
     empty.new_release()
     empty.service.watch()
     assert empty.predict(ROW)
+
+
+def test_another_artifact_in_the_place_of_the_champion_is_not_served(running):
+    first = running.store.champion().release
+    other = running.new_release(center=60.0)
+    folder = running.product.home / "candidates"
+    (folder / first).rename(folder / "aside")
+    (folder / other).rename(folder / first)
+    running.store.deploy(first, "rollback", "a test", 1, other, {})
+    with pytest.raises(VolantError) as caught:
+        running.service.watch()
+    assert caught.value.code == "artifact-damaged"
+    assert running.predict(ROW)[0]["label"] == "yes"
