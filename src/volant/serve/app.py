@@ -85,9 +85,11 @@ def run(product: Product, *, host: str | None = None, port: int | None = None, a
     """
     from volant.serve.keys import refuse_open_door
     from volant.serve.server import listen, serve
+    from volant.wheel.context import from_environment
 
     address = product.file.serve.host if host is None else host
-    with open_store(product.home, product.file.store.url) as store:
+    url = product.file.store.url
+    with open_store(product.home, None if url is None else from_environment(url)) as store:
         _refuse_without_release(store)
         app = create_app(product, store)
         refuse_open_door(address, app.service.guard)

@@ -15,7 +15,7 @@ from volant.core.records import Schema
 from volant.data.dataset import Dataset, SplitRule, open_dataset, write_dataset
 from volant.data.infer import infer_schema
 from volant.data.sources import Source, read_source
-from volant.errors import BadInput
+from volant.errors import BadInput, Trouble, nearest
 from volant.wheel.context import Context
 
 SAMPLE_CHUNKS = 2
@@ -47,7 +47,7 @@ def collect(context: Context) -> Dataset:
     source = open_source(context.product, context.progress)
     file = context.product.file
     schema = infer_schema(sample_of(source), file.task.target, overrides(context.product), task=file.task.type)
-    _check_task(context, schema)
+    _check_columns(context, schema)
     rule = split_rule(context.product)
     recipe = digest([source.fingerprint, [[c.name, c.type, c.role] for c in schema.columns], list(vars(rule).values())])
     known = context.folder("datasets") / f"{recipe[:32]}.recipe"
@@ -90,8 +90,22 @@ def split_rule(product: Product) -> SplitRule:
     return SplitRule(split.by, split.judge, split.test, split.key)
 
 
-def _check_task(context: Context, schema: Schema) -> None:
-    """Roles that the split needs must be there."""
+def _check_columns(context: Context, schema: Schema) -> None:
+    """Columns that make slices, and roles that the split needs, must be there."""
+    slices = context.product.file.quality.slices
+    unknown = [
+        Trouble(
+            "there is no such column",
+            "volant.toml, quality.slices",
+            name,
+            schema.names,
+            meant=nearest(name, schema.names),
+        )
+        for name in slices
+        if name not in schema.names
+    ]
+    if unknown:
+        raise BadInput("slices of the product file are not in the data", code="column-missing", troubles=unknown)
     by = context.product.file.data.split.by
     needed = {"group": ("subject", "group"), "time": ("time",)}.get(by, ())
     if needed and not any(schema.of_role(role) for role in needed):

@@ -16,6 +16,7 @@ from volant.runtime.rows import rows_to_batch
 from volant.wheel.context import Context
 from volant.wheel.predict import need_champion
 from volant.wheel.results import Contribution, Explanation
+from volant.wheel.succession import refuse_unfit_rows
 
 BACKGROUND = 64
 SAMPLES = 48
@@ -25,13 +26,14 @@ def explain(context: Context, *, row: int | None = None, values: Mapping[str, An
     """Explain the champion's answer to a row of the newest dataset, or to given values.
 
     Raises:
-        BadInput: codes `no-release`, `no-dataset`, `row-missing`, `input-invalid`.
+        BadInput: codes `no-release`, `no-dataset`, `row-missing`, `input-invalid`, `column-missing`, `column-type`.
     """
     release = need_champion(context)
     latest = context.store.latest_dataset()
     if latest is None:
         raise BadInput("the product has no dataset yet", code="no-dataset", fix="run `volant train` first")
     dataset = open_dataset(context.folder("datasets") / latest.digest)
+    refuse_unfit_rows(release.signature, dataset.schema)
     one = _row(dataset, release, row) if values is None else rows_to_batch([values], release.signature)[0]
     rows = dataset.part("train")
     rng = np.random.default_rng(context.product.file.train.seed)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from volant.core.budget import Budget, Spending
+from volant.data.dataset import open_dataset
 from volant.errors import BadInput
+from volant.evidence.label_view import ACCEPTED
 from volant.wheel.context import Context
 from volant.wheel.history import champion_release
-from volant.wheel.learn import RULE, assemble
-from volant.wheel.results import Labels, TurnResult
+from volant.wheel.learn import RULE, Assembled, assemble
+from volant.wheel.results import TurnResult
 from volant.wheel.train import train_on
 
 
@@ -29,21 +32,36 @@ def improve(context: Context, *, budget: str | None = None) -> TurnResult:
             raise BadInput("there is no release to improve", code="no-release", fix="run `volant train` first")
         assembled = assemble(context)
         before = champion.digest
-        if not _news(context, assembled.labels):
+        if not _news(context, assembled):
             seconds = round(time.monotonic() - started, 3)
             return TurnResult("nothing-to-learn", assembled.labels, None, before, before, seconds)
         result = train_on(context, assembled.dataset, spending, started)
+        _remember(context, assembled, result.run)
     outcome = "promoted" if result.promoted else "refused" if result.verdict is not None else "nothing-to-learn"
     after = result.candidate if result.promoted else before
     return TurnResult(outcome, assembled.labels, result, before, after, round(time.monotonic() - started, 3))
 
 
-def _news(context: Context, labels: Labels) -> bool:
-    """Whether there are labels that no earlier turn has used."""
-    used = [v.facts for v in context.store.label_views() if v.facts.get("turned")]
-    before = max((int(f["accepted"]) for f in used), default=0)
-    fresh = labels.accepted - before
-    if fresh < context.product.file.improve.min_labels:
+def _news(context: Context, assembled: Assembled) -> bool:
+    """Whether enough labels are there that the last turn did not use, or gone that it did."""
+    decisions = assembled.view.of_status(ACCEPTED) if assembled.view is not None else ()
+    turned = [view.facts for view in context.store.label_views() if view.facts.get("turned")]
+    last = str(turned[-1].get("dataset", "")) if turned else ""
+    if last == assembled.dataset.digest:
         return False
-    context.store.add_label_view(f"{labels.version}-turn", RULE, {**labels.record(), "turned": True})
-    return True
+    changed = {d.prediction_id for d in decisions} ^ _learned(context.folder("datasets") / last)
+    return len(changed) >= context.product.file.improve.min_labels
+
+
+def _learned(folder: Path) -> set[str]:
+    """The predictions whose labels trained on a dataset version."""
+    if not (folder / "dataset.json").is_file():
+        return set()
+    train = open_dataset(folder).part("train")
+    return set(train.references()[train.provenance() == "feedback"])
+
+
+def _remember(context: Context, assembled: Assembled, run: str) -> None:
+    """The turn is over and its labels are used. A turn that was cut short has used none."""
+    facts = {**assembled.labels.record(), "turned": True, "dataset": assembled.dataset.digest}
+    context.store.add_label_view(f"{assembled.labels.version}-{run}", RULE, facts)

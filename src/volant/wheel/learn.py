@@ -29,6 +29,7 @@ from volant.store.records import PredictionRecord, Voice
 from volant.wheel.collect import collect, split_rule
 from volant.wheel.context import Context
 from volant.wheel.results import Labels
+from volant.wheel.succession import refuse_another_problem
 
 RULE = "trust, maturity, agreement"
 NO_LABELS = Labels("", 0, 0, 0, 0, 0)
@@ -45,8 +46,13 @@ class Assembled:
 
 
 def assemble(context: Context) -> Assembled:
-    """Harvest the evidence that there is, turn it into labels, and put them beside the source's rows."""
+    """Harvest the evidence that there is, turn it into labels, and put them beside the source's rows.
+
+    Raises:
+        BadInput: whatever is wrong with the data, or keeps the champion from being compared on it.
+    """
     source = collect(context)
+    refuse_another_problem(context, source.schema)
     context.store.index_segments()
     voices = list(context.store.voices())
     if not voices:
