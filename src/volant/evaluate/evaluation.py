@@ -18,7 +18,7 @@ from volant.evaluate.curves import curves
 from volant.evaluate.importance import Importance, importance
 from volant.evaluate.intervals import score
 from volant.evaluate.residuals import residuals
-from volant.evaluate.sampling import seed_of
+from volant.evaluate.sampling import MOST_DRAWS, seed_of
 from volant.evaluate.slices import declared_slices
 from volant.evaluate.speed import Loading, Speed, measure_speed
 from volant.evaluate.weak import weak_slices
@@ -89,11 +89,13 @@ def evaluate(
     slice_columns: Sequence[str] = (),
     folder: Path | None = None,
     importance_seconds: float = IMPORTANCE_SECONDS,
+    draws: int = MOST_DRAWS,
     seed: int = 0,
 ) -> Evaluation:
     """Evaluate what `predict` answers for `rows`, which must be at least one.
 
-    `folder` is the candidate's, for its size and memory. With `importance_seconds` 0 no column is shuffled.
+    `folder` is the candidate's, for its size and memory. With `importance_seconds` 0 no column is shuffled;
+    `draws` bounds the resamples of an interval.
     """
     with Loading(folder) as loading:
         batch = rows.batch([column.name for column in problem.inputs])
@@ -107,7 +109,7 @@ def evaluate(
             metric=metric,
             rows=len(rows),
             unknown=len(rows) - len(judged),
-            scores=score(units, task, keys=rows.keys(), seed=seed),
+            scores=score(units, task, keys=rows.keys(), seed=seed, draws=draws),
             greater_is_better={name: m.greater_is_better for name, m in task.metrics.items()},
             summaries={name: m.summary for name, m in task.metrics.items()},
             slices=slices,

@@ -17,8 +17,9 @@ from volant.core.records import Batch, Pipeline, Problem, Signature, Step
 from volant.data.dataset import Dataset
 from volant.data.profile import profile
 from volant.errors import Failure
-from volant.evaluate.evaluation import Evaluation, evaluate
+from volant.evaluate.evaluation import IMPORTANCE_SECONDS, Evaluation, evaluate
 from volant.evaluate.intervals import score
+from volant.evaluate.sampling import LEAST_DRAWS, MOST_DRAWS
 from volant.release.card import card
 from volant.release.export import Draft, Part, combine
 from volant.release.gate import CandidateFacts
@@ -33,9 +34,26 @@ from volant.wheel.learn import assemble
 from volant.wheel.report import write_candidate_report
 from volant.wheel.results import Entry, TrainResult
 
-EVALUATION_SECONDS = 1.5
-"""What evaluating takes at least; rows are added to it."""
-ROWS_PER_SECOND = 20_000
+SHORT = 0.25
+"""Share of the budget that a full evaluation may take; where it would take more, a brief one must do."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How thoroughly a candidate is evaluated, and the seconds to keep for that after the search."""
+
+    seconds: float
+    draws: int = MOST_DRAWS
+    importance_seconds: float = IMPORTANCE_SECONDS
+
+
+def effort(rows: int, classes: int, budget: Budget) -> Effort:
+    """The effort for so many rows outside training; the figures were measured on two cores."""
+    cells = rows * max(1.0, classes / 4)
+    full = 1.8 + min(cells, 60_000) / 12_000 + cells / 40_000
+    if budget.seconds is None or full < SHORT * budget.seconds:
+        return Effort(full)
+    return Effort(0.7 + full / 3, LEAST_DRAWS, 0.0)
 
 
 @dataclass(frozen=True)
@@ -170,7 +188,7 @@ def make_candidate(
         metric=context.metric,
         by_time=context.product.file.data.split.by == "time",
     )
-    tail = EVALUATION_SECONDS + (len(dataset) - len(rows)) / ROWS_PER_SECOND + min(len(rows), 50_000) / 2e5
+    care = effort(len(dataset) - len(rows), len(problem.classes), spending.budget)
     search = Search(
         rows,
         problem,
@@ -181,10 +199,10 @@ def make_candidate(
         folder=folder / "fits",
         progress=context.progress,
         machine=context.machine,
-        tail=lambda: tail,
+        tail=lambda: care.seconds,
     )
     found = search.run()
-    made = _export(context, dataset, problem, found, champion, run)
+    made = _export(context, dataset, problem, found, champion, run, care)
     (folder / "finished").write_text(made.digest)
     return made
 
@@ -205,7 +223,7 @@ def _run(context: Context, dataset: Dataset, problem: Problem, spending: Spendin
 
 
 def _export(
-    context: Context, dataset: Dataset, problem: Problem, found: Found, champion: Release | None, run: str
+    context: Context, dataset: Dataset, problem: Problem, found: Found, champion: Release | None, run: str, care: Effort
 ) -> Made:
     facts = profile(dataset.part("train"))
     signature = signature_of(
@@ -217,8 +235,8 @@ def _export(
         pipeline = context.task.finish(pipeline, problem)
         name = draft.write(pipeline, signature, facts)
         release = draft.open(context.product.file.train.threads)
-        evaluation = evaluate_release(context, release, dataset, problem)
-        judged = _judged(context, release, dataset, problem, found, evaluation, name)
+        evaluation = evaluate_release(context, release, dataset, problem, care)
+        judged = _judged(context, release, dataset, problem, found, evaluation, name, care)
         draft.add("evaluation.json", json.dumps(evaluation.record(), ensure_ascii=False, allow_nan=False).encode())
         text = card(card_facts(context, dataset, problem, signature, name, evaluation))
         draft.add("card.md", text.encode())
@@ -240,7 +258,9 @@ def _calibrated(pipeline: Pipeline, temperature: float) -> Pipeline:
     return replace(pipeline, steps=(*pipeline.steps, step), outputs={"probability": "calibrated"})
 
 
-def evaluate_release(context: Context, release: Release, dataset: Dataset, problem: Problem) -> Evaluation:
+def evaluate_release(
+    context: Context, release: Release, dataset: Dataset, problem: Problem, care: Effort
+) -> Evaluation:
     """Everything that the report shows, on the test rows."""
     rows = dataset.part("test")
     if not len(rows):
@@ -259,6 +279,8 @@ def evaluate_release(context: Context, release: Release, dataset: Dataset, probl
         problem=problem,
         slice_columns=context.product.file.quality.slices,
         folder=release.folder,
+        importance_seconds=care.importance_seconds,
+        draws=care.draws,
         seed=context.product.file.train.seed,
     )
 
@@ -271,6 +293,7 @@ def _judged(
     found: Found,
     evaluation: Evaluation,
     name: str,
+    care: Effort,
 ) -> Judged:
     rows = judge_rows(dataset)
     facts = CandidateFacts(
@@ -285,7 +308,7 @@ def _judged(
     if not len(rows):
         return Judged(name, {}, {}, facts, ())
     units = units_of(context, release, rows, problem)
-    scores = tuple(score(units, context.task, seed=context.product.file.train.seed, keys=rows.keys()))
+    scores = tuple(score(units, context.task, seed=context.product.file.train.seed, keys=rows.keys(), draws=care.draws))
     facts = replace(facts, scores={s.metric: s.value for s in scores})
     return Judged(name, units, _baseline_units(context, found, dataset, problem), facts, scores)
 

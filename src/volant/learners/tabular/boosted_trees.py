@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,9 @@ from volant.core.plugins import load
 from volant.core.protocols import Rows, RunContext
 from volant.core.records import Cost, Pipeline, Problem, Support
 from volant.learners.tabular.features import Features, answer, support, tree_features, usable
+
+BOOSTING = 0.75
+"""Share of a fit's time that goes into boosting; the trees must be exported and tried as well."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ class BoostedTrees:
         return replace(options, rounds=max(1, round(rounds * 1.1)))
 
     def fit(self, data: Rows, problem: Problem, options: BoostedTreesOptions, context: RunContext) -> BoostedTreesModel:
+        started = None if context.seconds == float("inf") else time.monotonic()
         data = data.take(np.flatnonzero(data.weights() > 0))
         features = tree_features(data, problem)
         target = load("tasks", problem.task).encode(data, problem)
@@ -102,11 +107,16 @@ class BoostedTrees:
             categorical=features.categorical,
             rounds=options.rounds,
             patience=options.patience,
-            seconds=context.seconds,
+            seconds=_left(context.seconds, started),
             tell=lambda i: context.progress.advance(float(i), f"{i} rounds"),
         )
         trees = lightgbm.trees_of(booster, rounds, features.width)
         return BoostedTreesModel(features, trees, rounds, len(problem.classes), shift, scale or 1.0)
+
+
+def _left(seconds: float, started: float | None) -> float:
+    """Seconds for boosting, of those that the whole fit may take: a part is kept for the export."""
+    return seconds if started is None else max(BOOSTING * (seconds - time.monotonic() + started), 0.05)
 
 
 def _location(target: np.ndarray, weights: np.ndarray, problem: Problem) -> tuple[float, float]:
