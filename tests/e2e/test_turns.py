@@ -1,5 +1,6 @@
-"""Turns of the wheel that are cut short, and product files that change between turns."""
+"""Turns of the wheel that are cut short, whose traffic is of subjects, or whose product file changed in between."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ import pytest
 from tests.e2e.test_wheel import answer, split_product
 from tests.products import product
 
+from volant.data.dataset import open_dataset
 from volant.errors import BadInput
 from volant.wheel.handle import ProductHandle
 
@@ -28,6 +30,32 @@ def test_a_turn_that_was_killed_is_turned_again(tmp_path):
     assert handle.improve().outcome in ("promoted", "refused")
     assert handle.status().turns == 1
     assert handle.improve().outcome == "nothing-to-learn"
+
+
+def test_traffic_stays_on_the_side_of_its_subject(tmp_path):
+    handle = product(tmp_path, "wine")
+    path = tmp_path / "wine.csv"
+    head, *lines = path.read_text().splitlines()
+    owned = [f'"P{i % 40}",{line}' for i, line in enumerate(lines)]
+    path.write_text("\n".join([f'"person",{head}', *owned]) + "\n")
+    handle = edited(without_types(handle), "[train]", '[columns]\nperson = { type = "id", role = "subject" }\n[train]')
+    rows = [dict(zip(head.replace('"', "").split(",")[:-1], line.split(",")[:-1], strict=True)) for line in lines]
+    rows = [{**row, "alcohol": float(row["alcohol"]) + 0.001} for row in rows]
+    labels = [line.rpartition(",")[2].strip('"') for line in lines]
+    handle.train(budget="1 units")
+    people = [f"P{i % 60}" for i in range(len(rows))]
+    records = answer(handle, rows, labels, subjects=people)
+    turn = handle.improve(budget="1 units")
+    assert turn.labels.accepted > 50
+    whose = {record.id: record.subject for record in records}
+    dataset = open_dataset(handle.product.home / "datasets" / turn.train.dataset)
+    named = zip(dataset.references(), dataset.table(["person"]).column(0).to_pylist(), dataset.sides(), strict=True)
+    sides: dict[str, set[str]] = {}
+    for reference, person, side in named:
+        assert person == whose.get(reference, person)
+        sides.setdefault(person, set()).add(side)
+    assert len(sides) == 60
+    assert all(len(found) == 1 for found in sides.values())
 
 
 def edited(handle, before, after):
@@ -53,8 +81,6 @@ def trained(tmp_path_factory):
 @pytest.fixture
 def changing(trained, tmp_path):
     """A trained product of its own for each test."""
-    import shutil
-
     shutil.copytree(trained, tmp_path / "copy")
     return ProductHandle.at(tmp_path / "copy" / "product")
 

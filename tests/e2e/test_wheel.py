@@ -111,7 +111,7 @@ def test_stages_that_need_a_release_say_so(tmp_path, call):
     assert "volant train" in str(bad.value)
 
 
-def answer(handle, rows, labels, *, actor=None, audit=True):
+def answer(handle, rows, labels, *, actor=None, audit=True, subjects=None):
     """Log predictions as the service does, and give feedback on them."""
     from volant.core.ids import uuid7
     from volant.core.records import Feedback
@@ -124,9 +124,15 @@ def answer(handle, rows, labels, *, actor=None, audit=True):
         outputs = answers(opened.predict(rows_to_batch(rows, opened.signature)[0]), opened.signature)
         records = [
             PredictionRecord(
-                id=uuid7(), release=release, at="2026-01-01T00:00:00+00:00", input=row, output=out, audit=audit
+                id=uuid7(),
+                release=release,
+                at="2026-01-01T00:00:00+00:00",
+                input=row,
+                output=out,
+                audit=audit,
+                subject=subject,
             )
-            for row, out in zip(rows, outputs, strict=True)
+            for row, out, subject in zip(rows, outputs, subjects or [None] * len(rows), strict=True)
         ]
         log = store.prediction_log()
         log.append(records)

@@ -72,20 +72,34 @@ def assemble(context: Context) -> Assembled:
 
 
 def _inputs(schema: Schema, predictions: list[PredictionRecord], missing: Sequence[str] | None) -> dict[str, pa.Array]:
-    """The inputs of logged predictions, parsed by the rules of training."""
+    """The inputs of logged predictions, parsed by the rules of training, and whose rows they are."""
+    owner = _owner(schema)
     rows = {}
     for column in schema.columns:
         if column.role not in ("target", "ignored"):
             kind = with_missing(column_type(column.type), missing)
-            cells = [kind.parse_cell(p.input.get(column.name)) for p in predictions]
-            rows[column.name] = pa.array(cells, type=kind.storage)
+            given = [p.subject if column.name == owner else p.input.get(column.name) for p in predictions]
+            rows[column.name] = pa.array([_cell(kind, value) for value in given], type=kind.storage)
     return rows
 
 
+def _cell(kind: Any, value: Any) -> Any:
+    """A canonical cell; nothing where an earlier contract took what the column's type of today cannot read."""
+    try:
+        return kind.parse_cell(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _owner(schema: Schema) -> str | None:
+    """The column that says whose row it is; callers send it as the `subject` of a request."""
+    found = schema.of_role("subject") or schema.of_role("group")
+    return found[0].name if found else None
+
+
 def _keys(schema: Schema, rows: Mapping[str, pa.Array]) -> np.ndarray:
-    owner = schema.of_role("subject") or schema.of_role("group")
     names = [c.name for c in schema.inputs]
-    return row_keys(pa.table(dict(rows)), subject=owner[0].name if owner else None, inputs=names)
+    return row_keys(pa.table(dict(rows)), subject=_owner(schema), inputs=names)
 
 
 def _sides(source: Dataset, keys: np.ndarray, ids: list[str]) -> dict[str, str]:
