@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,9 +23,9 @@ Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class Section(BaseModel):
-    """Base of all tables of the file: unknown keys are errors."""
+    """Base of all tables of the file: unknown keys are errors, and so are texts for numbers, nan and inf."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class TaskSection(Section):
@@ -42,7 +42,7 @@ class Split(Section):
         "random",
         description="`random`: a hash of the row decides. `stratified`: the same with exact shares per class. "
         "`group`: a column of role group or subject stays whole (so it does under random). `time`: the latest rows "
-        "judge and test.",
+        "judge and test; a subject stays where its first row stands.",
     )
     judge: Share = Field(0.15, description="Share of rows (and of traffic) that decides promotions and never trains.")
     test: Share = Field(0.15, description="Share of rows that is used for reports only.")
@@ -50,6 +50,8 @@ class Split(Section):
 
     @model_validator(mode="after")
     def _room(self) -> Split:
+        if self.judge == 0:
+            raise ValueError("judge must be above 0: without rows that judge, nothing can be promoted")
         if self.judge + self.test >= 0.9:
             raise ValueError("judge and test together must leave at least a tenth of the rows for training")
         return self
@@ -273,14 +275,22 @@ def parse(text: str, where: str = FILE) -> ProductFile:
     _refuse_unknown_version(raw, where)
     lines = locate(text)
     try:
-        file = ProductFile.model_validate(raw)
+        file = ProductFile.model_validate(_frozen(raw))
     except ValidationError as bad:
         troubles = [_trouble(error, lines, where) for error in bad.errors(include_url=False)]
         raise _invalid(troubles, where) from None
-    troubles = list(_wrong_names(file, lines, where))
+    troubles = [*_wrong_names(file, lines, where), *_wrong_metrics(file, lines, where)]
+    troubles += _wrong_roles(file, lines, where)
     if troubles:
         raise _invalid(troubles, where)
     return file
+
+
+def _frozen(value: Any) -> Any:
+    """The parsed text with its arrays as the tuples that the sections hold."""
+    if isinstance(value, dict):
+        return {key: _frozen(item) for key, item in value.items()}
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
 
 
 def _invalid(troubles: list[Trouble], where: str) -> VolantError:
@@ -327,6 +337,18 @@ def _place(path: tuple[str, ...], lines: Mapping[tuple[str, ...], int], where: s
     return f"{where}, {'.'.join(path)}"
 
 
+_WORDS: dict[str, tuple[str, str]] = {
+    "tuple_type": ("input should be an array", 'write it in brackets: ["…", "…"]'),
+    "model_type": ("input should be a table", "write it in braces: { key = … }"),
+    "dict_type": ("input should be a table", "write it in braces: { key = … }"),
+    "string_pattern_mismatch": (
+        "that is no name for a product",
+        "begin with a letter; use letters, digits, - and _; at most 64 characters",
+    ),
+}
+"""What pydantic says in the words of Python, said in those of TOML, and how to mend it."""
+
+
 def _trouble(error: Any, lines: Mapping[tuple[str, ...], int], where: str) -> Trouble:
     path = tuple(str(part) for part in error["loc"])
     place = _place(path, lines, where)
@@ -337,11 +359,18 @@ def _trouble(error: Any, lines: Mapping[tuple[str, ...], int], where: str) -> Tr
         return Trouble(f"the key {path[-1]!r} is missing", place, fix=f"add {path[-1]} = …")
     expected = error.get("ctx", {}).get("expected")
     value = error.get("input")
-    got = f"{type(value).__name__} {value!r}" if isinstance(value, bool | int | float | str) else type(value).__name__
     choices = tuple(re.findall(r"'([^']*)'", expected)) if expected else ()
     meant = nearest(value, choices) if isinstance(value, str) else None
     message = str(error["msg"]).removeprefix("Value error, ")
-    return Trouble(message[:1].lower() + message[1:], place, got, choices, None, meant)
+    what, fix = _WORDS.get(error["type"], (message[:1].lower() + message[1:], None))
+    return Trouble(what, place, _got(value), choices, fix, meant)
+
+
+def _got(value: Any) -> str:
+    if isinstance(value, bool | int | float | str):
+        return f"{type(value).__name__} {value!r}"
+    words = {"dict": "a table", "tuple": "an array"}
+    return words.get(type(value).__name__, type(value).__name__)
 
 
 def _keys_at(path: tuple[str, ...]) -> tuple[str, ...]:
@@ -375,3 +404,35 @@ def _wrong_names(file: ProductFile, lines: Mapping[tuple[str, ...], int], where:
             what = f"there is no plugin {name!r} among the {kind}"
             troubles.append(Trouble(what, _place(path, lines, where), name, known, None, nearest(name, known)))
     return troubles
+
+
+ONCE = ("subject", "time", "weight")
+"""Roles that one column at most may have."""
+
+
+def _wrong_roles(file: ProductFile, lines: Mapping[tuple[str, ...], int], where: str) -> Iterator[Trouble]:
+    """Roles that contradict `task.target` or each other."""
+    target, first = file.task.target, dict[str, str]()
+    for name, section in file.columns.items():
+        place = _place(("columns", name, "role"), lines, where)
+        if (section.role == "target") != (name == target) and section.role is not None:
+            fix = "take the role away, or name this column in task.target"
+            yield Trouble(f"task.target names {target!r} as the target", place, section.role, (), fix)
+        elif section.role in ONCE and first.setdefault(section.role, name) != name:
+            what = f"{first[section.role]!r} has the role {section.role} already, and one column at most may have it"
+            yield Trouble(what, place, section.role, (), "give one of them another role, such as ignored")
+
+
+def _wrong_metrics(file: ProductFile, lines: Mapping[tuple[str, ...], int], where: str) -> Iterator[Trouble]:
+    """Metrics that the task does not have; the task is loaded only if there are any to look up."""
+    named: list[tuple[tuple[str, ...], str]] = []
+    if file.quality.metric is not None:
+        named.append((("quality", "metric"), file.quality.metric))
+    named += [(("quality", "minimum", name), name) for name in file.quality.minimum]
+    if not named or file.task.type not in plugins.names("tasks"):
+        return
+    known = tuple(plugins.load("tasks", file.task.type).metrics)
+    for path, name in named:
+        if name not in known:
+            what = f"the task {file.task.type} has no metric {name!r}"
+            yield Trouble(what, _place(path, lines, where), name, known, None, nearest(name, known))

@@ -24,7 +24,7 @@ from volant.columns.missing import with_missing
 from volant.core.ids import canonical_json
 from volant.core.plugins import column_type
 from volant.core.records import Batch, Column, Schema
-from volant.data.splits import assign, content_hashes, row_keys
+from volant.data.splits import assign, content_hashes, earliest, row_keys
 from volant.errors import BadInput
 
 FORMAT = 1
@@ -217,7 +217,7 @@ class Writer:
         weights = np.ones(n) if extra.weights is None else np.asarray(extra.weights, dtype=np.float64)
         named = self.schema.of_role("weight")
         if named and extra.weights is None:
-            weights = np.nan_to_num(table.column(named[0].name).to_numpy().astype(np.float64), nan=1.0)
+            weights = self._weights(table.column(named[0].name).to_numpy(), named[0].name)
         target = self.schema.of_role("target")
         stratum = self._strata(table, target[0].name) if target else np.full(n, "", dtype=object)
         return pa.table(
@@ -232,6 +232,20 @@ class Writer:
                 "time": self._times(table, n),
             }
         )
+
+    def _weights(self, values: np.ndarray, name: str) -> np.ndarray:
+        """Weights of rows as they are read; a missing one counts as 1."""
+        weights = np.where(np.isnan(values), 1.0, values)
+        wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+        if len(wrong):
+            raise BadInput(
+                f"the weights in {name!r} must be finite and not below zero",
+                code="column-type",
+                where=f"columns.{name}",
+                got=f"row {self._numbers + int(wrong[0])} and {len(wrong) - 1:,} more are not",
+                fix="mend these weights, or give the column another role",
+            )
+        return weights
 
     def _keys(self, table: pa.Table) -> np.ndarray:
         owner = self.schema.of_role("subject") or self.schema.of_role("group")
@@ -287,13 +301,15 @@ class Writer:
         stratum = np.array(rows.column("stratum").to_pylist(), dtype=object)
         labelled = stratum != None  # noqa: E711 - elementwise
         by_class = self.rule.by == "stratified" and not (self.schema.of_role("subject") or self.schema.of_role("group"))
+        keys = np.array(rows.column("key").to_pylist(), dtype=object)
+        times = rows.column("time").to_numpy(zero_copy_only=False) if self.rule.by == "time" else None
         sides, cuts = assign(
-            np.array(rows.column("key").to_pylist(), dtype=object),
+            keys,
             salt=self.rule.salt,
             judge=self.rule.judge,
             test=self.rule.test,
             labels=np.where(labelled, stratum, "").astype(str) if by_class else None,
-            times=rows.column("time").to_numpy(zero_copy_only=False) if self.rule.by == "time" else None,
+            times=earliest(times, keys) if times is not None and self.schema.of_role("subject") else times,
             cuts=self.cuts,
         )
         given = np.array(rows.column("side").to_pylist(), dtype=object)
@@ -308,8 +324,11 @@ class Writer:
 
 
 def _as_time(column: pa.Array) -> pa.Array:
-    numbers = np.nan_to_num(column.cast(pa.float64()).to_numpy(zero_copy_only=False), nan=0.0)
-    return pa.array(numbers.astype("datetime64[us]"))
+    """Numbers as moments in the same order: the bits of a float, read as a whole number, rise with it."""
+    numbers = column.to_numpy(zero_copy_only=False).astype(np.float64) + 0.0  # one zero
+    bits = numbers.view(np.int64)
+    ordered = np.where(bits < 0, ~bits ^ np.int64(-(2**63)), bits)
+    return pa.array(ordered.view("datetime64[us]"), mask=np.isnan(numbers))
 
 
 def _settle(folder: Path, final: Path) -> Dataset:
@@ -338,10 +357,10 @@ def write_dataset(
     try:
         for chunk in chunks:
             writer.add_raw(chunk)
+        return writer.finish(notes)
     except BaseException:
         writer.abort()
         raise
-    return writer.finish(notes)
 
 
 def open_dataset(folder: Path) -> Dataset:

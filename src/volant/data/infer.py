@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ SAMPLE = 10_000
 MOST_CODES = 30
 ROWS_PER_CODE = 5
 _NOT_LEARNED = ("list", "json")
+_TYPES_OF_ROLES = {"weight": ("number",), "time": ("timestamp", "number")}
 
 Override = Mapping[str, str | None]
 
@@ -50,7 +51,20 @@ def infer_schema(
         wanted = chosen.get(name, {})
         column = _target(sample, name, wanted, task) if name == target else _column(sample, name, wanted)
         columns.append(column)
+    _refuse_types(columns)
     return Schema(tuple(columns))
+
+
+def _refuse_types(columns: Sequence[Column]) -> None:
+    """Roles whose values are reckoned with need numbers or dates."""
+    wrong = [c for c in columns if c.type not in _TYPES_OF_ROLES.get(c.role, (c.type,))]
+    if wrong:
+        fix = "give it another role; or the right type, if volant took it for the wrong one"
+        troubles = [
+            Trouble(f"the role {c.role} does not go with the type {c.type}", f"columns.{c.name}", c.type,
+                    _TYPES_OF_ROLES[c.role], fix) for c in wrong
+        ]  # fmt: skip
+        raise BadInput("columns do not have the type that their role needs", code="column-type", troubles=troubles)
 
 
 def _refuse_unknown(sample: pa.Table, target: str | None, overrides: Mapping[str, Override]) -> None:

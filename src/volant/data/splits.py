@@ -135,18 +135,30 @@ def _exact(units: np.ndarray, *shares: float) -> list[float]:
     return [cut(share) for share in shares]
 
 
+def earliest(times: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """The first moment of each row's key, shape (n,): under a split by time a subject stays where it began.
+
+    Rows that come later move nothing, and no subject is on two sides. A row without a time counts as the first.
+    """
+    _, inverse = np.unique(keys.astype(str), return_inverse=True)
+    moments = times.astype("datetime64[us]").astype(np.int64)  # NaT is the lowest
+    first = np.full(int(inverse.max(initial=-1)) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(first, inverse, moments)
+    return np.asarray(first[inverse].view("datetime64[us]"))
+
+
 def _by_time(
     times: np.ndarray, judge: float, test: float, cuts: Mapping[str, Any] | None
 ) -> tuple[np.ndarray, dict[str, Any]]:
     stamps = times.astype("datetime64[us]")
-    known = stamps[~np.isnat(stamps)].astype(np.int64)
+    known = np.sort(stamps[~np.isnat(stamps)].astype(np.int64))
     if cuts:
         low, high = int(cuts["judge_from"]), int(cuts["test_from"])
     elif len(known):
-        low, high = (int(np.quantile(known, q, method="higher")) for q in (1 - test - judge, 1 - test))
+        low, high = (int(known[int(np.ceil(q * (len(known) - 1)))]) for q in (1 - test - judge, 1 - test))
     else:
-        low = high = 2**62
-    moment = np.where(np.isnat(stamps), -(2**62), stamps.astype(np.int64))
+        low = high = np.iinfo(np.int64).max
+    moment = stamps.astype(np.int64)  # NaT is the lowest
     judge_side = np.where(moment >= low, "judge", "train")
     sides = np.where((moment >= high) & (test > 0), "test", judge_side if judge > 0 else "train").astype(object)
     return sides, {"judge_from": low, "test_from": high}

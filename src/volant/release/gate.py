@@ -197,7 +197,7 @@ def _costs(rules: GateRules, facts: CandidateFacts) -> tuple[tuple[str, str, flo
 
 def _merits(comparisons: Sequence[Comparison], rules: GateRules, facts: CandidateFacts) -> Iterator[str]:
     if not comparisons:
-        yield "The budget was too short for any learner but the baseline, so the baseline is the first release."
+        yield "No learner but the baseline was trained, so the baseline is the first release."
     else:
         one, *slices = _used(comparisons, rules)
         yield (

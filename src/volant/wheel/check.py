@@ -73,7 +73,7 @@ def _findings(context: Context, dataset: Dataset, train_checks: bool) -> list[Fi
     rules = context.product.file.checks
     facts = dataset.facts
     context.progress.stage("check", len(names("checks")))
-    return run_checks(
+    found = run_checks(
         dataset,
         problem_or_none(context, dataset),
         CheckContext(
@@ -90,6 +90,19 @@ def _findings(context: Context, dataset: Dataset, train_checks: bool) -> list[Fi
         downgrade=rules.warn,
         progress=context.progress,
     )
+    return found if any(f.severity == STOP for f in found) else [*_unfit(context, dataset), *found]
+
+
+def _unfit(context: Context, dataset: Dataset) -> list[Finding]:
+    """What the task has against the target of the rows that train, for it would stop training."""
+    target = context.product.file.task.target
+    try:
+        context.task.problem(dataset.part("train"), target, context.metric)
+    except BadInput as bad:
+        trouble = bad.troubles[0]
+        what = f"{trouble.what}: {trouble.got}" if trouble.got else trouble.what
+        return [Finding("target_values", STOP, what, trouble.fix or "", target, aspect="completeness")]
+    return []
 
 
 def problem_or_none(context: Context, dataset: Dataset) -> Problem | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from volant.core.records import Feedback
 from volant.data.sources import read_source
 from volant.errors import BadInput, Trouble
 from volant.wheel.context import Context
-from volant.wheel.predict import need_champion, writer_of
+from volant.wheel.predict import need_champion, whole_file, writer_of
 from volant.wheel.results import ExportResult, ImportResult
 
 COLUMNS = ("prediction_id", "kind", "value", "actor", "source", "event_at", "idempotency_key", "supersedes")
@@ -91,13 +90,8 @@ def export_feedback(context: Context, path: Path) -> ExportResult:
     names = [name for name in COLUMNS if name != "supersedes"]
     rows = [row.record() for row in context.store.feedback_rows() if row.valid]
     texts = [{name: None if row[name] is None else str(row[name]) for name in names} for row in rows]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as stream:
-            sink = write(stream)
-            sink.add(pa.Table.from_pylist(texts, pa.schema([(name, pa.string()) for name in names])))
-            sink.close()
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as stream:
+        sink = write(stream)
+        sink.add(pa.Table.from_pylist(texts, pa.schema([(name, pa.string()) for name in names])))
+        sink.close()
     return ExportResult(len(rows), path)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 import numpy as np
@@ -19,6 +20,7 @@ from volant.data.sources import read_source
 from volant.errors import BadInput, Trouble, nearest
 from volant.runtime.load import Release
 from volant.runtime.rows import type_of
+from volant.store.disk import is_full
 from volant.wheel.context import Context
 from volant.wheel.history import champion_release
 from volant.wheel.results import PredictResult
@@ -45,23 +47,61 @@ def predict(context: Context, input_: Path, output: Path) -> PredictResult:
     started = time.monotonic()
     release = need_champion(context)
     write = writer_of(output)
+    _refuse_same(input_, output)
     source = read_source(str(input_), folder=Path.cwd(), missing=release.signature.missing)
     _need_columns(source.names, release)
-    temporary = output.with_name(f".{output.name}.{os.getpid()}")
     rows = 0
     context.progress.stage("predict")
+    with whole_file(output) as stream:
+        sink = write(stream)
+        for chunk in source.chunks():
+            sink.add(_answer(chunk, release, rows))
+            rows += len(chunk)
+            context.progress.advance(rows, f"{rows:,} rows")
+        sink.close()
+    return PredictResult(rows, output, release.digest, round(time.monotonic() - started, 3))
+
+
+def _refuse_same(input_: Path, output: Path) -> None:
+    if output.exists() and input_.exists() and output.samefile(input_):
+        raise BadInput(
+            "the output would replace the input", code="usage", where=str(output), fix="name another file as the output"
+        )
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write that takes its name when all is written; nothing is left of it otherwise.
+
+    Raises:
+        BadInput: code `usage`: the file cannot be made there.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("wb") as stream:
-            sink = write(stream)
-            for chunk in source.chunks():
-                sink.add(_answer(chunk, release, rows))
-                rows += len(chunk)
-                context.progress.advance(rows, f"{rows:,} rows")
-            sink.close()
-        temporary.replace(output)
+        stream = temporary.open("wb")
+    except OSError as cause:
+        if is_full(cause):
+            raise
+        raise _unwritable(path, cause) from cause
+    try:
+        with stream:
+            yield stream
+        _take_name(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    return PredictResult(rows, output, release.digest, round(time.monotonic() - started, 3))
+
+
+def _take_name(temporary: Path, path: Path) -> None:
+    try:
+        temporary.replace(path)
+    except OSError as cause:
+        raise _unwritable(path, cause) from cause
+
+
+def _unwritable(path: Path, cause: OSError) -> BadInput:
+    fix = "choose another place, or mend its permissions"
+    got = type(cause).__name__
+    return BadInput("the output cannot be written there", code="usage", where=str(path), got=got, fix=fix)
 
 
 def _need_columns(names: Any, release: Release) -> None:

@@ -122,6 +122,8 @@ def conclude(
 def _note(made: Made, same: bool) -> str:
     if same:
         return "the candidate is the champion itself: nothing has changed"
+    if made.found.only_baseline and not made.found.trials:
+        return "only the baseline was trained: train.learners leaves no other that fits the problem"
     if made.found.only_baseline:
         return "the budget was too short for any learner but the baseline; give it more time"
     return ""

@@ -112,3 +112,30 @@ def test_durations():
     assert [parse_duration(t) for t in ("30s", "5m", "1.5h", "7d")] == [30, 300, 5400, 604800]
     with pytest.raises(ValueError, match="duration"):
         parse_duration("a week")
+
+
+@pytest.mark.parametrize(
+    ("extra", "where"),
+    [
+        ('[data.split]\njudge = "0.1"\n', "data.split.judge"),
+        ("[data.split]\njudge = 0\n", "data.split"),
+        ('[train]\nensemble = "yes"\n', "train.ensemble"),
+        ("[quality]\nmin_gain = inf\n", "quality.min_gain"),
+        ("[quality.minimum]\naccuracy = nan\n", "quality.minimum.accuracy"),
+        ("[quality.minimum]\nacuracy = 0.9\n", "quality.minimum.acuracy"),
+        ('[quality]\nmetric = "rmse"\n', "quality.metric"),
+        ('[quality]\nslices = "plan"\n', "quality.slices"),
+        ('[columns]\nage = "number"\n', "columns.age"),
+        ('[columns]\nage = { role = "target" }\n', "columns.age.role"),
+        ('[columns]\nchurned = { role = "ignored" }\n', "columns.churned.role"),
+        ('[columns]\na = { role = "weight" }\nb = { role = "weight" }\n', "columns.b.role"),
+    ],
+)
+def test_what_would_only_go_wrong_later_is_refused_by_line(extra, where):
+    whole = 'version = 1\nname = "p"\n[task]\ntype = "classify"\ntarget = "churned"\n[data]\nsource = "a.csv"\n'
+    with pytest.raises(BadInput) as refused:
+        parse(whole + extra)
+    assert refused.value.code == "product-file-invalid"
+    (trouble,) = refused.value.troubles
+    assert trouble.where.endswith(where)
+    assert "line " in trouble.where

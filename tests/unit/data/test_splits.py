@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from volant.data.splits import assign, content_hashes, row_keys
+from volant.data.splits import assign, content_hashes, earliest, row_keys
 
 KEYS = np.array([f"k{i}" for i in range(2000)], dtype=object)
 
@@ -69,3 +69,14 @@ def test_keys_are_subjects_where_there_are_any():
     keys = row_keys(table, subject="who", inputs=["x"])
     assert keys[0] == keys[2] == "u1"
     assert keys[1].startswith("#")
+
+
+def test_a_subject_stays_where_its_first_row_stands_under_a_split_by_time():
+    times = np.datetime64("2024-01-01") + np.arange(100) * np.timedelta64(1, "D")
+    keys = np.array([f"u{n % 30}" if n < 60 or n % 2 else f"late{n}" for n in range(100)], dtype=object)
+    sides, cuts = assign(keys, salt="s", judge=0.2, test=0.1, times=earliest(times, keys))
+    assert all(len(set(sides[keys == key])) == 1 for key in set(keys))
+    assert {"train", "judge", "test"} == set(sides)
+    kept = keys != "u3"
+    again, _ = assign(keys[kept], salt="s", judge=0.2, test=0.1, times=earliest(times[kept], keys[kept]), cuts=cuts)
+    assert (again == sides[kept]).all()

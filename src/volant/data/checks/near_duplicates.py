@@ -22,6 +22,7 @@ NEAR = 1e-3
 
 RING = 8
 CELL = 0.05
+MOST_STEPS = 1e12
 GRIDS = 3
 PER_GRID = 4
 FINE = 50
@@ -134,7 +135,9 @@ def _scaled(study: Study, names: Sequence[str]) -> np.ndarray:
         finite = values[np.isfinite(values)]
         low, high = np.quantile(finite, [0.25, 0.75]) if len(finite) else (0.0, 0.0)
         spread = (high - low) / 1.349 or float(np.abs(finite - np.median(finite)).mean()) or 1.0
-        columns.append(np.nan_to_num((values - low) / spread, nan=-1e6, posinf=1e6, neginf=-2e6))
+        with np.errstate(over="ignore", invalid="ignore"):
+            steps = np.nan_to_num((values - low) / spread, nan=-1e6, posinf=1e6, neginf=-2e6)
+        columns.append(np.clip(steps, -MOST_STEPS, MOST_STEPS))
     return np.stack(columns, axis=1) if columns else np.zeros((len(study), 0))
 
 

@@ -30,6 +30,11 @@ class TargetValues(DataCheck):
         if not len(study):
             return []
         missing = study.missing(target)
+        unreadable = context.unreadable_count.get(target, 0)
+        if missing == len(study) and unreadable:
+            what = f"not one value of the target can be read as a {data.schema[target].type}"
+            fix = "choose the task that fits it in volant.toml (classify for texts), or another column as the target"
+            return [self._stop(what, fix, column=target, count=unreadable)]
         if missing == len(study):
             fix = "fill the target in, or name another column as the target"
             return [self._stop("the target has no values at all", fix, column=target, count=missing)]

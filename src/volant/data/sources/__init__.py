@@ -42,6 +42,14 @@ def read_source(
         from volant.data.sources.database import open_database
 
         return open_database(text, query, folder=folder, missing=missing, progress=told)
+    if query is not None:
+        raise BadInput(
+            "a query is for a database, and the source is none",
+            code="source-sql",
+            where="data.query",
+            choices=[f"{name}://" for name in DATABASES],
+            fix="leave the query out, or give the URL of a database as the source",
+        )
     if scheme is not None:
         raise BadInput(
             "this kind of URL cannot be read",
