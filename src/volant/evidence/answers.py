@@ -33,6 +33,11 @@ class Opinion:
         """Whether anybody could have said this any number of times."""
         return not self.actor or self.actor.startswith(ANONYMOUS)
 
+    @property
+    def witness(self) -> str:
+        """Who earns trust by it: the actor; all the nameless together, since a new name costs them nothing."""
+        return "" if self.is_anonymous else self.actor
+
 
 def opinions(voices: Iterable[Voice], task: Task, reviewers: Sequence[str]) -> list[Opinion]:
     """One opinion per prediction and actor, in the order of predictions and actors.
@@ -51,24 +56,30 @@ def opinions(voices: Iterable[Voice], task: Task, reviewers: Sequence[str]) -> l
     return [latest[key] for key in sorted(latest)]
 
 
+def _said_once(given: Iterable[Opinion]) -> list[Opinion]:
+    """Opinions without what the nameless repeat about one prediction."""
+    distinct = {(o.prediction.id, o.witness, str(o.label) if o.is_anonymous else ""): o for o in given}
+    return list(distinct.values())
+
+
 def class_answers(given: Sequence[Opinion], classes: Sequence[str]) -> list[Answer]:
     """Opinions on classes as answers; those on a class that the champion could not know say nothing of trust."""
     place = {name: i for i, name in enumerate(classes)}
     gold = {o.prediction.id: place[o.label] for o in given if o.reviewer and o.label in place}
     answers = []
-    for opinion in given:
+    for opinion in _said_once(given):
         probabilities: Mapping[str, float] = opinion.prediction.output.get("probabilities") or {}
         expected = tuple(float(probabilities.get(name) or 0.0) for name in classes)
         if opinion.reviewer or opinion.label not in place or sum(expected) <= 0:
             continue
         known = gold.get(opinion.prediction.id)
-        answers.append(Answer(opinion.actor, place[opinion.label], expected, known, opinion.prediction.audit))
+        answers.append(Answer(opinion.witness, place[opinion.label], expected, known, opinion.prediction.audit))
     return answers
 
 
 def number_answers(given: Sequence[Opinion]) -> list[Answer]:
     """Opinions on numbers as answers among ranges: the champion expects a Laplace density around its value."""
-    some = [o for o in given if isinstance(o.prediction.output.get("value"), int | float)]
+    some = [o for o in _said_once(given) if isinstance(o.prediction.output.get("value"), int | float)]
     if not some:
         return []
     said = np.array([float(o.label) for o in some])
@@ -78,7 +89,7 @@ def number_answers(given: Sequence[Opinion]) -> list[Answer]:
     chosen = np.searchsorted(cuts, said, side="left")
     gold = {o.prediction.id: int(place) for o, place in zip(some, chosen, strict=True) if o.reviewer}
     return [
-        Answer(o.actor, int(place), tuple(row.tolist()), gold.get(o.prediction.id), o.prediction.audit)
+        Answer(o.witness, int(place), tuple(row.tolist()), gold.get(o.prediction.id), o.prediction.audit)
         for o, place, row in zip(some, chosen, expected, strict=True)
         if not o.reviewer
     ]

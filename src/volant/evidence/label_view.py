@@ -32,6 +32,7 @@ class LabelRule:
         maturity_seconds: how long an answer may still be corrected before it counts.
         min_trust: trust below which an actor's answers are not used.
         new_class_rows: predictions that must agree on a class never seen before.
+        new_class_judges: how many of these must lie on the side that judges, else no gate could pass the class.
         now: the moment of the view; evidence received later does not exist for it.
         agreement: share of trust that must stand behind one label, else it is a conflict.
         reviewers: sources whose word decides.
@@ -41,6 +42,7 @@ class LabelRule:
     min_trust: float
     new_class_rows: int
     now: datetime
+    new_class_judges: int = 0
     agreement: float = 2 / 3
     reviewers: tuple[str, ...] = ("reviewer",)
 
@@ -96,6 +98,7 @@ def build_label_view(
     rule: LabelRule,
     sides: Mapping[str, str],
     doubted: Collection[str] = (),
+    plausible: tuple[float, float] | None = None,
 ) -> LabelView:
     """Apply a rule to evidence.
 
@@ -107,13 +110,14 @@ def build_label_view(
         sides: the side of the split (`train`, `judge`, `test`) on which each prediction's row lies, by
             prediction id; `train` where it is not given.
         doubted: predictions whose label is probably wrong (see `volant.evidence.noise`); held for review.
+        plausible: the least and the largest number that is believed without review.
     """
     heard = _heard(voices, rule)
     mature = [voice for voice in heard if _is_mature(voice, rule)]
     given = opinions(mature, task, rule.reviewers)
     numeric = task.target_type == "number"
     trust = actor_trust(number_answers(given) if numeric else class_answers(given, classes))
-    judge = _Judge(rule, trust, 2 * spread(given) if numeric else None, frozenset(doubted))
+    judge = _Judge(rule, trust, 2 * spread(given) if numeric else None, frozenset(doubted), plausible)
     grouped: dict[str, list[Opinion]] = {}
     for opinion in given:
         grouped.setdefault(opinion.prediction.id, []).append(opinion)
@@ -123,7 +127,7 @@ def build_label_view(
     decided += [Decision(name, HELD, "not mature yet") for name in waiting]
     decided += [Decision(name, LEFT_OUT, "implies no label") for name in silent]
     decided, new = (decided, ()) if numeric else _admit(decided, classes, rule)
-    version = _version(heard, mature, rule, [list(classes), sorted(doubted), _sides(heard, sides)])
+    version = _version(heard, mature, rule, [list(classes), sorted(doubted), plausible, _sides(heard, sides)])
     ordered = tuple(sorted(decided, key=lambda d: d.prediction_id))
     return LabelView(version, rule, ordered, trust, new, len(heard))
 
@@ -168,6 +172,7 @@ class _Judge:
     trust: Mapping[str, Trust]
     tolerance: float | None
     doubted: frozenset[str]
+    plausible: tuple[float, float] | None = None
 
     def decide(self, given: Sequence[Opinion], side: str) -> Decision:
         prediction = given[0].prediction
@@ -186,14 +191,19 @@ class _Judge:
             return replace(base, status=HELD, reason="actors contradict each other")
         if prediction.id in self.doubted and not reviewed:
             return replace(base, status=HELD, reason="probably a wrong label", label=outcome.label)
+        if not (reviewed or self._is_plausible(outcome.label)):
+            return replace(base, status=HELD, reason="far from all values that the data has", label=outcome.label)
         status = JUDGED if side == "judge" else ACCEPTED
         return replace(base, status=status, reason="agreed", label=outcome.label, weight=outcome.weight)
+
+    def _is_plausible(self, label: Any) -> bool:
+        return self.plausible is None or self.plausible[0] <= label <= self.plausible[1]
 
     def _ballots(self, given: Sequence[Opinion], reviewed: bool) -> list[Ballot]:
         """Reviewers alone where there are any; else whoever is trusted, all the nameless with one voice together."""
         if reviewed:
             return [Ballot(opinion.label, 1.0) for opinion in given if opinion.reviewer]
-        earned = [(o, self.trust.get(o.actor, newcomer()).mean) for o in given]
+        earned = [(o, self.trust.get(o.witness, newcomer()).mean) for o in given]
         trusted = [(o, trust) for o, trust in earned if trust >= self.rule.min_trust]
         nameless = max(sum(o.is_anonymous for o, _ in trusted), 1)
         return [Ballot(o.label, trust / nameless if o.is_anonymous else trust) for o, trust in trusted]
@@ -205,9 +215,12 @@ def _admit(
     """Let in the new classes on which enough predictions agree; hold the others."""
     known = set(classes)
     usable = [d for d in decided if d.status in (ACCEPTED, JUDGED) and d.label not in known]
-    counts = Counter(d.label for d in usable)
-    new = tuple(sorted(label for label, count in counts.items() if count >= rule.new_class_rows))
+    counts, judges = Counter(d.label for d in usable), Counter(d.label for d in usable if d.status == JUDGED)
+    enough = {name for name, count in counts.items() if count >= rule.new_class_rows}
+    new = tuple(sorted(name for name in enough if judges[name] >= rule.new_class_judges))
     too_few = {d.prediction_id for d in usable if d.label not in new}
     reason = f"a new class needs {rule.new_class_rows} labels"
+    if rule.new_class_judges:
+        reason += f", {rule.new_class_judges} of them on rows that judge"
     held = [replace(d, status=HELD, reason=reason, weight=0.0) if d.prediction_id in too_few else d for d in decided]
     return held, new

@@ -121,11 +121,20 @@ def _view(context: Context, voices: list[Voice], source: Dataset, sides: Mapping
         maturity_seconds=parse_duration(file.feedback.maturity),
         min_trust=file.feedback.min_trust,
         new_class_rows=file.improve.new_class_rows,
+        new_class_judges=file.quality.min_rows,
         now=context.clock.now(),
     )
     labelled = source.take(np.flatnonzero(source.sides() != "unlabelled"))
     classes = context.task.problem(labelled, file.task.target, context.metric).classes
-    return build_label_view(voices, task=context.task, classes=classes, rule=rule, sides=sides)
+    plausible = _plausible(labelled, file.task.target) if context.task.target_type == "number" else None
+    return build_label_view(voices, task=context.task, classes=classes, rule=rule, sides=sides, plausible=plausible)
+
+
+def _plausible(rows: Dataset, target: str) -> tuple[float, float]:
+    """The range of the source's numbers, and as much again on either side."""
+    values = rows.batch([target])[target].astype(np.float64)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    return low - (high - low), high + (high - low)
 
 
 def _labels(view: LabelView, evidence: int) -> Labels:

@@ -215,3 +215,35 @@ def test_somebody_who_says_any_number_is_recognised_among_honest_people():
 def test_a_voice_on_a_class_that_the_champion_did_not_know_costs_no_trust():
     foxes = [voice(i, prediction(f"p{i}"), "fox") for i in range(12)]
     assert view(*foxes).count(ACCEPTED) == 12
+
+
+def test_a_crowd_without_names_earns_its_trust_together():
+    """A new name for every lie gives no liar the trust of a newcomer."""
+    asked = [prediction(f"p{i:02}", guess=CLASSES[i % 3], audit=True) for i in range(30)]
+    flipped = {"cat": "cow", "cow": "dog", "dog": "cat"}
+    lies = [voice(i, on, flipped[on.output["label"]], f"anon-{i}") for i, on in enumerate(asked)]
+    assert view(*lies).count(REJECTED) == 30
+    truths = [voice(i, on, on.output["label"], f"anon-{i}") for i, on in enumerate(asked)]
+    assert view(*truths).count(ACCEPTED) == 30
+
+
+def test_a_new_class_waits_for_rows_that_can_judge_it():
+    rule = replace(RULE, new_class_judges=2)
+    asked = [prediction(f"p{i}", audit=True) for i in range(6)]
+    said = [voice(i, on, "zebra", f"user{i}") for i, on in enumerate(asked)]
+    made = view(*said, rule=rule, sides={"p0": "judge"})
+    assert made.new_classes == ()
+    assert made.reasons() == {"a new class needs 3 labels, 2 of them on rows that judge": 6}
+    made = view(*said, rule=rule, sides={"p0": "judge", "p1": "judge"})
+    assert (made.new_classes, made.count(ACCEPTED), made.count(JUDGED)) == (("zebra",), 4, 2)
+
+
+def test_numbers_far_from_all_that_was_seen_wait_for_a_reviewer():
+    asked = [prediction(f"p{i}", value=10.0 + i) for i in range(4)]
+    said = [voice(i, on, on.output["value"] + 1, f"user{i}") for i, on in enumerate(asked[:3])]
+    absurd = voice(8, asked[3], 1e99, "user1")
+    made = build_label_view([*said, absurd], task=REGRESS, classes=(), rule=RULE, sides={}, plausible=(0.0, 50.0))
+    assert [d.status for d in made.decisions] == [ACCEPTED, ACCEPTED, ACCEPTED, HELD]
+    seen = voice(9, asked[3], 99.0, "eve", source="reviewer")
+    made = build_label_view([*said, absurd, seen], task=REGRESS, classes=(), rule=RULE, sides={}, plausible=(0.0, 50.0))
+    assert (made.decisions[3].status, made.decisions[3].label) == (ACCEPTED, 99.0)
