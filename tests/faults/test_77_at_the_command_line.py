@@ -1,4 +1,4 @@
-"""Row 77: columns without values, infinite values, 1e308, dates in two formats: noticed, and trained on all the same."""
+"""Row 77: columns without values, infinite values, 1e308, dates in two formats: noticed, and trained on."""
 
 import pytest
 from tests.commands import product, table, volant
