@@ -13,7 +13,8 @@ from typing import Any
 
 from volant.core.ids import canonical_json, digest, file_digest, files_digest
 from volant.core.records import Pipeline, Signature, Step
-from volant.runtime.load import MANIFEST_VERSION, Release, open_release
+from volant.errors import BadInput
+from volant.runtime.load import MANIFEST_VERSION, Release, open_release, verify
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,20 @@ class Draft:
         return open_release(self.folder, threads=threads)
 
     def finish(self) -> Path:
-        """Flush everything and rename the folder to its digest. An equal candidate that exists is kept."""
+        """Flush everything and rename the folder to its digest. An equal candidate that is whole is kept."""
         final = self.root / self._manifest()
         for path in self.folder.iterdir():
             with path.open("rb") as stream:
                 os.fsync(stream.fileno())
+        if final.exists() and not _is_whole(final):
+            final.rename(self.root / f".damaged-{uuid.uuid4().hex}")
         if not final.exists():
             self.folder.rename(final)
         return final
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        return verify(folder) == folder.name
+    except BadInput:
+        return False

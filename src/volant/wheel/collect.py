@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Mapping
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from volant.core.ids import digest
 from volant.core.product import Product
@@ -53,9 +57,19 @@ def collect(context: Context) -> Dataset:
     known = context.folder("datasets") / f"{recipe[:32]}.recipe"
     if known.is_file():
         folder = context.folder("datasets") / known.read_text().strip()
-        if (folder / "dataset.json").is_file():
+        if _is_whole(folder):
             return open_dataset(folder)
+        shutil.rmtree(folder, ignore_errors=True)  # the source is still there to make it again
     return _write(context, source, schema, rule, known)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether the files of a dataset version can be read."""
+    try:
+        json.loads((folder / "dataset.json").read_bytes())
+        return all(pq.read_metadata(folder / f"{name}.parquet").num_rows for name in ("main", "rows"))
+    except (OSError, ValueError):  # what is no Parquet is a ValueError to Arrow
+        return False
 
 
 def _write(context: Context, source: Source, schema: Schema, rule: SplitRule, known: Any) -> Dataset:

@@ -17,6 +17,22 @@ def champion_release(context: Context) -> Release | None:
     return None if row is None else open_candidate(context, row.release)
 
 
+def rival_release(context: Context) -> Release | None:
+    """What a candidate must beat: the champion, or, where its files are damaged, the latest one before it that opens.
+
+    So training again is a way out when there is no backup, and still nothing passes that is worse than before.
+    """
+    deployed = [row.release for row in reversed(context.store.deployments()) if row.kind != "refuse"]
+    for digest in dict.fromkeys(deployed):
+        try:
+            return open_candidate(context, digest)
+        except BadInput as bad:
+            if bad.code != "artifact-damaged":
+                raise
+            context.progress.say(f"the release {digest[:12]} cannot be opened: {bad.what}")
+    return None
+
+
 def open_candidate(context: Context, digest: str) -> Release:
     """The candidate or release of that digest, opened.
 
@@ -66,7 +82,7 @@ def rollback(context: Context, *, reason: str = "") -> Deployment:
     """
     champions: list[DeploymentRow] = []
     for row in context.store.deployments():
-        if row.kind == "promote":
+        if row.kind == "promote" and [c.release for c in champions[-1:]] != [row.release]:
             champions.append(row)
         elif row.kind == "rollback" and champions:
             champions.pop()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from volant.core.records import Schema, Signature
 from volant.errors import BadInput, Trouble, nearest
 from volant.wheel.context import Context
-from volant.wheel.history import champion_release
+from volant.wheel.history import rival_release
 
 
 def refuse_another_problem(context: Context, schema: Schema) -> None:
@@ -16,7 +16,7 @@ def refuse_another_problem(context: Context, schema: Schema) -> None:
     Raises:
         BadInput: codes `product-file-invalid` (another task or target), `column-missing`, `column-type`.
     """
-    champion = champion_release(context)
+    champion = rival_release(context)
     if champion is None:
         return
     _refuse_another_question(context, champion.signature)

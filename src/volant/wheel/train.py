@@ -29,7 +29,7 @@ from volant.search.portfolio import Found, Rules, Search, Trial
 from volant.wheel.check import refuse_if_hopeless
 from volant.wheel.context import Context
 from volant.wheel.gate import Judged, judge, judge_rows, units_of
-from volant.wheel.history import champion_release, deploy_verdict
+from volant.wheel.history import deploy_verdict, rival_release
 from volant.wheel.learn import assemble
 from volant.wheel.report import write_candidate_report
 from volant.wheel.results import Entry, TrainResult
@@ -53,7 +53,7 @@ def effort(rows: int, classes: int, budget: Budget) -> Effort:
     full = 1.8 + min(cells, 60_000) / 12_000 + cells / 40_000
     if budget.seconds is None or full < SHORT * budget.seconds:
         return Effort(full)
-    return Effort(0.7 + full / 3, LEAST_DRAWS, 0.0)
+    return Effort(0.7 + full / 2, LEAST_DRAWS, 0.0)
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _spending(context: Context, budget: str) -> Spending:
 
 def train_on(context: Context, dataset: Dataset, spending: Spending, started: float) -> TrainResult:
     """Train a candidate on a dataset version, judge it, and deploy it if the gate lets it pass."""
-    champion = champion_release(context)
+    champion = rival_release(context)
     rows = dataset.part("train")
     problem = context.task.problem(rows, context.product.file.task.target, context.metric)
     made = make_candidate(context, dataset, problem, spending, champion)
