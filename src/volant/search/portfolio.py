@@ -23,6 +23,9 @@ from volant.search.fits import Configuration, Fit, Fits
 from volant.search.folds import fold_numbers, how_many, latest
 
 BASELINE = "prior"
+LEAST_SECONDS = 0.6
+"""Seconds below which no fit is begun."""
+
 FIRST_SHARE = 0.55
 """Share of the time left that first configurations may take together, so that last fits remain possible."""
 
@@ -208,7 +211,7 @@ class Search:
         A learner's first configuration is tried in whatever time its share of the rest allows; later ones only
         if they and their last fit are expected to end in time.
         """
-        if not self._room(folds + 1, 0.3 if untried else self._expected(trial) * (folds + 1)):
+        if not self._room(folds + 1, LEAST_SECONDS if untried else self._expected(trial) * (folds + 1)):
             trial.status, trial.reason = "skipped", "the budget has no room for it"
             return
         if self.machine.memory < self._bytes(trial):
