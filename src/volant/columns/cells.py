@@ -119,6 +119,8 @@ def simple(raw: pa.Array | pa.ChunkedArray) -> pa.Array:
         array = array.dictionary_decode()
     if pa.types.is_large_string(array.type) or array.type == pa.string_view():
         return array.cast(pa.string())
+    if pa.types.is_float16(array.type):  # few functions take it
+        return array.cast(pa.float32())
     if pa.types.is_timestamp(array.type) and array.type.unit == "ns":
         return pc.floor_temporal(array, unit="microsecond").cast(pa.timestamp("us", array.type.tz), safe=False)
     if pa.types.is_duration(array.type) and array.type.unit == "ns":

@@ -13,7 +13,7 @@ from volant.core.product import FILE, parse, read
 from volant.core.progress import Progress, Silent
 from volant.core.records import Schema
 from volant.data.infer import infer_schema, infer_task
-from volant.data.sources import read_source
+from volant.data.sources import filled_in, read_source
 from volant.errors import BadInput
 from volant.wheel.collect import sample_of
 from volant.wheel.results import NewProduct
@@ -98,7 +98,11 @@ def new(
 
 
 def _relative(data: str, place: Path) -> str:
-    if "://" in data:
+    """The source as the product file names it: relative to its folder, whatever was relative to this one."""
+    database = re.fullmatch(r"(sqlite(?:\+\w+)?:///)([^/?$][^?]*)(.*)", data)
+    if database:
+        return database[1] + _relative(database[2], place) + database[3]
+    if "://" in data or (data.startswith(("~", "$")) and Path(filled_in(data)).expanduser().is_absolute()):
         return data
     path, _, sheet = data.partition("#")
     relative = os.path.relpath(Path(path).absolute(), place)

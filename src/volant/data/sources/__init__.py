@@ -10,7 +10,7 @@ from volant.data.sources.place import DATABASES, File, filled_in, find, scheme_o
 from volant.data.sources.source import Source
 from volant.errors import BadInput
 
-__all__ = ["Source", "read_source"]
+__all__ = ["Source", "filled_in", "read_source"]
 
 
 def read_source(
