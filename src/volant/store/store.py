@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import func, select
+from sqlalchemy import Engine, func, select
 
 from volant.core.clock import Clock
 from volant.errors import Failure, VolantError
@@ -73,6 +73,14 @@ class Store(FeedbackLog, Ledger, History, Locks):
 def open_store(home: Path, url: str | None = None, *, clock: Clock | None = None) -> Store:
     """Open a store; `volant.store.open_store` is the public name and says the rest."""
     engine = make_engine(home, url)
+    with ExitStack() as undo:
+        undo.callback(engine.dispose)
+        database = _opened(engine, home)
+        undo.pop_all()
+    return Store(home, database, clock or Clock())
+
+
+def _opened(engine: Engine, home: Path) -> Database:
     try:
         for folder in (home / "segments", home / "locks"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -81,11 +89,10 @@ def open_store(home: Path, url: str | None = None, *, clock: Clock | None = None
     except OSError as error:
         raise _unavailable(str(home), error) from error
     except VolantError as error:
-        engine.dispose()
         if error.code == "store-unavailable":
             raise _unavailable(place(engine), error) from None
         raise
-    return Store(home, database, clock or Clock())
+    return database
 
 
 def _unavailable(where: str, error: OSError | VolantError) -> Failure:
