@@ -84,6 +84,16 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
+def place_of(error: BaseException) -> str:
+    """The type of an error and where it was raised, without its message, which may hold user data."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return type(error).__name__
+    return f"{type(error).__name__} in {trace.tb_frame.f_globals.get('__name__')}, line {trace.tb_lineno}"
+
+
 @dataclass(frozen=True)
 class Trouble:
     """One thing that is wrong: the unit that every error is made of.

@@ -17,7 +17,7 @@ from volant.core.clock import Machine
 from volant.core.progress import Progress
 from volant.core.protocols import Learner, Rows, RunContext, Task
 from volant.core.records import Problem
-from volant.errors import Failure, VolantError
+from volant.errors import Failure, VolantError, place_of
 from volant.search.ensemble import best_temperature, greedy_weights
 from volant.search.fits import Configuration, Fit, Fits
 from volant.search.folds import fold_numbers, how_many, latest
@@ -220,10 +220,12 @@ class Search:
         limit = self._left() * (FIRST_SHARE / untried if untried else 0.8)
         try:
             self._cross_validate(trial, numbers, folds, self.spending.remaining_seconds() - limit)
-        except VolantError:
-            raise
         except Exception as cause:  # a learner may fail in its own way; the others go on
-            trial.status, trial.reason = "failed", f"{type(cause).__name__}: {cause}"
+            if isinstance(cause, VolantError) and not cause.code.startswith("artifact-"):
+                raise
+            why = cause.what if isinstance(cause, VolantError) else place_of(cause)
+            trial.status, trial.reason = "failed", why
+            trial.predicted = None
             trial.fits.clear()
 
     def _room(self, units: int, seconds: float) -> bool:

@@ -8,11 +8,10 @@ from collections.abc import Callable
 
 from volant.core.clock import Clock
 from volant.core.product import Product
-from volant.errors import BadInput, Failure, VolantError
+from volant.errors import BadInput, Failure, VolantError, place_of
 from volant.serve.http import ClientGone, Receive, Request, Response, Scope, Send
 from volant.serve.problems import MEDIA_TYPE, headers_of, problem, status_of
 from volant.serve.service import Service
-from volant.serve.threads import place_of
 from volant.store import Store, open_store
 
 _logger = logging.getLogger("volant.serve")

@@ -13,7 +13,7 @@ import msgspec
 from volant.core.clock import Clock
 from volant.core.ids import keyed_unit, uuid7
 from volant.core.product import Product
-from volant.errors import BadInput, Trouble, nearest
+from volant.errors import BadInput, Trouble, nearest, place_of
 from volant.runtime.rows import answers, rows_to_batch
 from volant.serve.body import decode
 from volant.serve.deck import Deck, Slot, finite
@@ -21,7 +21,7 @@ from volant.serve.http import Request, Response
 from volant.serve.journal import Journal
 from volant.serve.metrics import Metrics
 from volant.serve.problems import HttpError
-from volant.serve.threads import Workers, place_of
+from volant.serve.threads import Workers
 from volant.store.part import iso
 from volant.store.records import PredictionRecord
 

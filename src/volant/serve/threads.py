@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from volant.errors import VolantError
+from volant.errors import VolantError, place_of
 from volant.serve.problems import HttpError
 
 MOST_WAITING = 64
@@ -84,13 +84,3 @@ class Repeating:
             if said != self._last_said:
                 self._last_said = said
                 _logger.error("%s failed, will try again: %s", self.name, said)
-
-
-def place_of(error: BaseException) -> str:
-    """The type of an error and where it was raised, without its message, which may hold user data."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return type(error).__name__
-    return f"{type(error).__name__} in {trace.tb_frame.f_globals.get('__name__')}, line {trace.tb_lineno}"

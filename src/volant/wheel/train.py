@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from volant.core import plugins
 from volant.core.budget import Budget, Spending
 from volant.core.ids import digest, uuid7
-from volant.core.plugins import load_all
 from volant.core.protocols import Learner
 from volant.core.records import Batch, Pipeline, Problem, Signature, Step
 from volant.data.dataset import Dataset
@@ -172,8 +172,9 @@ def leaderboard(found: Found) -> list[Entry]:
 def chosen_learners(context: Context) -> Mapping[str, Learner]:
     """The learners that the product file names, or all; the baseline is always among them."""
     named = context.product.file.train.learners
-    learners: dict[str, Learner] = load_all("learners")
-    return learners if named is None else {n: v for n, v in learners.items() if n in named or n == "prior"}
+    if named is None:
+        return plugins.load_all("learners")
+    return {name: plugins.load("learners", name) for name in sorted({*named, "prior"})}
 
 
 def make_candidate(

@@ -11,6 +11,7 @@ from volant.core.budget import Budget, Spending
 from volant.core.clock import Machine
 from volant.core.plugins import load
 from volant.core.progress import Silent
+from volant.core.records import Pipeline, Step
 from volant.search.portfolio import Rules, Search
 
 TASK = load("tasks", "classify")
@@ -119,18 +120,36 @@ class Broken:
         return options
 
     def fit(self, data, problem, options, context):
+        made = load("learners", "prior").fit(data, problem, load("learners", "prior").options(), context)
         if self.how == "nan":
-            made = load("learners", "prior").fit(data, problem, load("learners", "prior").options(), context)
             return replace(made, value=[float("nan")] * len(problem.classes))
-        raise RuntimeError("no")
+        if self.how == "shape":
+            return replace(made, value=[0.2] * (len(problem.classes) + 1))
+        if self.how == "step":
+            return OddStep()
+        raise RuntimeError("a customer's name")
 
 
-@pytest.mark.parametrize(("how", "status"), [("raise", "failed"), ("nan", "failed"), ("huge", "skipped")])
+class OddStep:
+    """A model whose export asks for what no runtime has."""
+
+    def export(self, folder):
+        return Pipeline((Step("execute", ("x",), "out"),), {"probability": "out"})
+
+    def facts(self):
+        return {}
+
+
+HOW = [("raise", "failed"), ("nan", "failed"), ("shape", "failed"), ("step", "failed"), ("huge", "skipped")]
+
+
+@pytest.mark.parametrize(("how", "status"), HOW)
 def test_a_learner_that_fails_leaves_the_others_alone(tmp_path, how, status):
     learners = {"broken": Broken(how), "prior": load("learners", "prior"), "linear": load("learners", "linear")}
     found = search(tmp_path, "14 units", learners=learners).run()
     states = {t.configuration.learner.name: t.status for t in found.trials}
     assert states["broken"] == status
+    assert not any("customer" in t.reason for t in found.trials)
     assert any(t.status == "done" for t in found.trials)
     assert not found.only_baseline
 
