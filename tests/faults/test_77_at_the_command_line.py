@@ -9,6 +9,7 @@ ODD = {
     "huge": lambda n: "-1e308" if n % 2 else "1e308",
     "some infinite": lambda n: "inf" if n % 7 == 0 else n / 3,
     "digits": lambda n: "9" * 400 if n % 9 == 0 else n,
+    "constant": lambda n: 2**63,
     "dates": lambda n: f"2020-01-{n % 28 + 1:02d}" if n % 2 else f"{n % 28 + 1:02d}/02/2021",
 }
 

@@ -22,7 +22,7 @@ def residuals(units: Batch, numbers: np.ndarray, seed: int = 0) -> dict[str, Any
     rng = np.random.default_rng(seed_of(seed, "residuals"))
     chosen = np.sort(rng.choice(len(y), min(len(y), MOST_POINTS), replace=False))
     low, high = (float(q) for q in np.quantile(errors, [TAIL, 1 - TAIL]))
-    counts, edges = np.histogram(np.clip(errors, low, high), bins=BINS, range=(low, high) if low < high else None)
+    counts, edges = np.histogram(np.clip(errors, low, high), bins=BINS, range=_wide_enough(low, high))
     worst = np.argsort(-np.abs(errors), kind="stable")[:10]
     return {
         "points": [[float(y[i]), float(f[i])] for i in chosen],
@@ -30,6 +30,12 @@ def residuals(units: Batch, numbers: np.ndarray, seed: int = 0) -> dict[str, Any
         "histogram": {"counts": counts.tolist(), "edges": edges.tolist()},
         "hardest": [{"row": int(numbers[i]), "truth": float(y[i]), "answer": float(f[i])} for i in worst],
     }
+
+
+def _wide_enough(low: float, high: float) -> tuple[float, float]:
+    """A range that floating point can part into bins, also where all errors are the same large number."""
+    least = 1e-9 * max(abs(low), abs(high)) or 1.0
+    return (low, high) if high - low >= least else ((low + high - least) / 2, (low + high + least) / 2)
 
 
 def _along(f: np.ndarray, errors: np.ndarray) -> list[dict[str, float]]:

@@ -122,3 +122,9 @@ def test_one_row_and_no_error_have_residuals_too():
     found = residuals({"y": np.array([2.0]), "f": np.array([2.0])}, np.array([7]))
     assert found["hardest"] == [{"row": 7, "truth": 2.0, "answer": 2.0}]
     assert sum(found["histogram"]["counts"]) == 1
+
+
+@pytest.mark.parametrize("error", [0.0, 1e18, -1e300, 5e-324])
+def test_residuals_that_are_all_the_same_have_a_histogram(error):
+    found = residuals({"y": np.full(50, error), "f": np.zeros(50)}, np.arange(50))
+    assert sum(found["histogram"]["counts"]) == 50
