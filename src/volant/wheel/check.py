@@ -20,6 +20,8 @@ from volant.wheel.context import Context
 from volant.wheel.results import CheckReport, Estimate
 
 STOP = "stop"
+PROCESS = 350_000_000
+"""Bytes that a training process takes before it has read a row: the libraries."""
 SPARE = 1.3
 """Training is refused when it would need more than the free memory or disk; estimates are raised by this much."""
 
@@ -128,7 +130,8 @@ def estimate_training(context: Context, dataset: Dataset) -> Estimate | None:
     return Estimate(
         seconds=round(sum(c.seconds for c in costs), 2),
         memory_bytes=int(
-            SPARE * (max((c.bytes for c in costs), default=0) + 8 * len(dataset) * len(dataset.schema.columns))
+            PROCESS
+            + SPARE * (max((c.bytes for c in costs), default=0) + 8 * len(dataset) * len(dataset.schema.columns))
         ),
         disk_bytes=int(SPARE * (size + 50_000_000)),
         memory_free=context.machine.memory,
