@@ -11,6 +11,7 @@ from tests.products import product
 
 from volant.data.dataset import open_dataset
 from volant.errors import BadInput
+from volant.store import Store
 from volant.wheel.handle import ProductHandle
 
 IMPROVE = "import sys, volant; volant.open(sys.argv[1]).improve()"
@@ -30,6 +31,20 @@ def test_a_turn_that_was_killed_is_turned_again(tmp_path):
     assert handle.improve().outcome in ("promoted", "refused")
     assert handle.status().turns == 1
     assert handle.improve().outcome == "nothing-to-learn"
+
+
+def test_a_run_that_was_cut_short_before_it_was_recorded_goes_on(tmp_path, monkeypatch):
+    handle = product(tmp_path, "wine", budget="1 units")
+
+    def cut(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "add_run", cut)
+        with pytest.raises(KeyboardInterrupt):
+            handle.train()
+    assert handle.train().candidate
+    assert len(list((handle.product.home / "runs").iterdir())) == 1
 
 
 def test_traffic_stays_on_the_side_of_its_subject(tmp_path):
@@ -129,4 +144,19 @@ def test_a_slice_by_a_column_that_is_not_there_is_refused_before_training(changi
     error = refused(handle.train)
     assert error.code == "column-missing"
     assert error.troubles[0].where == "volant.toml, quality.slices"
+    assert len(list((handle.product.home / "runs").iterdir())) == 1
+
+
+def test_without_rows_that_judge_nothing_passes(changing):
+    handle = edited(without_types(changing), "judge = 0.3", "judge = 0.0001")
+    result = handle.train(budget="1 units")
+    assert not result.promoted
+    assert "0 rows to judge by" in result.verdict.reasons[0]
+    assert handle.history()[-1].kind == "refuse"
+
+
+def test_without_any_rows_to_evaluate_on_nothing_is_trained(changing):
+    handle = edited(without_types(changing), "judge = 0.3\ntest = 0.2", "judge = 0.0001\ntest = 0.0")
+    error = refused(handle.train)
+    assert error.troubles[0].where == "volant.toml, data.split"
     assert len(list((handle.product.home / "runs").iterdir())) == 1

@@ -85,7 +85,7 @@ def judge(context: Context, judged: Judged, rows: Rows, problem: Problem, champi
     slices = declared_slices(rows, context.product.file.quality.slices)
     shared = np.ones(len(rows), dtype=bool)
     before: Batch = judged.baseline
-    if champion is not None:
+    if champion is not None and len(rows):
         before = units_of(context, champion, rows, problem)
         slices, shared = _with_new_classes(slices, rows, problem, champion, context)
     comparisons = _compare(context, judged.units, before, rows, slices, shared, alpha)

@@ -16,7 +16,7 @@ from volant.core.protocols import Learner
 from volant.core.records import Batch, Pipeline, Problem, Signature, Step
 from volant.data.dataset import Dataset
 from volant.data.profile import profile
-from volant.errors import Failure
+from volant.errors import BadInput
 from volant.evaluate.evaluation import IMPORTANCE_SECONDS, Evaluation, evaluate
 from volant.evaluate.intervals import score
 from volant.evaluate.sampling import LEAST_DRAWS, MOST_DRAWS
@@ -91,10 +91,22 @@ def _spending(context: Context, budget: str) -> Spending:
 def train_on(context: Context, dataset: Dataset, spending: Spending, started: float) -> TrainResult:
     """Train a candidate on a dataset version, judge it, and deploy it if the gate lets it pass."""
     champion = rival_release(context)
+    _refuse_without_evaluation(dataset)
     rows = dataset.part("train")
     problem = context.task.problem(rows, context.product.file.task.target, context.metric)
     made = make_candidate(context, dataset, problem, spending, champion)
     return conclude(context, dataset, problem, made, champion, spending, started)
+
+
+def _refuse_without_evaluation(dataset: Dataset) -> None:
+    if not (len(dataset.part("test")) or len(judge_rows(dataset))):
+        raise BadInput(
+            "no rows are left to evaluate on",
+            code="target-unfit",
+            where="volant.toml, data.split",
+            got=f"{len(dataset)} rows",
+            fix="give `judge` and `test` larger shares of the rows, or bring more rows",
+        )
 
 
 def conclude(
@@ -215,12 +227,11 @@ def _run(context: Context, dataset: Dataset, problem: Problem, spending: Spendin
     settings = context.product.file.train.model_dump(mode="json")
     same = digest([dataset.digest, settings, str(spending.budget), context.metric, list(problem.classes)])[:16]
     root = context.folder("runs")
-    for path in sorted(root.glob(f"*-{same}")):
-        if not (path / "finished").is_file():
-            context.progress.say("a run that was cut short goes on where it stood")
-            return path.name, path
-    name = f"{uuid7()}-{same}"
-    (root / name).mkdir(parents=True)
+    unfinished = [path.name for path in sorted(root.glob(f"*-{same}")) if not (path / "finished").is_file()]
+    if unfinished:
+        context.progress.say("a run that was cut short goes on where it stood")
+    name = unfinished[0] if unfinished else f"{uuid7()}-{same}"
+    (root / name).mkdir(parents=True, exist_ok=True)
     context.store.add_run(name, dataset.digest, context.product.config_hash, str(spending.budget), {})
     return name, root / name
 
@@ -268,13 +279,6 @@ def evaluate_release(
     rows = dataset.part("test")
     if not len(rows):
         rows = judge_rows(dataset)
-    if not len(rows):
-        raise Failure(
-            "no rows are left to evaluate on",
-            code="training-failed",
-            where="volant.toml, data.split",
-            fix="give `judge` and `test` a share of the rows, or bring more rows",
-        )
     return evaluate(
         release.predict,
         rows,
