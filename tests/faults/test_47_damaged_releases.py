@@ -83,3 +83,11 @@ def test_a_damaged_dataset_is_read_from_its_source_again(handle):
     path.write_bytes(path.read_bytes()[:1000])
     assert handle.check(train_checks=False).dataset == before
     assert handle.train().dataset == before
+
+
+def test_what_a_killed_training_left_behind_is_swept_away(handle):
+    left = handle.product.home / "candidates" / ".new-left"
+    left.mkdir()
+    (left / "pipeline.json").write_text("{")
+    handle.train()
+    assert not left.exists()

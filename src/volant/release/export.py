@@ -57,10 +57,15 @@ def _moved(step: Step, names: Mapping[str, str], place: int, source: Path, folde
 
 
 class Draft:
-    """A candidate that is being made in a temporary folder; `finish` puts it in its place."""
+    """A candidate that is being made in a temporary folder; `finish` puts it in its place.
+
+    One process trains a product at a time, so drafts that are found were left by one that was killed.
+    """
 
     def __init__(self, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
+        for stale in root.glob(".new-*"):
+            shutil.rmtree(stale, ignore_errors=True)
         self.root = root
         self.folder = root / f".new-{uuid.uuid4().hex}"
         self.folder.mkdir()
