@@ -148,10 +148,14 @@ def _too_large(estimate: Estimate | None) -> list[Finding]:
         ("disk", estimate.disk_bytes, estimate.disk_free),
     ):
         if needed > free:
-            text = f"training needs about {needed / 1e9:.1f} GB of {what}, and {free / 1e9:.1f} GB are free"
+            text = f"training needs about {_size(needed)} of {what}, and {_size(free)} are free"
             fix = "use a larger machine, fewer columns, or a sample of the rows"
             found.append(Finding("machine", STOP, text, fix, aspect="completeness"))
     return found
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def refuse_if_hopeless(context: Context, dataset: Dataset) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from volant.core.ids import digest
 from volant.core.records import Feedback
 from volant.data.sources import read_source
 from volant.errors import BadInput, Trouble
+from volant.store import Receipt
 from volant.wheel.context import Context
 from volant.wheel.predict import need_champion, whole_file, writer_of
 from volant.wheel.results import ExportResult, ImportResult
@@ -36,15 +39,27 @@ def import_feedback(context: Context, path: Path) -> ImportResult:
         raise BadInput("the file is not feedback", code="feedback-invalid", troubles=troubles)
     rows = [row for chunk in source.chunks() for row in chunk.to_pylist()]
     items = list(_items(context, rows))
-    receipts = context.store.add_feedback(items)
+    receipts = _added(context, items)
     duplicates = sum(r.duplicate for r in receipts)
     return ImportResult(accepted=len(receipts) - duplicates, duplicates=duplicates)
+
+
+def _added(context: Context, items: list[Feedback]) -> Sequence[Receipt]:
+    """What the store says to it, with its items called by their rows."""
+    try:
+        return context.store.add_feedback(items)
+    except BadInput as bad:
+        troubles = [replace(t, where=re.sub(r"^items\[(\d+)\]", r"row \1", t.where)) for t in bad.troubles if t.where]
+        if len(troubles) < len(bad.troubles):
+            raise
+        raise BadInput(bad.what, code=bad.code, troubles=troubles) from None
 
 
 def _items(context: Context, rows: list[dict[str, Any]]) -> Iterator[Feedback]:
     classes = need_champion(context).signature.classes
     troubles: list[Trouble] = []
     items: list[Feedback] = []
+    keys: dict[tuple[Any, str], tuple[int, dict[str, Any]]] = {}
     for number, row in enumerate(rows):
         kind = row.get("kind") or "correction"
         try:
@@ -55,6 +70,12 @@ def _items(context: Context, rows: list[dict[str, Any]]) -> Iterator[Feedback]:
         if not row.get("prediction_id"):
             troubles.append(Trouble("the prediction_id is missing", f"row {number}"))
             continue
+        key = str(row.get("idempotency_key") or _own_key(row, kind))
+        first = keys.setdefault((row.get("source"), key), (number, row))
+        if first[1] != row:
+            what = f"row {first[0]} has the same idempotency_key and says something else"
+            troubles.append(Trouble(what, f"row {number}", fix="give each answer a key of its own, or none"))
+            continue
         given = {k: str(row[k]) for k in ("event_at", "supersedes") if row.get(k)}
         items.append(
             Feedback(
@@ -63,14 +84,16 @@ def _items(context: Context, rows: list[dict[str, Any]]) -> Iterator[Feedback]:
                 value=value,
                 actor=str(row.get("actor") or "import"),
                 source=str(row.get("source") or "user"),
-                idempotency_key=str(row.get("idempotency_key") or _own_key(row, kind)),
+                idempotency_key=key,
                 target=context.product.file.task.target,
                 **given,
             )
         )
     if troubles:
         raise BadInput(
-            f"{len(troubles)} rows are not valid feedback", code="feedback-invalid", troubles=troubles[:MOST_TROUBLES]
+            f"{len(troubles)} {'row is' if len(troubles) == 1 else 'rows are'} not valid feedback",
+            code="feedback-invalid",
+            troubles=troubles[:MOST_TROUBLES],
         )
     yield from items
 
