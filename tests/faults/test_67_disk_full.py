@@ -66,3 +66,16 @@ def test_feedback_on_a_full_disk_is_refused_until_there_is_space(small_disk):
         assert [row.id for row in store.feedback_rows()] == acknowledged
     with open_store(small_disk.folder / ".volant") as store:
         assert [row.id for row in store.feedback_rows()] == acknowledged
+
+
+def test_a_store_on_a_full_disk_says_what_is_wrong(small_disk):
+    home = small_disk.folder / ".volant"
+    open_store(home).close()
+    filler = small_disk.folder / "filler"
+    with pytest.raises(OSError, match="No space left"), filler.open("wb") as stream:
+        stream.write(bytes(10_000_000))
+    with pytest.raises(Failure) as caught:
+        open_store(home)
+    assert caught.value.code == "store-full"
+    filler.unlink()
+    open_store(home).close()

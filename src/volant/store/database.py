@@ -19,7 +19,7 @@ BUSY_SECONDS = 600.0
 """How long SQLite waits for another process. Our own lock makes it wait next to never."""
 
 CONNECT_SECONDS = 10
-_SQLITE_FULL = (13, 4874)  # FULL, IOERR_SHMSIZE
+SQLITE_FULL = (13, 4874)  # FULL, IOERR_SHMSIZE
 _SQLITE_UNFLUSHED = (1034, 1290)  # IOERR_FSYNC, IOERR_DIR_FSYNC
 _SQLITE_UNUSABLE = (8, 11, 14, 26)  # READONLY, CORRUPT, CANTOPEN, NOTADB
 
@@ -182,8 +182,8 @@ def _failure(error: DBAPIError) -> tuple[Failure, bool]:
     code = getattr(original, "sqlite_errorcode", None)
     state = getattr(original, "sqlstate", None)
     got = getattr(original, "sqlite_errorname", None) or state or type(original).__name__
-    if code in _SQLITE_FULL or state == "53100":
-        return _full(), False
+    if code in SQLITE_FULL or state == "53100":
+        return full_disk(), False
     if code is None:
         unusable = error.connection_invalidated or (state or "08")[:2] in _POSTGRES_UNUSABLE
     else:
@@ -195,6 +195,6 @@ def _failure(error: DBAPIError) -> tuple[Failure, bool]:
     return failed, code in _SQLITE_UNFLUSHED
 
 
-def _full() -> Failure:
+def full_disk() -> Failure:
     fix = "free space on the disk that holds the store, then try again"
     return Failure("the store cannot be written because the disk is full", code="store-full", fix=fix)

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from volant.errors import Failure
-from volant.store.database import BUSY_SECONDS, Database
+from volant.store.database import BUSY_SECONDS, SQLITE_FULL, Database, full_disk
 from volant.store.tables import SCHEMAS
 
 SCRIPTS = Path(__file__).parent / "migrations"
@@ -63,6 +63,8 @@ def _turn_on_write_ahead_log(database: Database) -> None:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
         except sqlite3.Error as error:
+            if error.sqlite_errorcode in SQLITE_FULL:
+                raise full_disk() from error
             raise Failure(
                 "the store cannot be opened",
                 code="store-unavailable",
