@@ -95,7 +95,7 @@ def once(root: Path, seed: int) -> dict[str, object]:
     pyarrow.csv.write_csv(few.arrow(), folder / "few.csv")
     new("loop", str(folder / "few.csv"), "y", folder=folder / "product")
     file = folder / "product" / "volant.toml"
-    file.write_text(file.read_text() + f"\n[train]\nthreads = 1\nseed = {seed}\nlearners = [\"linear\"]\n")
+    file.write_text(file.read_text() + f'\n[train]\nthreads = 1\nseed = {seed}\nlearners = ["linear"]\n')
     product = volant.open(folder / "product").product
     flipped = (rng.random(FEW) < FLIPPED).astype(int)
     out: dict[str, object] = {}
