@@ -45,8 +45,10 @@ def explain(
 def _parse(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
-    except ValueError as cause:
-        raise BadInput(f"--values is not JSON: {cause}", code="usage", where="--values") from None
+    except (ValueError, RecursionError) as cause:
+        why = cause if isinstance(cause, ValueError) else "it is nested too deeply"
+        fix = 'write {"column": value, …}'
+        raise BadInput(f"--values is not JSON: {why}", code="usage", where="--values", fix=fix) from None
     if not isinstance(found, dict):
         what = "--values takes one JSON object, its keys the names of columns"
         raise BadInput(what, code="usage", where="--values", got=type(found).__name__)

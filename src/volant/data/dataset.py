@@ -37,13 +37,15 @@ class _File:
     def __init__(self, folder: Path, schema: Schema) -> None:
         self.folder = folder
         self.schema = schema
+        self._main: pq.ParquetFile | None = None
         self._columns: dict[str, pa.ChunkedArray] = {}
         self._rows: pa.Table | None = None
 
     def column(self, name: str) -> pa.ChunkedArray:
         if name not in self._columns:
-            table = pq.read_table(self.folder / "main.parquet", columns=[name], memory_map=True)
-            self._columns[name] = table.column(0)
+            if self._main is None:  # kept open: its footer is long where there are many columns
+                self._main = pq.ParquetFile(self.folder / "main.parquet", memory_map=True)
+            self._columns[name] = self._main.read(columns=[name]).column(name)
         return self._columns[name]
 
     def rows(self, name: str) -> np.ndarray:

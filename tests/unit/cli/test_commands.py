@@ -223,3 +223,10 @@ def test_the_installed_plugins_are_listed(call, monkeypatch, kind):
     monkeypatch.setattr("volant.core.plugins.load", lambda asked, name: Plugin())
     assert call(kind, "--json").json() == {kind: [{"name": "mine", "summary": "What it is.", "from": ""}]}
     assert "What it is." in call(kind).out
+
+
+@pytest.mark.parametrize("text", ["{bad", "[" * 100_000, "[1]"])
+def test_values_that_are_no_object_are_bad_usage(call, product, text):
+    said = call("explain", "--values", text)
+    assert said.status == 2
+    assert "--values" in said.err

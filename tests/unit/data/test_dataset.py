@@ -1,5 +1,6 @@
 """Dataset versions are immutable and named by their content."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -125,3 +126,23 @@ def test_a_damaged_version_is_named(tmp_path):
     with pytest.raises(BadInput) as bad:
         open_dataset(data.folder)
     assert bad.value.code == "artifact-damaged"
+
+
+def test_a_column_is_its_own_whatever_the_names_beside_it(tmp_path):
+    names = ["a", "a.b", "a.b.c", "a b", "列", "list.element"]
+    schema = Schema(tuple(Column(name, "number", "input", "") for name in names))
+    writer = Writer(tmp_path, schema, SplitRule())
+    writer.add(pa.table({name: [float(place)] * 9 for place, name in enumerate(names)}), Extra())
+    data = writer.finish()
+    assert [data.batch([name])[name][0] for name in names] == [0, 1, 2, 3, 4, 5]
+
+
+def test_columns_of_a_wide_table_are_read_in_time(tmp_path):
+    schema = Schema(tuple(Column(f"c{n}", "number", "input", "") for n in range(1500)))
+    writer = Writer(tmp_path, schema, SplitRule())
+    writer.add(pa.table({c.name: np.zeros(20) for c in schema.columns}), Extra())
+    data = writer.finish()
+    before = time.perf_counter()
+    for column in schema.columns:
+        data.table([column.name])
+    assert time.perf_counter() - before < 8
