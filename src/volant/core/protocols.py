@@ -19,7 +19,6 @@ from volant.core.clock import Machine
 from volant.core.progress import Progress, Silent
 from volant.core.records import (
     Batch,
-    Call,
     Column,
     Cost,
     FeedbackKind,
@@ -104,10 +103,6 @@ class Rows(Protocol):
 
     def part(self, name: str) -> Rows:
         """A view of one side of the split: `train`, `judge` or `test`."""
-
-
-class Options:
-    """Base of the frozen dataclasses that hold the options of learners, tasks and checks."""
 
 
 @dataclass
@@ -247,12 +242,6 @@ class CheckContext:
     seed: int = 0
 
 
-class Predictor(Protocol):
-    """What the runtime builds from a folder."""
-
-    def predict(self, batch: Batch, call: Call) -> Batch: ...
-
-
 __all__ = [
     "Check",
     "CheckContext",
@@ -261,9 +250,7 @@ __all__ = [
     "Learner",
     "Metric",
     "Model",
-    "Options",
     "Parsed",
-    "Predictor",
     "Recognition",
     "Rows",
     "RunContext",

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -119,9 +119,6 @@ class Dataset:
     def part(self, name: str) -> Dataset:
         """A view of one side of the split."""
         return self.take(np.flatnonzero(self.sides() == name))
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        yield from self.table().to_batches(max_chunksize=65_536)
 
 
 def table_to_batch(table: pa.Table, schema: Schema) -> dict[str, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from volant.core.records import Verdict
 from volant.errors import BadInput, Refused
+from volant.release.gate import alpha_for_turn
 from volant.runtime.load import Release, open_release
 from volant.store.records import DeploymentRow
 from volant.wheel.context import Context
@@ -155,15 +156,10 @@ def status(context: Context) -> Status:
         feedback=counts["feedback"],
         feedback_since_champion=len(rows),
         turns=turns,
-        alpha_left=round(alpha * (1 - _spent(turns)), 6),
+        alpha_left=round(alpha - sum(alpha_for_turn(alpha, turn) for turn in range(1, turns + 1)), 6),
         running=context.store.lock_holder("train"),
         next_step=_next(champion is not None, len(rows)),
     )
-
-
-def _spent(turns: int) -> float:
-    """The share of alpha that the first `turns` turns have spent; all turns together spend 1."""
-    return sum(6 / (3.141592653589793**2 * k * k) for k in range(1, turns + 1))
 
 
 def _next(deployed: bool, fresh: int) -> str:

@@ -24,7 +24,7 @@ from volant.release.card import card
 from volant.release.export import Draft, Part, combine
 from volant.release.gate import CandidateFacts
 from volant.release.signature import signature_of
-from volant.runtime.load import Release, Runner
+from volant.runtime.load import Release
 from volant.search.portfolio import Found, Rules, Search, Trial
 from volant.wheel.check import refuse_if_hopeless
 from volant.wheel.context import Context
@@ -317,14 +317,12 @@ def _judged(
     units = units_of(context, release, rows, problem)
     scores = tuple(score(units, context.task, seed=context.product.file.train.seed, keys=rows.keys(), draws=care.draws))
     facts = replace(facts, scores={s.metric: s.value for s in scores})
-    return Judged(name, units, _baseline_units(context, found, dataset, problem), facts, scores)
+    return Judged(name, units, _baseline_units(context, found, rows, problem), facts, scores)
 
 
-def _baseline_units(context: Context, found: Found, dataset: Dataset, problem: Problem) -> Batch:
-    rows = judge_rows(dataset)
-    runner = Runner(found.baseline.pipeline, found.baseline.folder)
-    predicted = runner.predict(rows.batch([problem.inputs[0].name]))
-    return context.task.units(context.task.encode(rows, problem), predicted, problem)
+def _baseline_units(context: Context, found: Found, rows: Dataset, problem: Problem) -> Batch:
+    predicted = found.baseline.predict(rows, context.task.output, context.product.file.train.threads)
+    return context.task.units(context.task.encode(rows, problem), {context.task.output: predicted}, problem)
 
 
 def card_facts(
