@@ -70,7 +70,8 @@ $(VENV)/dev: $(VENV)/core
 
 constraints: $(VENV)/dev
 	@head -2 constraints.txt > $(VENV)/pins
-	@$(RUN) -m pip freeze --disable-pip-version-check --all --exclude-editable --exclude pip >> $(VENV)/pins
+	@$(RUN) -m pip freeze --disable-pip-version-check --all --exclude-editable --exclude pip \
+	  | sed 's/+cpu$$//' >> $(VENV)/pins
 	@cp $(VENV)/pins constraints.txt
 
 clean:

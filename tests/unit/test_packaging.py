@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-BINDING = re.compile(r"affero|agpl|business source|\bbsl\b|busl|non-?commercial|sspl|server side public", re.IGNORECASE)
+BINDING = re.compile(r"affero|agpl|business source|\bbsl\b(?!-1\.0)|busl|non-?commercial|sspl|server side public", re.IGNORECASE)
 
 
 def plain(name: str) -> str:
@@ -20,7 +20,8 @@ def plain(name: str) -> str:
 
 def declared() -> list[str]:
     extras = [name for group in PROJECT["project"]["optional-dependencies"].values() for name in group]
-    return [*PROJECT["project"]["dependencies"], *extras, *PROJECT["dependency-groups"]["dev"]]
+    listed = [*PROJECT["project"]["dependencies"], *extras, *PROJECT["dependency-groups"]["dev"]]
+    return [name for name in listed if not name.startswith("volant[") and "== 'darwin'" not in name]
 
 
 def pins() -> dict[str, str]:
