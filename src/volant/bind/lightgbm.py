@@ -6,24 +6,11 @@ row takes the same branches as in LightGBM; only the sum of the leaves is rounde
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from volant.bind.boosting import Deadline, Part, sleep_while_waiting
 from volant.bind.onnx import LESS_OR_EQUAL, MEMBER, Trees, floor32
-
-
-@dataclass(frozen=True)
-class Part:
-    """A matrix float32 (n, k), targets (n,), weights (n,)."""
-
-    x: np.ndarray
-    y: np.ndarray
-    weights: np.ndarray
 
 
 def train(
@@ -52,11 +39,8 @@ def train(
 
 
 def _library() -> Any:
-    """LightGBM, loaded so that its threads sleep while they wait.
-
-    Threads that spin make boosting up to nine times slower when other work shares the cores.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    """LightGBM, loaded so that its threads sleep while they wait."""
+    sleep_while_waiting()
     import lightgbm
 
     return lightgbm
@@ -64,17 +48,10 @@ def _library() -> Any:
 
 def _deadline(seconds: float) -> Callable[[Any], None]:
     lgb = _library()
-    started = None if seconds == float("inf") else time.monotonic()
-    longest = 0.0
-    before = started or 0.0
+    deadline = Deadline(seconds)
 
     def stop(state: Any) -> None:
-        nonlocal longest, before
-        if started is None:
-            return
-        now = time.monotonic()
-        longest, before = max(longest, now - before), now
-        if now - started + longest > seconds:
+        if deadline.over():
             raise lgb.callback.EarlyStopException(state.iteration, state.evaluation_result_list or [])
 
     stop.order = 40  # type: ignore[attr-defined]
@@ -102,10 +79,7 @@ def trees_of(booster: Any, rounds: int, width: int) -> Trees:
 
 def _add_tree(trees: Trees, root: Mapping[str, Any], target: int) -> None:
     if "split_feature" not in root:
-        leaf = trees.add_leaf(target, float(root["leaf_value"]))
-        trees.roots.append(trees.add_node(0, LESS_OR_EQUAL, 0.0, True))
-        trees.true_id[-1] = trees.false_id[-1] = leaf
-        trees.true_leaf[-1] = trees.false_leaf[-1] = 1
+        trees.add_constant(target, float(root["leaf_value"]))
         return
     waiting: list[tuple[Mapping[str, Any], int, bool]] = []
     trees.roots.append(_add_split(trees, root, waiting))
@@ -113,8 +87,7 @@ def _add_tree(trees: Trees, root: Mapping[str, Any], target: int) -> None:
         child, parent, on_true = waiting.pop()
         is_leaf = "split_feature" not in child
         number = trees.add_leaf(target, float(child["leaf_value"])) if is_leaf else _add_split(trees, child, waiting)
-        ids, leaves = (trees.true_id, trees.true_leaf) if on_true else (trees.false_id, trees.false_leaf)
-        ids[parent], leaves[parent] = number, int(is_leaf)
+        trees.set_child(parent, on_true, number, is_leaf)
 
 
 def _add_split(trees: Trees, node: Mapping[str, Any], waiting: list[tuple[Mapping[str, Any], int, bool]]) -> int:

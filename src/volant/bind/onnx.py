@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 OPSET, ML_OPSET, IR = 20, 5, 9
-LESS_OR_EQUAL, MEMBER = 0, 6
+LESS_OR_EQUAL, LESS, MEMBER = 0, 1, 6
 
 
 @dataclass
@@ -51,6 +51,18 @@ class Trees:
         for values in (self.true_id, self.true_leaf, self.false_id, self.false_leaf):
             values.append(0)
         return len(self.feature) - 1
+
+    def add_constant(self, target: int, weight: float) -> None:
+        """Append a tree that adds the same weight for every row."""
+        leaf = self.add_leaf(target, weight)
+        self.roots.append(self.add_node(0, LESS_OR_EQUAL, 0.0, True))
+        self.true_id[-1] = self.false_id[-1] = leaf
+        self.true_leaf[-1] = self.false_leaf[-1] = 1
+
+    def set_child(self, parent: int, on_true: bool, child: int, is_leaf: bool) -> None:
+        """Hang a node or a leaf below one branch of a node."""
+        ids, leaves = (self.true_id, self.true_leaf) if on_true else (self.false_id, self.false_leaf)
+        ids[parent], leaves[parent] = child, int(is_leaf)
 
 
 def floor32(value: float) -> float:
