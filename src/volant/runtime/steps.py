@@ -248,14 +248,15 @@ def _average(of: Making) -> Run:
     return run
 
 
+def warmed(p: np.ndarray, temperature: float) -> np.ndarray:
+    """Probabilities (n, C) proportional to p to the power 1 / `temperature`."""
+    return softmax(np.log(np.clip(p, 1e-15, 1.0)) / temperature)
+
+
 def _temperature(of: Making) -> Run:
     """Probabilities (n, C) made sharper or flatter: proportional to p to the power 1 / `value`."""
     value = float(of.params["value"])
-
-    def run(p: np.ndarray) -> np.ndarray:
-        return softmax(np.log(np.clip(p, 1e-15, 1.0)) / value)
-
-    return run
+    return lambda p: warmed(p, value)
 
 
 def _decide(of: Making) -> Run:

@@ -18,6 +18,7 @@ from volant.core.progress import Progress
 from volant.core.protocols import Learner, Rows, RunContext, Task
 from volant.core.records import Problem
 from volant.errors import Failure, VolantError, place_of
+from volant.runtime.steps import warmed
 from volant.search.ensemble import best_temperature, greedy_weights
 from volant.search.fits import Configuration, Fit, Fits
 from volant.search.folds import fold_numbers, how_many, latest
@@ -57,8 +58,22 @@ class Member:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """What the result says about training rows that it was not fitted on, out of fold and calibrated.
+
+    `positions` (n,) are those rows among the training rows; `predicted` (n, …) is the task's output for them.
+    """
+
+    positions: np.ndarray
+    predicted: np.ndarray
+
+
+@dataclass(frozen=True)
 class Found:
-    """What a search found. `members` are averaged; `temperature` calibrates them; `baseline` stands beside."""
+    """What a search found. `members` are averaged; `temperature` calibrates them; `baseline` stands beside.
+
+    `held_out` is None where only the baseline was trained.
+    """
 
     members: tuple[Member, ...]
     temperature: float
@@ -68,6 +83,7 @@ class Found:
     only_baseline: bool
     score: float | None
     baseline_score: float
+    held_out: HeldOut | None = None
 
 
 @dataclass(frozen=True)
@@ -317,7 +333,15 @@ class Search:
         members = [m for t in sorted(done, key=lambda t: -t.weight) if t.weight for m in self._members(t, folds)]
         temperature = self._temperature(mixed)
         return Found(
-            tuple(members), temperature, tuple(trials), baseline, folds, False, self._score(mixed), self._of(baseline)
+            tuple(members),
+            temperature,
+            tuple(trials),
+            baseline,
+            folds,
+            False,
+            self._score(mixed),
+            self._of(baseline),
+            _held_out(mixed, temperature),
         )
 
     def _of(self, baseline: Fit) -> float:
@@ -351,3 +375,10 @@ class Search:
         """Whether a fit that no held-out row has judged answers with numbers."""
         rows = self.data.take(np.arange(min(len(self.data), 1_000)))
         return bool(np.isfinite(fit.predict(rows, self.task.output, self.rules.threads)).all())
+
+
+def _held_out(mixed: np.ndarray, temperature: float) -> HeldOut:
+    """The rows of out-of-fold predictions that have one, calibrated."""
+    rows = np.flatnonzero(~np.isnan(mixed.reshape(len(mixed), -1)).any(axis=1))
+    predicted = mixed[rows]
+    return HeldOut(rows, predicted if temperature == 1.0 else warmed(predicted, temperature))
