@@ -38,7 +38,10 @@ class Schema:
 
     @property
     def inputs(self) -> tuple[Column, ...]:
-        """Columns a model may see. Sensitive columns are seen only if they are listed as inputs too."""
+        """Columns a model may see. Of role `sensitive` it sees none: they are kept to look at fairness.
+
+        A column that a model may see and that fairness is looked at by is an input that `fairness.columns` names.
+        """
         return self.of_role("input")
 
     @property
@@ -54,6 +57,7 @@ class Problem:
     """What is to be learned: the task, its columns and its sizes. Learners decide on it alone.
 
     `classes` are labels in the order of every probability vector; empty where the task has none.
+    `costs` is what answers cost, `costs[truth][answer]`, (C, C); empty where every mistake costs the same.
     """
 
     task: str
@@ -62,6 +66,7 @@ class Problem:
     rows: int
     classes: tuple[str, ...] = ()
     metric: str = ""
+    costs: tuple[tuple[float, ...], ...] = ()
 
     def types(self) -> frozenset[str]:
         return frozenset(c.type for c in self.inputs)
@@ -85,6 +90,23 @@ class Cost:
     seconds: float
     bytes: int
     units: int = 1
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How an answer follows from probabilities; where nothing is set it is the likeliest class.
+
+    `threshold`: the second of two classes is the answer from this probability on. `weights` (C,): the answer is
+    the class whose probability times its weight is largest. `costs` (C, C), `costs[truth][answer]`: the answer is
+    the class of least expected cost. `thresholds`: a threshold per canonical value of the input `column`; rows of
+    any other value are decided by `threshold`.
+    """
+
+    threshold: float | None = None
+    weights: tuple[float, ...] = ()
+    costs: tuple[tuple[float, ...], ...] = ()
+    column: str = ""
+    thresholds: tuple[tuple[Any, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,6 +159,7 @@ class Signature:
     """The contract of a release with its callers. `contract` rises when inputs, outputs or classes change.
 
     `missing` are the texts that mean missing, where the product names its own; None stands for the usual ones.
+    `beside` are fields that a caller may send and no model sees; they are logged, so that fairness can be judged.
     """
 
     task: str
@@ -146,6 +169,7 @@ class Signature:
     classes: tuple[str, ...] = ()
     contract: int = 1
     missing: tuple[str, ...] | None = None
+    beside: tuple[Field, ...] = ()
 
     def record(self) -> dict[str, Any]:
         return asdict(self)
@@ -163,6 +187,7 @@ class Signature:
             classes=tuple(record.get("classes", ())),
             contract=int(record.get("contract", 1)),
             missing=None if record.get("missing") is None else tuple(record["missing"]),
+            beside=fields(record.get("beside", ())),
         )
 
 
@@ -216,6 +241,27 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Gap:
+    """How far apart the groups of people in a column lie, by a metric of fairness.
+
+    `low` and `high` bound `value`, each at the level that was asked for. `most` and `least` are the groups that lie
+    furthest apart; groups in `left_out` have too few rows behind them to be compared. `champion` is the
+    champion's value on the same rows.
+    """
+
+    metric: str
+    column: str
+    n: int
+    value: float
+    low: float
+    high: float
+    most: str = ""
+    least: str = ""
+    left_out: tuple[str, ...] = ()
+    champion: float | None = None
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the gate decided, and why. Refusals are recorded like promotions."""
 
@@ -227,6 +273,7 @@ class Verdict:
     alpha: float = 0.05
     turn: int = 1
     judge: str = ""
+    gaps: tuple[Gap, ...] = ()
 
     def record(self) -> dict[str, Any]:
         return asdict(self)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from volant.errors import BadInput
+from volant.runtime.decisions import DECISIONS
 
 Run = Callable[..., np.ndarray]
 
@@ -260,7 +261,7 @@ def _temperature(of: Making) -> Run:
 
 
 def _decide(of: Making) -> Run:
-    """Probabilities (n, C) to labels (n,): the likeliest class, or the second of two from `threshold` on."""
+    """Probabilities or utilities (n, C) to labels (n,): the largest, or the second of two from `threshold` on."""
     classes = np.array([*of.params["classes"], None], dtype=object)[:-1]
     threshold = of.params.get("threshold")
 
@@ -290,6 +291,7 @@ STEPS: dict[str, Compile] = {
     "average": _average,
     "temperature": _temperature,
     "decide": _decide,
+    **DECISIONS,
 }
 
 

@@ -1,0 +1,60 @@
+"""Steps between probabilities and an answer: by other frequencies, by what mistakes cost, by a row's group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from volant.runtime.steps import Making
+
+Run = Callable[..., np.ndarray]
+
+
+def reweighed(p: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Probabilities (n, C) times one factor per class, made to sum to one."""
+    scaled = p.astype(np.float64) * factors
+    return np.asarray(scaled / scaled.sum(axis=1, keepdims=True))
+
+
+def _reweigh(of: Making) -> Run:
+    """Probabilities (n, C) times one of `factors` per class, made to sum to one."""
+    factors = np.asarray(of.params["factors"], dtype=np.float64)
+    return lambda p: reweighed(p, factors)
+
+
+def utilities(p: np.ndarray, costs: np.ndarray) -> np.ndarray:
+    """Minus the expected cost of each answer (n, C); `costs` (C, C) has a row per truth, a column per answer."""
+    return np.asarray(-(p.astype(np.float64) @ costs))
+
+
+def _utility(of: Making) -> Run:
+    """Probabilities (n, C) to minus the expected cost of each answer (n, C)."""
+    costs = np.asarray(of.params["costs"], dtype=np.float64)
+    return lambda p: utilities(p, costs)
+
+
+def _decide_by_group(of: Making) -> Run:
+    """Probabilities (n, 2) and a column (n,) to labels (n,): the second class from the threshold of its group on.
+
+    `thresholds` belong to the values in `groups`; rows of any other value are decided by `threshold`.
+    """
+    classes = np.array([*of.params["classes"], None], dtype=object)[:-1]
+    known = dict(zip(of.params["groups"], of.params["thresholds"], strict=True))
+    other = float(of.params["threshold"])
+
+    def run(p: np.ndarray, group: np.ndarray) -> np.ndarray:
+        least = np.array([known.get(value, other) for value in group], dtype=np.float64)
+        labels: np.ndarray = classes[(p[:, 1] >= least).astype(np.int64)]
+        return labels
+
+    return run
+
+
+DECISIONS: dict[str, Callable[[Making], Run]] = {
+    "reweigh": _reweigh,
+    "utility": _utility,
+    "decide_by_group": _decide_by_group,
+}
