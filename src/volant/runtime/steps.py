@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from volant.errors import BadInput
+from volant.runtime.arrays import ARRAYS
 from volant.runtime.decisions import DECISIONS
 
 Run = Callable[..., np.ndarray]
@@ -292,6 +293,7 @@ STEPS: dict[str, Compile] = {
     "temperature": _temperature,
     "decide": _decide,
     **DECISIONS,
+    **ARRAYS,
 }
 
 

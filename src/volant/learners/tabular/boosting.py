@@ -1,0 +1,127 @@
+"""What the learners that boost trees share: the target they aim at, their time, and the model they export."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from volant.bind.boosting import Part
+from volant.bind.onnx import Trees, trees_model
+from volant.core.plugins import load
+from volant.core.protocols import Rows
+from volant.core.records import Column, Pipeline, Problem
+from volant.learners.tabular.features import Features, answer, usable
+
+BOOSTING = 0.75
+"""Share of a fit's time that goes into boosting; the trees must be exported and tried as well."""
+
+
+class Hours:
+    """How much of a fit's `seconds` is left; with infinite seconds no clock is read."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._started = None if seconds == float("inf") else time.monotonic()
+
+    def left(self, share: float = BOOSTING) -> float:
+        """Seconds for the longest part of the work: `share` of those that are left, as the export takes some too."""
+        if self._started is None:
+            return self._seconds
+        return max(share * (self._seconds - time.monotonic() + self._started), 0.05)
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What is boosted towards: class indices, or a number less `shift` over `scale`."""
+
+    problem: Problem
+    shift: float
+    scale: float
+
+    @staticmethod
+    def at(data: Rows, problem: Problem) -> Aim:
+        """The aim of rows: of classes none, of a number its mean and standard deviation."""
+        if problem.classes:
+            return Aim(problem, 0.0, 1.0)
+        target, weights = load("tasks", problem.task).encode(data, problem), data.weights()
+        shift = float(np.average(target, weights=weights))
+        scale = float(np.sqrt(np.average((target - shift) ** 2, weights=weights))) or 1.0
+        return Aim(problem, shift, scale)
+
+    def part(self, data: Rows, matrix: np.ndarray) -> Part:
+        """Rows with their matrix, as the libraries take them."""
+        target = load("tasks", self.problem.task).encode(data, self.problem)
+        return Part(matrix, (target - self.shift) / self.scale, data.weights())
+
+    def held_out(self, rows: Rows | None, features: Features) -> Part | None:
+        """The rows for early stopping, where there are any."""
+        return None if rows is None or not len(rows) else self.part(rows, features.matrix(rows))
+
+
+@dataclass(frozen=True)
+class BoostedModel:
+    """Trees on fitted features, whose leaves add up to margins."""
+
+    features: Features
+    trees: Trees
+    rounds: int
+    aim: Aim
+
+    def export(self, folder: Path) -> Pipeline:
+        (folder / "trees.onnx").write_bytes(trees_model(self.trees))
+        classes, scale, shift = len(self.aim.problem.classes), self.aim.scale, self.aim.shift
+        return answer(self.features, "trees.onnx", self.trees.targets, classes=classes, scale=scale, shift=shift)
+
+    def facts(self) -> dict[str, Any]:
+        return {"rounds": self.rounds, "features": self.features.width, "nodes": len(self.trees.feature)}
+
+
+def settled(facts: Sequence[Mapping[str, Any]]) -> int:
+    """Rounds of the last fit: it sees more rows than a fold did, so it boosts a little longer than their mean."""
+    return max(1, round(float(np.mean([f["rounds"] for f in facts])) * 1.1))
+
+
+def margins(problem: Problem) -> int:
+    """Margins that a booster gives per row: one for a number or two classes."""
+    return len(problem.classes) if len(problem.classes) > 2 else 1
+
+
+def least_rows(problem: Problem, most: int) -> int:
+    """Rows that a leaf needs at least: `most`, or fewer where the table is small."""
+    return most if problem.rows >= 100 * most else max(2, min(most // 2, problem.rows // 50))
+
+
+def width(problem: Problem) -> int:
+    """How many numeric features the columns make, about."""
+    return sum(_columns(column) for column in usable(problem))
+
+
+def _columns(column: Column) -> int:
+    return {"timestamp": 8, "text": 4, "category": 3}.get(column.type, 1)
+
+
+def cannot_split(part: Part) -> bool:
+    """Whether nothing can be learned: one target alone, or no feature that differs between rows."""
+    if not len(part.y) or (part.y == part.y[0]).all():
+        return True
+    same = (part.x == part.x[0]) | (np.isnan(part.x) & np.isnan(part.x[0]))
+    return bool(same.all())
+
+
+def flat_trees(part: Part, problem: Problem, width: int) -> Trees:
+    """Trees that say the same of each row: the frequencies of the classes, or the mean."""
+    trees = Trees(width=width, targets=margins(problem))
+    if not problem.classes:
+        trees.add_constant(0, float(np.average(part.y, weights=part.weights)))
+        return trees
+    classes = len(problem.classes)
+    counts = np.bincount(part.y.astype(np.int64), weights=part.weights, minlength=classes)
+    logs = np.log((counts + 1.0 / classes) / (counts.sum() + 1.0))
+    for target, margin in enumerate([logs[1] - logs[0]] if classes == 2 else logs):
+        trees.add_constant(target, float(margin))
+    return trees

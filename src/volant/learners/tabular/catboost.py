@@ -1,0 +1,132 @@
+"""Gradient boosted symmetric trees by CatBoost, exported as an ONNX tree ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from volant.bind import catboost
+from volant.bind.boosting import Part
+from volant.core.clock import Machine
+from volant.core.protocols import Rows, RunContext
+from volant.core.records import Cost, Problem, Support
+from volant.learners.tabular.boosting import Aim, BoostedModel, Hours, cannot_split, flat_trees, margins, settled, width
+from volant.learners.tabular.features import Features, support, tree_features
+from volant.learners.tabular.leaves import LeafModel
+
+ABSENT = -30.0
+"""Margin of a class that the training rows do not hold."""
+
+
+@dataclass(frozen=True)
+class CatboostOptions:
+    """Options in the library's terms; `rounds` is the most that are boosted, `patience` when to stop."""
+
+    learning_rate: float = 0.06
+    depth: int = 6
+    l2: float = 3.0
+    random_strength: float = 1.0
+    bagging_temperature: float = 1.0
+    column_fraction: float = 1.0
+    borders: int = 254
+    rounds: int = 2000
+    patience: int = 60
+
+
+class Catboost:
+    """Gradient boosted symmetric trees (CatBoost) with early stopping on held-out rows."""
+
+    name = "catboost"
+    version = 1
+    summary = "gradient boosted symmetric trees (CatBoost)"
+    options = CatboostOptions
+
+    def missing(self) -> str:
+        return "" if catboost.installed() else "volant[catboost]"
+
+    def supports(self, problem: Problem) -> Support:
+        return Support(False, f"install {self.missing()}") if self.missing() else support(problem)
+
+    def estimate(self, problem: Problem, machine: Machine) -> Cost:
+        features = width(problem)
+        per_round = problem.rows * features * margins(problem) / 1.0e8 + 2e-3
+        seconds = 0.3 + 700 * per_round * 2 / max(machine.cores, 1)
+        return Cost(seconds=seconds, bytes=problem.rows * (features * 9 + margins(problem) * 64))
+
+    def portfolio(self, problem: Problem) -> Sequence[CatboostOptions]:
+        base = CatboostOptions()
+        return (
+            base,
+            replace(base, depth=8, l2=5.0, column_fraction=0.7),
+            replace(base, depth=4, l2=1.0),
+            replace(base, learning_rate=0.03, depth=7, random_strength=2.0, bagging_temperature=0.3),
+        )
+
+    def settle(self, options: CatboostOptions, facts: Sequence[dict[str, Any]]) -> CatboostOptions:
+        return replace(options, rounds=settled(facts))
+
+    def fit(
+        self, data: Rows, problem: Problem, options: CatboostOptions, context: RunContext
+    ) -> BoostedModel | LeafModel:
+        hours = Hours(context.seconds)
+        data = data.take(np.flatnonzero(data.weights() > 0))
+        features, aim = tree_features(data, problem), Aim.at(data, problem)
+        part = aim.part(data, features.matrix(data))
+        if cannot_split(part):
+            return BoostedModel(features, flat_trees(part, problem, features.width), 1, aim)
+        present = np.unique(part.y) if problem.classes else np.empty(0)
+        valid = aim.held_out(context.validation, features)
+        model, rounds = catboost.train(
+            _params(options, len(present), context),
+            _among(part, present),
+            None if valid is None else _among(valid, present),
+            rounds=options.rounds,
+            patience=options.patience,
+            seconds=hours.left(),
+            tell=lambda i: context.progress.advance(float(i), f"{i} rounds"),
+        )
+        forest = catboost.forest_of(model)
+        if margins(problem) == 1:
+            return BoostedModel(features, catboost.summed_trees(forest, features.width), rounds, aim)
+        return _of_classes(features, forest, present, rounds, problem)
+
+
+def _among(part: Part, present: np.ndarray) -> Part | None:
+    """A part with its classes numbered among those `present`; rows of other classes are left out."""
+    if not len(present):
+        return part
+    known = np.isin(part.y, present)
+    if not known.any():
+        return None
+    return Part(part.x[known], np.searchsorted(present, part.y[known]), part.weights[known])
+
+
+def _of_classes(
+    features: Features, forest: catboost.Forest, present: np.ndarray, rounds: int, problem: Problem
+) -> LeafModel:
+    trees, table = catboost.numbered_trees(forest, features.width)
+    if table.shape[1] == 1:
+        table = np.hstack([-table / 2, table / 2])
+    full = np.zeros((len(table), len(problem.classes)), dtype=np.float32)
+    full[0] = ABSENT
+    full[:, present.astype(np.int64)] = table
+    return LeafModel(features, trees, full, "softmax", {"rounds": rounds})
+
+
+def _params(options: CatboostOptions, present: int, context: RunContext) -> dict[str, Any]:
+    return {
+        "loss_function": "RMSE" if not present else "Logloss" if present == 2 else "MultiClass",
+        "learning_rate": options.learning_rate,
+        "depth": options.depth,
+        "l2_leaf_reg": options.l2,
+        "random_strength": options.random_strength,
+        "bootstrap_type": "Bayesian",
+        "bagging_temperature": options.bagging_temperature,
+        "rsm": options.column_fraction,
+        "border_count": options.borders,
+        "random_seed": context.seed,
+        "thread_count": context.threads,
+    }

@@ -1,0 +1,105 @@
+"""Gradient boosted trees by XGBoost, exported as one ONNX tree ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from volant.bind import xgboost
+from volant.core.clock import Machine
+from volant.core.protocols import Rows, RunContext
+from volant.core.records import Cost, Problem, Support
+from volant.learners.tabular.boosting import Aim, BoostedModel, Hours, cannot_split, flat_trees, margins, settled, width
+from volant.learners.tabular.features import support, tree_features
+
+
+@dataclass(frozen=True)
+class XgboostOptions:
+    """Options in the library's terms; `rounds` is the most that are boosted, `patience` when to stop."""
+
+    learning_rate: float = 0.05
+    depth: int = 6
+    min_child_weight: float = 1.0
+    subsample: float = 0.8
+    column_fraction: float = 0.6
+    l1: float = 0.0
+    l2: float = 1.0
+    gamma: float = 0.0
+    bins: int = 256
+    rounds: int = 3000
+    patience: int = 60
+
+
+class Xgboost:
+    """Gradient boosted decision trees (XGBoost) with early stopping on held-out rows."""
+
+    name = "xgboost"
+    version = 1
+    summary = "gradient boosted decision trees (XGBoost)"
+    options = XgboostOptions
+
+    def missing(self) -> str:
+        return "" if xgboost.installed() else "volant[xgboost]"
+
+    def supports(self, problem: Problem) -> Support:
+        return Support(False, f"install {self.missing()}") if self.missing() else support(problem)
+
+    def estimate(self, problem: Problem, machine: Machine) -> Cost:
+        features = width(problem)
+        per_round = problem.rows * features / 1.5e8 + 6e-4
+        seconds = 0.2 + 300 * margins(problem) * per_round * 2 / max(machine.cores, 1)
+        return Cost(seconds=seconds, bytes=problem.rows * (features * 10 + margins(problem) * 24))
+
+    def portfolio(self, problem: Problem) -> Sequence[XgboostOptions]:
+        base = XgboostOptions()
+        return (
+            base,
+            replace(base, learning_rate=0.03, depth=8, min_child_weight=5.0, column_fraction=0.4),
+            replace(base, depth=4, l2=3.0),
+            replace(base, learning_rate=0.03, depth=10, min_child_weight=2.0, gamma=0.1, subsample=0.6),
+        )
+
+    def settle(self, options: XgboostOptions, facts: Sequence[dict[str, Any]]) -> XgboostOptions:
+        return replace(options, rounds=settled(facts))
+
+    def fit(self, data: Rows, problem: Problem, options: XgboostOptions, context: RunContext) -> BoostedModel:
+        hours = Hours(context.seconds)
+        data = data.take(np.flatnonzero(data.weights() > 0))
+        features, aim = tree_features(data, problem), Aim.at(data, problem)
+        part = aim.part(data, features.matrix(data))
+        if cannot_split(part):
+            return BoostedModel(features, flat_trees(part, problem, features.width), 1, aim)
+        booster, rounds = xgboost.train(
+            _params(options, problem, context),
+            part,
+            aim.held_out(context.validation, features),
+            rounds=options.rounds,
+            patience=options.patience,
+            seconds=hours.left(),
+            tell=lambda i: context.progress.advance(float(i), f"{i} rounds"),
+        )
+        return BoostedModel(features, xgboost.trees_of(booster, rounds, features.width), rounds, aim)
+
+
+def _params(options: XgboostOptions, problem: Problem, context: RunContext) -> dict[str, Any]:
+    classes = len(problem.classes)
+    objective = "reg:squarederror" if not classes else "binary:logistic" if classes == 2 else "multi:softprob"
+    params = {
+        "objective": objective,
+        "eval_metric": "rmse" if not classes else "logloss" if classes == 2 else "mlogloss",
+        "learning_rate": options.learning_rate,
+        "max_depth": options.depth,
+        "min_child_weight": options.min_child_weight,
+        "subsample": options.subsample,
+        "colsample_bynode": options.column_fraction,
+        "reg_alpha": options.l1,
+        "reg_lambda": options.l2,
+        "gamma": options.gamma,
+        "max_bin": options.bins,
+        "seed": context.seed,
+        "nthread": context.threads,
+    }
+    return params | ({"num_class": classes} if classes > 2 else {})
