@@ -17,6 +17,7 @@ import numpy as np
 from volant.errors import BadInput
 from volant.runtime.arrays import ARRAYS
 from volant.runtime.decisions import DECISIONS
+from volant.runtime.grams import grams
 
 Run = Callable[..., np.ndarray]
 
@@ -136,6 +137,85 @@ def _hash_ngrams(of: Making) -> Run:
         norm = np.sqrt((out**2).sum(axis=1, keepdims=True))
         np.divide(out, norm, out=out, where=norm > 0)
         return out
+
+    return run
+
+
+def _grams(of: Making) -> Run:
+    """Texts (n,) to float32 (n, k): hashed words, pairs and character n-grams, those in `keep` alone.
+
+    Each is 1 + log(count) times its `weight`; rows are scaled to length one.
+    """
+    size, low, high = int(of.params["size"]), int(of.params["low"]), int(of.params["high"])
+    weight = np.asarray(of.params["weight"], dtype=np.float32)
+    kept = len(weight)
+    place = np.full(size, -1, dtype=np.int64)
+    place[np.asarray(of.params["keep"], dtype=np.int64)] = np.arange(kept)
+
+    def run(x: np.ndarray) -> np.ndarray:
+        rows, buckets = grams(x, size, low, high)
+        columns = place[buckets]
+        known = columns >= 0
+        counts = np.bincount(rows[known] * kept + columns[known], minlength=len(x) * kept).reshape(len(x), kept)
+        out = np.where(counts > 0, (1 + np.log(np.maximum(counts, 1))), 0).astype(np.float32) * weight
+        norm = np.sqrt((out**2).sum(axis=1, keepdims=True))
+        np.divide(out, norm, out=out, where=norm > 0)
+        return out
+
+    return run
+
+
+def _lookup(of: Making) -> Run:
+    """Codes (n, 1) to float32 (n, k): the row of `table`, its last row for NaN and codes outside."""
+    table = np.asarray(of.params["table"], dtype=np.float32)
+    last = len(table) - 1
+
+    def run(x: np.ndarray) -> np.ndarray:
+        code = x[:, 0]
+        known = (code >= 0) & (code < last)
+        picked: np.ndarray = table[np.where(known, np.nan_to_num(code), last).astype(np.int64)]
+        return picked
+
+    return run
+
+
+def _cross(of: Making) -> Run:
+    """Two arrays of codes (n, 1) to codes of their pairs (n, 1): first times `size` plus second, NaN if one is."""
+    size = float(of.params["size"])
+    return lambda a, b: np.asarray(a * np.float32(size) + b, dtype=np.float32)
+
+
+def _days_between(of: Making) -> Run:
+    """Two arrays of times (n,) to float32 (n, 1): days from the second to the first, NaN if one is missing."""
+
+    def run(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        days = (a - b).astype("timedelta64[us]").astype(np.float64) / 86_400e6
+        days[np.isnat(a) | np.isnat(b)] = np.nan
+        return days.astype(np.float32)[:, None]
+
+    return run
+
+
+def _combine(of: Making) -> Run:
+    """Columns of (n, k) combined: for each of `pairs` (i, j) both difference and ratio, float32 (n, 2 * pairs)."""
+    left, right = np.asarray(of.params["pairs"], dtype=np.int64).reshape(-1, 2).T
+
+    def run(x: np.ndarray) -> np.ndarray:
+        a, b = x[:, left].astype(np.float64), x[:, right].astype(np.float64)
+        ratio = a / np.where(np.abs(b) < 1e-9, np.nan, b)
+        both = np.concatenate([a - b, ratio], axis=1)
+        return np.clip(both, -LARGEST, LARGEST).astype(np.float32)
+
+    return run
+
+
+def _exp(of: Making) -> Run:
+    """(n,) to exp(x) times `factor` minus `offset`, cut to [`low`, `high`]: undoes the logarithm of a target."""
+    factor, offset = float(of.params["factor"]), float(of.params["offset"])
+    low, high = float(of.params["low"]), float(of.params["high"])
+
+    def run(x: np.ndarray) -> np.ndarray:
+        return np.clip(np.exp(np.clip(x, -700, 700)) * factor - offset, low, high)
 
     return run
 
@@ -281,6 +361,12 @@ STEPS: dict[str, Compile] = {
     "calendar": _calendar,
     "text_statistics": _text_statistics,
     "hash_ngrams": _hash_ngrams,
+    "grams": _grams,
+    "lookup": _lookup,
+    "cross": _cross,
+    "days_between": _days_between,
+    "combine": _combine,
+    "exp": _exp,
     "stack": _stack,
     "impute": _impute,
     "scale": _scale,

@@ -7,6 +7,7 @@ import pytest
 
 from volant.core.records import Pipeline, Step
 from volant.errors import BadInput
+from volant.runtime.grams import grams
 from volant.runtime.load import Runner, inside
 from volant.runtime.steps import CALENDAR, compile_step
 
@@ -99,3 +100,47 @@ def test_a_pipeline_runs_its_steps_in_order():
 
 
 SCALE = {"center": [0, 0], "spread": [1, 0.5], "clip": 100}
+
+
+def test_grams_keeps_the_chosen_buckets_alone_and_scales_rows_to_length_one():
+    _, buckets = grams(["guten tag"], 64, 2, 3)
+    keep = sorted(set(buckets.tolist()))
+    out = run(
+        "grams", objects("Guten Tag", "", None), size=64, low=2, high=3, keep=keep[:5], weight=[1.0] * len(keep[:5])
+    )
+    assert out.shape == (3, 5)
+    assert np.isclose(np.linalg.norm(out[0]), 1.0)
+    assert not out[1:].any()
+
+
+def test_lookup_gives_the_last_row_for_what_it_does_not_know():
+    codes = np.array([[0.0], [1.0], [2.0], [-1.0], [np.nan]], np.float32)
+    assert run("lookup", codes, table=[[1, 2], [3, 4], [9, 9]]).tolist() == [[1, 2], [3, 4], [9, 9], [9, 9], [9, 9]]
+
+
+def test_cross_gives_each_pair_of_codes_a_code():
+    a, b = np.array([[0.0], [1.0], [np.nan]], np.float32), np.array([[2.0], [0.0], [1.0]], np.float32)
+    out = run("cross", a, b, size=3)[:, 0]
+    assert out[:2].tolist() == [2, 3]
+    assert np.isnan(out[2])
+
+
+def test_days_between_counts_fractions_and_keeps_missing():
+    later = np.array(["2024-03-01T12:00:00", "NaT"], "datetime64[us]")
+    earlier = np.array(["2024-02-29T00:00:00", "2024-02-29"], "datetime64[us]")
+    out = run("days_between", later, earlier)[:, 0]
+    assert out[0] == 1.5
+    assert np.isnan(out[1])
+
+
+def test_combine_gives_differences_then_ratios():
+    x = np.array([[6.0, 3.0], [1.0, 0.0]], np.float32)
+    out = run("combine", x, pairs=[[0, 1]])
+    assert out[0].tolist() == [3, 2]
+    assert out[1, 0] == 1
+    assert np.isnan(out[1, 1])
+
+
+def test_exp_undoes_a_logarithm_and_stays_within_bounds():
+    out = run("exp", np.log(np.array([2.0, 5.0, 1e9])), factor=1.0, offset=1.0, low=0.0, high=10.0)
+    assert np.allclose(out, [1.0, 4.0, 10.0])

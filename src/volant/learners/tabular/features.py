@@ -9,13 +9,20 @@ import numpy as np
 
 from volant.core.protocols import Rows
 from volant.core.records import Batch, Column, Pipeline, Problem, Step, Support
+from volant.learners.tabular.selection import chosen_grams
+from volant.learners.tabular.statistics import Statistics, statistics
 from volant.runtime.load import Runner
 from volant.runtime.steps import CALENDAR
 
 RARE = 5
 """Categories with fewer rows are folded together: they teach little, and a vocabulary must not name a person."""
 MOST_CATEGORIES = 1_000
-NGRAM_SIZE = 256
+FEW_CATEGORIES = 6
+"""Categories up to which a column of statistics is joined by one column per category."""
+MOST_TIMES = 4
+"""Columns of times whose differences are taken, two at a time."""
+TREE_GRAMS, LINEAR_GRAMS = 128, 768
+"""n-grams that are kept per column of text: trees look at each one, a line adds up many."""
 CLIP = 8.0
 USABLE = frozenset({"number", "boolean", "category", "timestamp", "text"})
 
@@ -24,7 +31,8 @@ USABLE = frozenset({"number", "boolean", "category", "timestamp", "text"})
 class Features:
     """Fitted steps that end in the value `matrix`, float32 (n, width).
 
-    `categorical` are the positions of columns that hold codes of categories.
+    `categorical` are the positions of columns that hold codes of categories. `learned` are the places whose
+    values were learned from the targets of the rows the steps were fitted on: `train` has them out of fold.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -32,6 +40,7 @@ class Features:
     width: int = 0
     categorical: list[int] = field(default_factory=list)
     columns: tuple[str, ...] = ()
+    learned: list[tuple[int, Statistics]] = field(default_factory=list)
 
     def add(self, op: str, source: str, width: int, **params: object) -> str:
         """Append a step whose value becomes a part of the matrix."""
@@ -40,15 +49,27 @@ class Features:
         self.width += width
         return name
 
-    def through(self, op: str, source: str, **params: object) -> str:
+    def through(self, op: str, *sources: str, **params: object) -> str:
         """Append a step; gives the name of its value."""
-        name = f"{op}:{source}"
-        self.steps.append(Step(op, (source,), name, params))
+        name = f"{op}:{'|'.join(sources)}"
+        self.steps.append(Step(op, sources, name, params))
         return name
+
+    def finish(self) -> Features:
+        """Append the step that puts the parts side by side."""
+        self.steps.append(Step("stack", tuple(self.parts), "matrix"))
+        return self
 
     def matrix(self, data: Rows) -> np.ndarray:
         """The matrix of these rows, float32 (n, width), by the runtime's own steps."""
         return self.run(data.batch(self.columns))
+
+    def train(self, data: Rows) -> np.ndarray:
+        """The matrix of the rows that the steps were fitted on: what was learned from targets is out of fold."""
+        x = self.matrix(data)
+        for place, learned in self.learned:
+            x[:, place : place + learned.out_of_fold.shape[1]] = learned.out_of_fold
+        return x
 
     def run(self, batch: Batch) -> np.ndarray:
         """The matrix of a batch of canonical columns."""
@@ -96,14 +117,69 @@ def tree_features(data: Rows, problem: Problem) -> Features:
             features.categorical.append(features.width)
             words = vocabulary(data, column.name)
             features.add("encode", column.name, 1, vocabulary=words, other=len(words))
-        elif column.type == "timestamp":
-            features.add("calendar", column.name, len(CALENDAR))
-        elif column.type == "text":
-            features.add("text_statistics", column.name, 4)
         else:
-            features.add("float", column.name, 1)
-    features.steps.append(Step("stack", tuple(features.parts), "matrix"))
-    return features
+            _add_plain(features, data, problem, column)
+    _add_days_between(features, columns)
+    return features.finish()
+
+
+def encoded_features(data: Rows, problem: Problem, seed: int = 0) -> Features:
+    """Numbers alone, for learners that know no categories: a category becomes what is known of its rows' targets.
+
+    Use `train` for the rows that it was fitted on: there the statistics of targets are out of fold.
+    """
+    columns = usable(problem)
+    features = Features(columns=tuple(c.name for c in columns))
+    for column in columns:
+        if column.type == "category":
+            _add_statistics(features, data, problem, column, seed)
+        else:
+            _add_plain(features, data, problem, column)
+    _add_days_between(features, columns)
+    return features.finish()
+
+
+def _add_plain(features: Features, data: Rows, problem: Problem, column: Column) -> None:
+    """The parts of a column that is no category, for learners that split on one number at a time."""
+    if column.type == "timestamp":
+        features.add("calendar", column.name, len(CALENDAR))
+    elif column.type == "text":
+        features.add("text_statistics", column.name, 4)
+        _add_grams(features, data, problem, column.name, TREE_GRAMS)
+    else:
+        features.add("float", column.name, 1)
+
+
+def _add_grams(features: Features, data: Rows, problem: Problem, name: str, most: int) -> None:
+    chosen = chosen_grams(data, problem, name, most)
+    if chosen["keep"]:
+        features.add("grams", name, len(chosen["keep"]), **chosen)
+
+
+def _add_days_between(features: Features, columns: tuple[Column, ...]) -> None:
+    times = [c.name for c in columns if c.type == "timestamp"][:MOST_TIMES]
+    for i, later in enumerate(times):
+        for earlier in times[:i]:
+            features.parts.append(features.through("days_between", later, earlier))
+            features.width += 1
+
+
+def _add_statistics(features: Features, data: Rows, problem: Problem, column: Column, seed: int) -> None:
+    words = vocabulary(data, column.name)
+    code = features.through("encode", column.name, vocabulary=words, other=len(words))
+    if len(words) <= FEW_CATEGORIES:
+        features.add("one_hot", code, len(words) + 1, size=len(words) + 1)
+    if len(words) > 2:
+        codes = _codes(features, data, code)
+        learned = statistics(codes, len(words) + 1, data, problem, seed)
+        features.learned.append((features.width, learned))
+        features.add("lookup", code, learned.table.shape[1], table=learned.table.tolist())
+
+
+def _codes(features: Features, data: Rows, value: str) -> np.ndarray:
+    """The codes (n,) of a fitted step's value, NaN where missing."""
+    runner = Runner(Pipeline(tuple(features.steps), {"code": value}), Path())
+    return runner.predict(data.batch(features.columns))["code"][:, 0]
 
 
 def linear_features(data: Rows, problem: Problem) -> Features:
@@ -118,14 +194,13 @@ def linear_features(data: Rows, problem: Problem) -> Features:
             code = features.through("encode", column.name, vocabulary=words, other=len(words))
             features.add("one_hot", code, len(words) + 1, size=len(words) + 1)
         elif column.type == "text":
-            features.add("hash_ngrams", column.name, NGRAM_SIZE, size=NGRAM_SIZE, low=2, high=4)
+            _add_grams(features, data, problem, column.name, LINEAR_GRAMS)
         else:
             op = "calendar" if column.type == "timestamp" else "float"
             numeric.append(features.through(op, column.name))
     if numeric:
         _add_numbers(features, batch, numeric)
-    features.steps.append(Step("stack", tuple(features.parts), "matrix"))
-    return features
+    return features.finish()
 
 
 def _add_numbers(features: Features, batch: Batch, numeric: list[str]) -> None:

@@ -1,0 +1,52 @@
+"""Which n-grams of a text column tell something about the target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from volant.core.plugins import load
+from volant.core.protocols import Rows
+from volant.core.records import Problem
+from volant.runtime.grams import grams
+
+SIZE, LOW, HIGH = 1 << 17, 2, 4
+RARE = 5
+"""Texts below which an n-gram is left out: it teaches little, and may name a person."""
+MOST_TEXTS = 20_000
+"""Texts that the choice is made on."""
+
+
+def chosen_grams(data: Rows, problem: Problem, name: str, most: int) -> dict[str, Any]:
+    """Parameters of the step `grams` for a text column: at most `most` buckets, by chi-square or correlation."""
+    if len(data) > MOST_TEXTS:
+        data = data.take(np.linspace(0, len(data) - 1, MOST_TEXTS).astype(np.int64))
+    texts = data.batch([name])[name]
+    rows, buckets = grams(texts, SIZE, LOW, HIGH)
+    pairs = np.unique(rows * SIZE + buckets)
+    rows, buckets = pairs // SIZE, pairs % SIZE
+    counts = np.bincount(buckets, minlength=SIZE)
+    frequent = np.flatnonzero(counts >= min(RARE, max(2, len(data) // 20)))
+    known = np.isin(buckets, frequent)
+    scores = _scores(rows[known], np.searchsorted(frequent, buckets[known]), len(frequent), data, problem)
+    best = np.sort(np.argsort(-scores, kind="stable")[:most])
+    keep = frequent[best]
+    weight = np.log((1 + len(data)) / (1 + counts[keep])) + 1
+    return {"size": SIZE, "low": LOW, "high": HIGH, "keep": keep.tolist(), "weight": np.round(weight, 4).tolist()}
+
+
+def _scores(rows: np.ndarray, columns: np.ndarray, width: int, data: Rows, problem: Problem) -> np.ndarray:
+    """How strongly the presence of each n-gram goes with the target: chi-square, or squared correlation."""
+    target = load("tasks", problem.task).encode(data, problem)
+    if problem.classes:
+        wanted = np.bincount(target, minlength=len(problem.classes)) / max(len(target), 1)
+        seen = np.zeros((width, len(problem.classes)))
+        np.add.at(seen, (columns, target[rows]), 1.0)
+        expected = seen.sum(axis=1, keepdims=True) * wanted
+        return np.asarray(((seen - expected) ** 2 / np.maximum(expected, 1e-9)).sum(axis=1))
+    centred = target - target.mean()
+    sums = np.bincount(columns, weights=centred[rows], minlength=width)
+    counts = np.bincount(columns, minlength=width).astype(np.float64)
+    spread = counts * (1 - counts / max(len(target), 1))
+    return np.asarray(sums**2 / np.maximum(spread, 1e-9))
