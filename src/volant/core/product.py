@@ -14,12 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from volant.core import plugins
 from volant.core.budget import Budget
 from volant.core.ids import digest
-from volant.core.records import ROLES
+from volant.core.records import FAIRNESS, ROLES
 from volant.errors import BadInput, Trouble, VolantError, nearest
 
 FILE = "volant.toml"
 VERSION = 1
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
 
 
 class Section(BaseModel):
@@ -85,6 +86,11 @@ class TrainSection(Section):
     threads: int = Field(2, ge=1, le=256, description="Threads, fixed so that results repeat.")
     learners: tuple[str, ...] | None = Field(None, description="Learners to try; by default all that fit the problem.")
     ensemble: bool = Field(True, description="Whether the release may be a weighted ensemble.")
+    class_weight: Literal["balanced"] | dict[str, Positive] | None = Field(
+        None,
+        description='What a row counts in training by its class: `"balanced"` (each class as much as any other), or a '
+        "number per class, 1 where none is given. Probabilities are put right again; nothing is judged by it.",
+    )
 
     @field_validator("budget")
     @classmethod
@@ -115,6 +121,78 @@ class QualitySection(Section):
         30, ge=2, description="Judge rows (overall and per required slice) below which the gate refuses."
     )
     limits: Limits = Field(default=Limits(), description="Limits on latency, memory and size.")
+
+
+class DecideSection(Section):
+    """How the answer follows from the probabilities: by `threshold`, else by `metric`, else by `costs`."""
+
+    costs: dict[str, dict[str, float]] = Field(
+        default=dict(),
+        description="What an answer costs, `costs.TRUTH.ANSWER`; 0 for right answers and 1 for mistakes where nothing "
+        "is given. The answer is the class of least expected cost, and the metric `cost` is reckoned by it.",
+    )
+    metric: Literal["accuracy", "balanced_accuracy", "f1", "precision", "recall", "cost"] | None = Field(
+        None, description="The metric that the threshold is chosen for, on training rows held out in turn."
+    )
+    minimum: dict[Literal["accuracy", "balanced_accuracy", "f1", "precision", "recall"], Share] = Field(
+        default=dict(),
+        description="Least values of other metrics that the threshold must keep on these rows, `minimum.recall = 0.9`.",
+    )
+    threshold: float | None = Field(
+        None, gt=0, lt=1, description="Fixed: the second of two classes is the answer from this probability on."
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> DecideSection:
+        if self.threshold is not None and (self.metric or self.minimum):
+            raise ValueError("threshold is fixed, so metric and minimum have nothing to choose: give one or the other")
+        if self.minimum and not self.metric:
+            raise ValueError("minimum goes with metric: say which metric is made as large as possible")
+        if self.metric in ("precision", "recall") and not set(self.minimum) - {self.metric}:
+            other = "recall" if self.metric == "precision" else "precision"
+            raise ValueError(f"{self.metric} alone is best at a useless threshold: add minimum.{other}")
+        return self
+
+
+class FairnessSection(Section):
+    """Whom the product must not treat differently, and by how much at most."""
+
+    columns: tuple[str, ...] | None = Field(
+        None,
+        description="Columns whose groups are compared; by default those of role `sensitive`. An input may be named "
+        "too: models see it then.",
+    )
+    metric: Literal[FAIRNESS] | None = Field(  # type: ignore[valid-type]
+        None, description="What is limited; by default `equalized_odds_difference`, for regress `mae_difference`."
+    )
+    limit: float | None = Field(
+        None,
+        ge=0,
+        description="Largest difference (least ratio) that the gate lets pass, on the judge rows. Without it, groups "
+        "are reported only.",
+    )
+    sure: bool = Field(
+        False, description="Whether the bound of the difference must keep the limit too, not only its measured value."
+    )
+    positive: str | None = Field(
+        None, description="The class that counts as being selected; by default the second of two."
+    )
+    min_rows: int = Field(30, ge=2, description="Groups of fewer rows are put together.")
+    mitigation: Literal["reweight", "threshold", "group_threshold"] | None = Field(
+        None,
+        description="`reweight`: training rows get weights that make group and class independent. `threshold`: one "
+        "threshold that keeps the limit. `group_threshold`: one per group, whose column must be an input.",
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> FairnessSection:
+        if self.limit is None and self.mitigation in ("threshold", "group_threshold"):
+            raise ValueError(f"mitigation {self.mitigation!r} needs a limit to keep")
+        if self.limit is None and self.sure:
+            raise ValueError("sure needs a limit to keep")
+        if self.columns is not None and len(set(self.columns)) < len(self.columns):
+            raise ValueError("a column is named twice")
+        return self
 
 
 class ChecksSection(Section):
@@ -186,7 +264,9 @@ class ProductFile(Section):
     columns: dict[str, ColumnSection] = Field(default=dict(), description="Overrides per column.")
     checks: ChecksSection = Field(default=ChecksSection(), description="Data checks.")
     train: TrainSection = Field(default=TrainSection(), description="Training.")
+    decide: DecideSection = Field(default=DecideSection(), description="From probabilities to answers.")
     quality: QualitySection = Field(default=QualitySection(), description="Rules of the gate.")
+    fairness: FairnessSection = Field(default=FairnessSection(), description="Fairness between groups of people.")
     serve: ServeSection = Field(default=ServeSection(), description="Serving.")
     feedback: FeedbackSection = Field(default=FeedbackSection(), description="Feedback.")
     improve: ImproveSection = Field(default=ImproveSection(), description="Improving.")
@@ -350,7 +430,7 @@ _WORDS: dict[str, tuple[str, str]] = {
 
 
 def _trouble(error: Any, lines: Mapping[tuple[str, ...], int], where: str) -> Trouble:
-    path = tuple(str(part) for part in error["loc"])
+    path = tuple(part for part in map(str, error["loc"]) if not re.fullmatch(r"(literal|dict)?\[.*\]", part))
     place = _place(path, lines, where)
     if error["type"] == "extra_forbidden":
         known = _keys_at(path[:-1])

@@ -17,6 +17,18 @@ PARTS = ("train", "judge", "test")
 ROLES = ("input", "target", "subject", "group", "time", "weight", "position", "propensity", "sensitive", "ignored")
 
 
+FAIRNESS = (
+    "demographic_parity_difference",
+    "demographic_parity_ratio",
+    "equal_opportunity_difference",
+    "equalized_odds_difference",
+    "accuracy_difference",
+    "mean_error_difference",
+    "mae_difference",
+)
+"""How far groups of people lie apart: metrics of fairness, the last two of them for numbers."""
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of a dataset: its type (a plugin of `volant.columns`), its role, and why it has them."""
