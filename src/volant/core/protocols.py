@@ -21,6 +21,7 @@ from volant.core.records import (
     Batch,
     Column,
     Cost,
+    Decision,
     FeedbackKind,
     Finding,
     Pipeline,
@@ -198,10 +199,13 @@ class Task(Protocol):
         """The target as learners take it: class indices (n,) int64, or values (n,) float64."""
 
     def units(self, truth: np.ndarray, predicted: Batch, problem: Problem) -> Batch:
-        """One record of statistics per unit (here: per row), mergeable by concatenation."""
+        """One record of statistics per unit (here: per row), mergeable by concatenation.
 
-    def finish(self, pipeline: Pipeline, problem: Problem) -> Pipeline:
-        """Add the steps that turn the learner's output into the answer a caller gets (labels, thresholds)."""
+        `predicted` holds the task's output, and whatever else a finished pipeline answers.
+        """
+
+    def finish(self, pipeline: Pipeline, problem: Problem, decision: Decision | None = None) -> Pipeline:
+        """Add the steps that turn the learner's output into the answer a caller gets, by a decision if there is one."""
 
     def parse_feedback(self, kind: str, value: Any, problem_classes: Sequence[str]) -> Any:
         """The canonical value of one piece of feedback.

@@ -13,9 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from volant.core.protocols import Metric, Rows
-from volant.core.records import Batch, FeedbackKind, Pipeline, Problem, Step
+from volant.core.records import Batch, Decision, FeedbackKind, Pipeline, Problem
 from volant.errors import BadInput, Failure
+from volant.runtime.decisions import utilities
 from volant.tasks.classify_metrics import LEAST, METRICS
+from volant.tasks.decisions import costs_of, deciding_steps
 from volant.tasks.target import feedback_choice, inputs_of, metric_of, refuse_kind, target_values, unfit
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -61,7 +63,11 @@ class Classify:
         return _indices(target_values(data, problem.target), problem.classes)
 
     def units(self, truth: np.ndarray, predicted: Batch, problem: Problem) -> Batch:
-        """`y` (n,), and `p` (n, C). `truth` holds class indices or labels; unknown ones become -1."""
+        """`y` (n,), `p` (n, C), and what was answered; see `classify_metrics`.
+
+        `truth` holds class indices or labels; unknown ones become -1. Predictions without a `label` are answered by
+        the problem's costs, or by the likeliest class where it has none.
+        """
         p = np.asarray(predicted[self.output], dtype=np.float64)
         y = np.asarray(truth)
         y = y.astype(np.int64) if y.dtype.kind in "iu" else _indices(pa.array(y, from_pandas=True), problem.classes)
@@ -73,17 +79,21 @@ class Classify:
                 got=str(p.shape),
                 fix=f"train again; expected {(len(y), len(problem.classes))}",
             )
-        return {"y": np.where(y < len(problem.classes), y, -1), "p": p}
+        units = {"y": np.where(y < len(problem.classes), y, -1), "p": p}
+        if "label" in predicted:
+            units["a"] = _indices(pa.array(predicted["label"], pa.string()), problem.classes)
+        elif problem.costs:
+            units["a"] = utilities(p, np.asarray(problem.costs)).argmax(axis=1)
+        return {**units, "c": costs_of(units["a"], problem.costs)} if problem.costs else units
 
-    def finish(self, pipeline: Pipeline, problem: Problem) -> Pipeline:
-        """Add the step that decides for a class."""
+    def finish(self, pipeline: Pipeline, problem: Problem, decision: Decision | None = None) -> Pipeline:
+        """Add the steps that decide for a class."""
         given = pipeline.outputs[self.output]
         taken = {name for step in pipeline.steps for name in (*step.inputs, step.output)}
         taken |= {column.name for column in problem.inputs}
-        label = next(name for name in ("label", *(f"label_{i}" for i in range(len(taken) + 1))) if name not in taken)
-        params = {"classes": list(problem.classes), "threshold": None}
-        step = Step("decide", (given,), label, params)
-        return replace(pipeline, steps=(*pipeline.steps, step), outputs={"label": label, self.output: given})
+        steps = deciding_steps(given, decision or Decision(), problem.classes, _free(taken, "label"))
+        outputs = {"label": steps[-1].output, self.output: given}
+        return replace(pipeline, steps=(*pipeline.steps, *steps), outputs=outputs)
 
     def parse_feedback(self, kind: str, value: Any, problem_classes: Sequence[str]) -> str:
         """A class label, or `up` or `down`. A label is the known class it differs from by case at most.
@@ -131,7 +141,7 @@ def align(units: Batch, classes: Sequence[str], onto: Sequence[str]) -> Batch:
     """The units of a model with `classes`, as units over the classes `onto`.
 
     Classes that the model does not know have probability 0; a class it alone knows keeps no place, and
-    units whose truth is such a class become unknown.
+    units whose truth is such a class become unknown. Costs belong to classes that both know, and are left out.
 
     >>> units = {"y": np.array([0, 1]), "p": np.array([[0.9, 0.1], [0.3, 0.7]])}
     >>> align(units, ("a", "c"), ("a", "b", "c"))["y"].tolist()
@@ -142,7 +152,10 @@ def align(units: Batch, classes: Sequence[str], onto: Sequence[str]) -> Batch:
     p = np.zeros((len(units["y"]), len(onto)))
     kept = [i for i, label in enumerate(classes) if label in place]
     p[:, moved[kept]] = units["p"][:, kept]
-    return {**units, "y": moved[units["y"]], "p": p}
+    aligned = {**units, "y": moved[units["y"]], "p": p}
+    if "a" in units:
+        aligned["a"] = moved[units["a"]]
+    return {name: values for name, values in aligned.items() if name != "c"}
 
 
 def class_order(labels: Sequence[str]) -> tuple[str, ...]:
@@ -158,6 +171,11 @@ def class_order(labels: Sequence[str]) -> tuple[str, ...]:
     if len(ordered) == 2 and ordered[1].strip().casefold() in _NEGATIVE and ordered[0].casefold() not in _NEGATIVE:
         ordered.reverse()
     return tuple(ordered)
+
+
+def _free(taken: set[str], name: str) -> str:
+    """`name`, or the first of its numbered forms that no value of a pipeline has."""
+    return next(one for one in (name, *(f"{name}_{i}" for i in range(len(taken) + 1))) if one not in taken)
 
 
 def _natural(label: str) -> tuple[Any, ...]:

@@ -1,4 +1,9 @@
-"""The metrics of `classify`. Units are `y` (n,) int64, class indices, and `p` (n, C), probabilities."""
+"""The metrics of `classify`.
+
+Units are `y` (n,) int64, class indices; `p` (n, C), probabilities; where answers are not just the likeliest class
+`a` (n,) int64, the class that was answered; and where mistakes have costs `c` (n, C), what the answer costs if the
+truth is each of the classes.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +31,21 @@ def surprise(units: Batch) -> np.ndarray:
     return np.asarray(-np.log(np.clip(given, LEAST, 1.0)))
 
 
+def answered(units: Batch) -> np.ndarray:
+    """The class that was answered, (n,) int64: what was decided, else the likeliest; -1 for one that is not known."""
+    return np.asarray(units["a"] if "a" in units else units["p"].argmax(axis=1))
+
+
 def correct(units: Batch) -> np.ndarray:
-    """1.0 where the likeliest class is the truth, else 0.0, (n,)."""
-    return np.asarray(units["p"].argmax(axis=1) == units["y"], dtype=np.float64)
+    """1.0 where the answer is the truth, else 0.0, (n,)."""
+    return np.asarray(answered(units) == units["y"], dtype=np.float64)
+
+
+def cost(units: Batch) -> np.ndarray:
+    """What each answer costs, (n,); where nothing else is said a mistake costs 1."""
+    if "c" not in units:
+        return 1.0 - correct(units)
+    return np.asarray(units["c"][np.arange(len(units["y"])), units["y"]])
 
 
 def squared_distance(units: Batch) -> np.ndarray:
@@ -49,8 +66,7 @@ def class_sums(index: np.ndarray, classes: int) -> Resampled:
 
 def _counts(units: Batch) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
     """What takes weights to the sums per class of what is true, what is guessed and what is both."""
-    y, p = units["y"], units["p"]
-    guess, classes = p.argmax(axis=1), p.shape[1]
+    y, guess, classes = units["y"], answered(units), units["p"].shape[1]
     sums = [class_sums(index, classes) for index in (y, guess, np.where(guess == y, y, -1))]
     return lambda weights: tuple(one(weights) for one in sums)
 
@@ -132,7 +148,7 @@ def confidence(units: Batch) -> tuple[np.ndarray, np.ndarray]:
     y, p = units["y"], units["p"]
     if p.shape[1] == 2:
         return p[:, 1], (y == 1).astype(np.float64)
-    return p.max(axis=1), correct(units)
+    return p.max(axis=1), (p.argmax(axis=1) == y).astype(np.float64)
 
 
 def _calibration_error(units: Batch) -> Resampled:
@@ -155,6 +171,13 @@ _ALL = (
         bounds=(0.0, float(-np.log(LEAST))),
     ),
     mean_measure("accuracy", correct, "Share of rows answered right.", greater=True),
+    mean_measure(
+        "cost",
+        cost,
+        "Mean cost of a row by `decide.costs`; where none are given, the share answered wrong.",
+        relative=True,
+        bounds=(-np.inf, np.inf),
+    ),
     _share("balanced_accuracy", _balanced_accuracy, "Mean over classes of the share answered right."),
     _share("roc_auc", _over_classes(roc_area), "Probability that a positive is ranked above a negative."),
     _share("pr_auc", _over_classes(average_precision), "Mean precision over all levels of recall."),

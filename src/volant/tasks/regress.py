@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from volant.core.protocols import Metric, Rows
-from volant.core.records import Batch, FeedbackKind, Pipeline, Problem
+from volant.core.records import Batch, Decision, FeedbackKind, Pipeline, Problem
 from volant.errors import BadInput, Failure
 from volant.tasks.regress_metrics import METRICS
 from volant.tasks.target import feedback_choice, inputs_of, metric_of, refuse_kind, target_values, unfit
@@ -65,7 +65,7 @@ class Regress:
             )
         return {"y": y, "f": f}
 
-    def finish(self, pipeline: Pipeline, problem: Problem) -> Pipeline:
+    def finish(self, pipeline: Pipeline, problem: Problem, decision: Decision | None = None) -> Pipeline:
         """The value is the answer as it is."""
         return replace(pipeline, outputs={self.output: pipeline.outputs[self.output]})
 
