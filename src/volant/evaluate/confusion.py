@@ -9,6 +9,7 @@ import numpy as np
 
 from volant.core.records import Batch
 from volant.evaluate.calibration import wilson
+from volant.tasks.classify_metrics import answered
 from volant.tasks.ranking import roc_area
 
 MOST_CLASSES = 30
@@ -17,7 +18,8 @@ MOST_PAIRS = 30
 
 def confusion(units: Batch, classes: Sequence[str]) -> dict[str, Any]:
     """Counts, rows by truth and columns by answer, or for many classes the commonest mistakes only."""
-    y, guess, size = units["y"], units["p"].argmax(axis=1), len(classes)
+    size = len(classes)
+    y, guess = _sound(units)
     counts = np.bincount(y * size + guess, minlength=size * size).reshape(size, size)
     wrong = counts - np.diag(np.diag(counts))
     order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_PAIRS]
@@ -31,6 +33,13 @@ def confusion(units: Batch, classes: Sequence[str]) -> dict[str, Any]:
     return {"classes": list(classes) if shown else [], "counts": counts.tolist() if shown else [], "mistakes": mistakes}
 
 
+def _sound(units: Batch) -> tuple[np.ndarray, np.ndarray]:
+    """Truth and answer of the rows whose answer is one of the classes."""
+    guess = answered(units)
+    keep = guess >= 0
+    return units["y"][keep], guess[keep]
+
+
 def _share(part: int, whole: np.ndarray) -> float:
     return float(part / max(whole.sum(), 1))
 
@@ -38,9 +47,9 @@ def _share(part: int, whole: np.ndarray) -> float:
 def per_class(units: Batch, classes: Sequence[str]) -> list[dict[str, Any]]:
     """Rows, precision, recall (with 95 % intervals), F1 and ROC AUC of each class."""
     y, p = units["y"], units["p"]
-    guess = p.argmax(axis=1)
+    sound, guess = _sound(units)
     true, guessed = (np.bincount(index, minlength=len(classes)) for index in (y, guess))
-    hit = np.bincount(y[guess == y], minlength=len(classes))
+    hit = np.bincount(sound[guess == sound], minlength=len(classes))
     found = []
     for c, name in enumerate(classes):
         found.append(
@@ -68,14 +77,15 @@ def hardest(units: Batch, classes: Sequence[str], numbers: np.ndarray, most: int
     """The rows whose truth surprised the model most: errors of the model, or of the label."""
     y, p = units["y"], units["p"]
     given = p[np.arange(len(y)), y]
-    wrong = np.flatnonzero(p.argmax(axis=1) != y)
+    guess = answered(units)
+    wrong = np.flatnonzero((guess != y) & (guess >= 0))
     order = wrong[np.argsort(given[wrong], kind="stable")[:most]]
     return [
         {
             "row": int(numbers[i]),
             "truth": classes[y[i]],
-            "answer": classes[int(p[i].argmax())],
-            "probability": float(p[i].max()),
+            "answer": classes[guess[i]],
+            "probability": float(p[i, guess[i]]),
             "given": float(given[i]),
         }
         for i in order

@@ -25,6 +25,9 @@ from volant.evaluate.weak import weak_slices
 from volant.tasks.metrics import finite, known, measure_of, take
 
 Predict = Callable[[Batch], Batch]
+Look = Callable[[Batch, Rows], Mapping[str, Any]]
+"""What takes units with a known truth, and their rows, to further views by name."""
+
 CHUNK = 16_384
 IMPORTANCE_SECONDS = 0.75
 SLICE_DRAWS = 400
@@ -47,7 +50,7 @@ class Evaluation:
 
     `unknown` counts rows that were left out as their truth is missing or a class that the candidate does not
     know. `views` holds plain data for plots, by name: `confusion`, `classes`, `calibration`, `histogram`,
-    `curves`, `hardest` where probabilities are predicted, `residuals` where numbers are.
+    `curves`, `hardest` where probabilities are predicted, `residuals` where numbers are, and what `looks` add.
     """
 
     task: str
@@ -91,11 +94,12 @@ def evaluate(
     importance_seconds: float = IMPORTANCE_SECONDS,
     draws: int = MOST_DRAWS,
     seed: int = 0,
+    looks: Sequence[Look] = (),
 ) -> Evaluation:
     """Evaluate what `predict` answers for `rows`, which must be at least one.
 
     `folder` is the candidate's, for its size and memory. With `importance_seconds` 0 no column is shuffled;
-    `draws` bounds the resamples of an interval.
+    `draws` bounds the resamples of an interval. `looks` add views of their own.
     """
     with Loading(folder) as loading:
         batch = rows.batch([column.name for column in problem.inputs])
@@ -104,6 +108,9 @@ def evaluate(
         judged = np.flatnonzero(known(units))
         metric = problem.metric or task.default_metric
         slices, weak = _slices(units, rows, judged, slice_columns, task, problem, seed)
+        views = _views(take(units, judged), problem, rows.numbers()[judged], task, seed) if len(judged) else {}
+        for look in looks if len(judged) else ():
+            views |= look(take(units, judged), rows.take(judged))
         return Evaluation(
             task=task.name,
             metric=metric,
@@ -114,7 +121,7 @@ def evaluate(
             summaries={name: m.summary for name, m in task.metrics.items()},
             slices=slices,
             weak=weak,
-            views=_views(take(units, judged), problem, rows.numbers()[judged], task, seed) if len(judged) else {},
+            views=views,
             speed=measure_speed(predict, batch, loading, folder=folder),
             importance=_importance(predict, batch, truth, task, problem, importance_seconds, seed),
         )
@@ -127,8 +134,9 @@ def units_of(
     parts = []
     for start in range(0, len(truth), CHUNK):
         part = {name: values[start : start + CHUNK] for name, values in batch.items()}
-        parts.append(np.asarray(predict(part)[task.output]))
-    units = dict(task.units(truth, {task.output: np.concatenate(parts)}, problem))
+        parts.append(predict(part))
+    predicted = {name: np.concatenate([np.asarray(part[name]) for part in parts]) for name in parts[0]}
+    units = dict(task.units(truth, predicted, problem))
     return units if bool((weights == 1).all()) else {**units, "weight": weights}
 
 
