@@ -10,7 +10,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from volant.core.ids import digest
 from volant.core.protocols import Learner, Rows, RunContext
-from volant.core.records import Pipeline, Problem
+from volant.core.records import Pipeline, Problem, Step
 from volant.runtime.load import Runner
 
 
@@ -66,10 +66,14 @@ def predict(pipeline: Pipeline, folder: Path, data: Rows, output: str, threads: 
 
 
 class Fits:
-    """The fits of one run, in `folder`."""
+    """The fits of one run, in `folder`.
 
-    def __init__(self, folder: Path, problem: Problem, output: str) -> None:
+    `correction` (C,) is what probabilities are multiplied with where rows counted in training by their class.
+    """
+
+    def __init__(self, folder: Path, problem: Problem, output: str, correction: tuple[float, ...] = ()) -> None:
         self.folder = folder
+        self.correction = correction
         self.problem = problem
         self.output = output
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +97,7 @@ class Fits:
         folder.mkdir()
         try:
             model = configuration.learner.fit(data, self.problem, configuration.options, context)
-            pipeline = model.export(folder)
+            pipeline = self._corrected(model.export(folder))
             if context.validation is not None:
                 predicted = predict(pipeline, folder, context.validation, self.output, context.threads)
                 np.save(folder / "predicted.npy", predicted, allow_pickle=False)
@@ -107,3 +111,9 @@ class Fits:
         made = self.load(name)
         assert made is not None
         return made
+
+    def _corrected(self, pipeline: Pipeline) -> Pipeline:
+        if not self.correction:
+            return pipeline
+        step = Step("reweigh", (pipeline.outputs[self.output],), "true frequencies", {"factors": list(self.correction)})
+        return replace(pipeline, steps=(*pipeline.steps, step), outputs={self.output: step.output})

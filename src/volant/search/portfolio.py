@@ -22,6 +22,7 @@ from volant.runtime.steps import warmed
 from volant.search.ensemble import best_temperature, greedy_weights
 from volant.search.fits import Configuration, Fit, Fits
 from volant.search.folds import fold_numbers, how_many, latest
+from volant.search.weighing import WeighedRows, Weighing
 
 BASELINE = "prior"
 LEAST_SECONDS = 0.6
@@ -108,6 +109,7 @@ class Search:
         rules: seed, threads, metric.
         spending: the budget, begun when the stage began.
         tail: seconds to keep for what comes after the search.
+        weighing: what rows count in training besides their own weights; they are judged by their own alone.
         folder: where finished fits are kept.
     """
 
@@ -124,11 +126,13 @@ class Search:
         progress: Progress,
         machine: Machine,
         tail: Callable[[], float] = lambda: 0.0,
+        weighing: Weighing | None = None,
     ) -> None:
-        self.data, self.problem, self.task = data, problem, task
+        self.data: Rows = data if weighing is None else WeighedRows(data, weighing.factors)
+        self.problem, self.task = problem, task
         self.rules, self.spending, self.progress, self.machine = rules, spending, progress, machine
         self.tail = tail
-        self.fits = Fits(folder, problem, task.output)
+        self.fits = Fits(folder, problem, task.output, () if weighing is None else weighing.correction)
         self.learners = learners
         self.truth = task.encode(data, problem)
         self.weights = data.weights()
