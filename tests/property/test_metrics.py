@@ -82,12 +82,18 @@ def test_regress_agrees_with_scikit_learn(seed, n, steps):
     y, f = rng.integers(1, steps + 1, n).astype(float), rng.integers(1, steps + 1, n).astype(float)
     y[0], y[1] = 1.0, 2.0
     weights = rng.random((3, n)) + 0.01
-    found = {name: metric.of({"y": y, "f": f}, weights) for name, metric in Regress.metrics.items()}
+    low, high = f - rng.random(n), f + rng.random(n)
+    units = {"y": y, "f": f, "low": low, "high": high, "promised": np.full(n, 0.8)}
+    found = {name: metric.of(units, weights) for name, metric in Regress.metrics.items()}
     for b, w in enumerate(weights):
         assert found["rmse"][b] == pytest.approx(reference.root_mean_squared_error(y, f, sample_weight=w))
         assert found["mae"][b] == pytest.approx(reference.mean_absolute_error(y, f, sample_weight=w))
         assert found["r2"][b] == pytest.approx(reference.r2_score(y, f, sample_weight=w), abs=1e-9)
         assert found["mape"][b] == pytest.approx(reference.mean_absolute_percentage_error(y, f, sample_weight=w))
+        ends = zip((low, high), (0.1, 0.9), strict=True)
+        pinball = sum(reference.mean_pinball_loss(y, end, sample_weight=w, alpha=a) for end, a in ends)
+        assert found["interval_score"][b] == pytest.approx(2 / 0.2 * pinball)
+        assert found["coverage"][b] == pytest.approx(np.average((low <= y) & (y <= high), weights=w))
 
 
 @FEW
@@ -129,4 +135,5 @@ def test_one_prediction_that_is_no_number_spoils_every_metric(seed, n, spoilt):
     units = {"y": rng.integers(0, 2, n), "p": p}
     assert all(np.isnan(m.of(units, np.ones((2, n)))).all() for m in Classify.metrics.values())
     numbers = {"y": rng.normal(size=n), "f": np.append(rng.normal(size=n - 1), spoilt)}
+    numbers |= {"low": numbers["f"], "high": numbers["f"], "promised": np.full(n, 0.9)}
     assert all(np.isnan(m.of(numbers, np.ones((2, n)))).all() for m in Regress.metrics.values())

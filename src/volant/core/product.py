@@ -34,6 +34,13 @@ class TaskSection(Section):
 
     type: str = Field(description="The task, a plugin: `classify` or `regress`; `volant tasks` lists them.")
     target: str = Field(min_length=1, description="The column that is predicted.")
+    interval: float | None = Field(
+        None,
+        ge=0.5,
+        le=0.99,
+        description="Share of the truths that an interval `low` to `high`, given with every number, is to hold "
+        "(0.9: nine in ten); none by default. For tasks that predict a number.",
+    )
 
 
 class Split(Section):
@@ -360,7 +367,7 @@ def parse(text: str, where: str = FILE) -> ProductFile:
         troubles = [_trouble(error, lines, where) for error in bad.errors(include_url=False)]
         raise _invalid(troubles, where) from None
     troubles = [*_wrong_names(file, lines, where), *_wrong_metrics(file, lines, where)]
-    troubles += _wrong_roles(file, lines, where)
+    troubles += [*_wrong_roles(file, lines, where), *_wrong_interval(file, lines, where)]
     if troubles:
         raise _invalid(troubles, where)
     return file
@@ -516,3 +523,21 @@ def _wrong_metrics(file: ProductFile, lines: Mapping[tuple[str, ...], int], wher
         if name not in known:
             what = f"the task {file.task.type} has no metric {name!r}"
             yield Trouble(what, _place(path, lines, where), name, known, None, nearest(name, known))
+
+
+def _wrong_interval(file: ProductFile, lines: Mapping[tuple[str, ...], int], where: str) -> Iterator[Trouble]:
+    """Intervals that the task cannot give, and metrics of intervals where none are given or where one would decide."""
+    asked, named = file.task.interval is not None, (file.quality.metric, *file.quality.minimum)
+    if (not asked and named == (None,)) or file.task.type not in plugins.names("tasks"):
+        return
+    task = plugins.load("tasks", file.task.type)
+    if asked and not hasattr(task, "bounds"):
+        what = f"the task {task.name} gives no intervals"
+        yield Trouble(what, _place(("task", "interval"), lines, where), fix="take the key away")
+    optional = {name for name in named if name in task.metrics and task.metrics[name].needs}
+    for name in sorted(optional & set(file.quality.minimum)) if not asked else ():
+        place = _place(("quality", "minimum", name), lines, where)
+        yield Trouble(f"{name} judges intervals, and none are given", place, name, (), "add task.interval = 0.9")
+    if file.quality.metric in optional:
+        what = f"{file.quality.metric} judges intervals alone: it can be a minimum, not what decides"
+        yield Trouble(what, _place(("quality", "metric"), lines, where), file.quality.metric, (), "name another metric")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -165,7 +165,8 @@ class Metric:
 
     `of(units, weights)` takes the task's units and weights of shape (B, n) and gives B values, one per
     resample, so that a bootstrap is one call. `scale` says whether differences are judged absolutely or
-    relative to the champion's value.
+    relative to the champion's value. `needs` names units that not every prediction comes with: where they are
+    missing the metric is left out. Such a metric can be a minimum; it is never what decides.
     """
 
     name: str
@@ -173,6 +174,7 @@ class Metric:
     of: Any
     scale: str = "absolute"
     summary: str = ""
+    needs: tuple[str, ...] = field(default=(), kw_only=True)
 
 
 class Task(Protocol):
@@ -218,6 +220,14 @@ class Task(Protocol):
         """The label that feedback implies for the predicted row, or None where it implies none."""
 
 
+@runtime_checkable
+class Bounded(Protocol):
+    """An optional ability of a task: its answers may come with an interval that holds a stated share of the truths."""
+
+    bounds: tuple[str, str]
+    """The two outputs beside `output`, the lower end first."""
+
+
 class Check(Protocol):
     """A data check. `trains` tells that it fits models, so that it can be left out for speed."""
 
@@ -247,6 +257,7 @@ class CheckContext:
 
 
 __all__ = [
+    "Bounded",
     "Check",
     "CheckContext",
     "Column",

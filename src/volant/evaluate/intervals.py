@@ -21,7 +21,7 @@ from volant.evaluate.sampling import (
     seed_of,
     units_by,
 )
-from volant.tasks.metrics import Measure, Resampled, finite, known, measure_of, ready, take
+from volant.tasks.metrics import Measure, Resampled, applicable, finite, known, measure_of, ready, take
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 """Means (k, B) to values (B,)."""
@@ -211,7 +211,7 @@ def score(
     """
     keep = known(units)
     units, keys = take(units, keep), None if keys is None else keys[keep]
-    measures = {name: measure_of(task.metrics[name]) for name in metrics or task.metrics}
+    measures = {name: measure_of(task.metrics[name]) for name in metrics or applicable(task.metrics, units)}
     n = int(keep.sum())
     if n == 0 or not finite(units):
         return tuple(Score(name, math.nan, math.nan, math.nan, n) for name in measures)

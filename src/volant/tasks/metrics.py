@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -55,8 +55,8 @@ def known(units: Batch) -> np.ndarray:
     return np.asarray(truth >= 0 if truth.dtype.kind in "iu" else np.isfinite(truth))
 
 
-def take(units: Batch, keep: np.ndarray) -> dict[str, np.ndarray]:
-    """Some units, by mask or positions."""
+def take(units: Batch, keep: np.ndarray | slice) -> dict[str, np.ndarray]:
+    """Some units, by mask, positions or slice."""
     return {name: values[keep] for name, values in units.items()}
 
 
@@ -133,3 +133,8 @@ def mean_measure(
     """A metric that is `link` of the mean of `unit`."""
     made = measure(name, mean_of(unit, link), summary, greater=greater, relative=relative, bounds=bounds)
     return replace(made, unit=unit, link=link)
+
+
+def applicable(metrics: Mapping[str, Metric], units: Batch) -> tuple[str, ...]:
+    """The names of the metrics that these units have everything for."""
+    return tuple(name for name, metric in metrics.items() if set(metric.needs) <= set(units))

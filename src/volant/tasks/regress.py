@@ -34,6 +34,7 @@ class Regress:
     metrics: Mapping[str, Metric] = METRICS
     default_metric = "rmse"
     output = "value"
+    bounds = ("low", "high")
 
     def problem(self, data: Rows, target: str, metric: str = "") -> Problem:
         """Check that the target is a number that varies.
@@ -52,22 +53,22 @@ class Regress:
         return _numbers(target_values(data, problem.target), problem.target)
 
     def units(self, truth: np.ndarray, predicted: Batch, problem: Problem) -> Batch:
-        """`y` (n,), the truth, and `f` (n,), the prediction."""
+        """`y` (n,), the truth, and `f` (n,), the prediction.
+
+        Where intervals are asked for also `low`, `high` and `promised`, the share of truths they are to hold, (n,)
+        each; what predicts none is taken at its word: its interval is the prediction alone.
+        """
         y = np.asarray(truth, dtype=np.float64)
-        f = np.asarray(predicted[self.output], dtype=np.float64)
-        if f.shape != y.shape:
-            raise Failure(
-                "predictions do not have the shape that the problem asks for",
-                code="artifact-damaged",
-                where=self.output,
-                got=str(f.shape),
-                fix=f"train again; expected {y.shape}",
-            )
-        return {"y": y, "f": f}
+        f = _numbers_of(predicted, self.output, y.shape)
+        if not problem.interval:
+            return {"y": y, "f": f}
+        low, high = (_numbers_of(predicted, n if n in predicted else self.output, y.shape) for n in self.bounds)
+        return {"y": y, "f": f, "low": low, "high": high, "promised": np.full(y.shape, problem.interval)}
 
     def finish(self, pipeline: Pipeline, problem: Problem, decision: Decision | None = None) -> Pipeline:
-        """The value is the answer as it is."""
-        return replace(pipeline, outputs={self.output: pipeline.outputs[self.output]})
+        """The value is the answer as it is, with its interval where it has one."""
+        names = [self.output, *(name for name in self.bounds if name in pipeline.outputs)]
+        return replace(pipeline, outputs={name: pipeline.outputs[name] for name in names})
 
     def parse_feedback(self, kind: str, value: Any, problem_classes: Sequence[str] = ()) -> float | str:
         """A finite number, or `up` or `down`.
@@ -84,6 +85,20 @@ class Regress:
     def label(self, kind: str, value: Any, answer: Mapping[str, Any]) -> float | None:
         """The true value that feedback implies. A rating implies none: a good answer need not be exact."""
         return float(value) if kind == "correction" else None
+
+
+def _numbers_of(predicted: Batch, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """One output (n,) as float64."""
+    found = np.asarray(predicted[name], dtype=np.float64)
+    if found.shape != shape:
+        raise Failure(
+            "predictions do not have the shape that the problem asks for",
+            code="artifact-damaged",
+            where=name,
+            got=str(found.shape),
+            fix=f"train again; expected {shape}",
+        )
+    return found
 
 
 def _numbers(values: pa.Array, target: str) -> np.ndarray:

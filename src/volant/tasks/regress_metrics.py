@@ -1,8 +1,12 @@
-"""The metrics of `regress`. Units are `y` (n,), the truth, and `f` (n,), the prediction."""
+"""The metrics of `regress`. Units are `y` (n,), the truth, and `f` (n,), the prediction.
+
+Where intervals are given, `low` and `high` (n,) are their ends, `promised` (n,) the share of truths they should hold.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -58,7 +62,23 @@ def _spearman(units: Batch) -> Resampled:
     return ranking.spearman(units["y"], units["f"])
 
 
+def covered(units: Batch) -> np.ndarray:
+    """Whether the truth lies in the interval, (n,), 0.0 or 1.0."""
+    return np.asarray((units["low"] <= units["y"]) & (units["y"] <= units["high"]), dtype=np.float64)
+
+
+def interval_loss(units: Batch) -> np.ndarray:
+    """The width of the interval and, where it misses the truth, by how much, times 2 / (1 - promised share), (n,).
+
+    Source: Gneiting and Raftery, Strictly Proper Scoring Rules, 2007, section 6.2.
+    """
+    y, low, high = units["y"], units["low"], units["high"]
+    missed = np.maximum(low - y, 0.0) + np.maximum(y - high, 0.0)
+    return np.asarray(high - low + 2.0 / (1.0 - units["promised"]) * missed)
+
+
 _LOSS = (0.0, math.inf)
+_INTERVAL = ("low", "high", "promised")
 
 _ALL = (
     mean_measure(
@@ -80,6 +100,20 @@ _ALL = (
         bounds=_LOSS,
     ),
     measure("spearman", _spearman, "Correlation of the ranks.", greater=True, bounds=(-1.0, 1.0)),
+    replace(
+        mean_measure("coverage", covered, "Share of the truths that lie in their interval.", greater=True),
+        needs=_INTERVAL,
+    ),
+    replace(
+        mean_measure(
+            "interval_score",
+            interval_loss,
+            "Mean width of the intervals, and a fine for every truth outside in proportion to how far it lies.",
+            relative=True,
+            bounds=_LOSS,
+        ),
+        needs=_INTERVAL,
+    ),
 )
 
 METRICS = {metric.name: metric for metric in _ALL}

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from volant.core.protocols import Metric, Task
+from volant.core.protocols import Bounded, Metric, Task
 from volant.core.records import Batch, Pipeline, Problem, Step
 from volant.errors import BadInput
 from volant.runtime.steps import STEPS
+from volant.tasks.metrics import applicable, take
 from volant.testing.contract.claims import claim, is_described, nothing_global_changes, run
 from volant.testing.contract.tables import Case, cases
 from volant.testing.rows import MemoryRows
@@ -28,16 +29,21 @@ def check_task(task: Task) -> None:
 
 
 def _posed(task: Task) -> Iterator[tuple[Case, Problem]]:
-    """The suite's tables as this task poses them; those whose target it does not take are left out."""
+    """The suite's tables as this task poses them; those whose target it does not take are left out.
+
+    Where the task can give intervals, they are asked for.
+    """
     for case in cases():
         if case.train.schema["target"].type == task.target_type:
-            yield case, task.problem(case.train, "target", task.default_metric)
+            problem = task.problem(case.train, "target", task.default_metric)
+            yield case, replace(problem, interval=0.9) if isinstance(task, Bounded) else problem
 
 
 def _perfect(truth: np.ndarray, problem: Problem, task: Task) -> Batch:
     """Predictions that are right, and sure of it."""
     if not problem.classes:
-        return {task.output: truth.astype(np.float64)}
+        around = zip(task.bounds, (-0.1, 0.1), strict=True) if isinstance(task, Bounded) else ()
+        return {task.output: truth.astype(np.float64), **{name: truth + reach for name, reach in around}}
     sure = np.full((len(truth), len(problem.classes)), 0.02 / len(problem.classes))
     sure[np.arange(len(truth)), truth] += 0.98
     return {task.output: sure}
@@ -45,7 +51,7 @@ def _perfect(truth: np.ndarray, problem: Problem, task: Task) -> Batch:
 
 def _poor(truth: np.ndarray, problem: Problem, task: Task) -> Batch:
     """The predictions for other rows."""
-    return {task.output: _perfect(np.roll(truth, 7), problem, task)[task.output]}
+    return _perfect(np.roll(truth, 7), problem, task)
 
 
 def _value(metric: Metric, units: Batch) -> float:
@@ -119,7 +125,7 @@ def units_are_one_record_per_row(task: Task) -> None:
         units = task.units(truth, predicted, problem)
         claim(all(len(v) == len(truth) for v in units.values()), "units have one entry per row")
         half = len(truth) // 2
-        parts = [task.units(truth[s], {task.output: predicted[task.output][s]}, problem) for s in _halves(half)]
+        parts = [task.units(truth[s], take(predicted, s), problem) for s in _halves(half)]
         joined = {name: np.concatenate([p[name] for p in parts]) for name in units}
         same = all(np.array_equal(joined[name], units[name]) for name in units)
         claim(same, "units are merged by putting them one after the other")
@@ -159,11 +165,32 @@ def better_predictions_score_better(task: Task) -> None:
 def a_prediction_that_is_no_number_never_looks_good(task: Task) -> None:
     for case, problem in _posed(task):
         truth = task.encode(case.train, problem)
-        spoilt = {task.output: _perfect(truth, problem, task)[task.output].copy()}
-        spoilt[task.output][0] = np.nan
-        units = task.units(truth, spoilt, problem)
-        for name, metric in task.metrics.items():
-            claim(np.isnan(_value(metric, units)), f"{name}: one prediction that is NaN makes the metric NaN")
+        right = _perfect(truth, problem, task)
+        for output in right:
+            spoilt = {**right, output: right[output].copy()}
+            spoilt[output][0] = np.nan
+            units = task.units(truth, spoilt, problem)
+            for name, metric in task.metrics.items():
+                claim(np.isnan(_value(metric, units)), f"{name}: one {output} that is NaN makes the metric NaN")
+
+
+def intervals_are_optional(task: Task) -> None:
+    """Without an interval that was asked for, and without one in the prediction, nothing breaks."""
+    for case, problem in _posed(task):
+        if not isinstance(task, Bounded):
+            return
+        truth = task.encode(case.train, problem)
+        alone = {task.output: _poor(truth, problem, task)[task.output]}
+        plain = task.units(truth, alone, replace(problem, interval=0.0))
+        left_out = {name for name, metric in task.metrics.items() if metric.needs}
+        claim(set(applicable(task.metrics, plain)) == set(task.metrics) - left_out, "unasked intervals are not judged")
+        units = task.units(truth, alone, problem)
+        for name in left_out:
+            claim(np.isfinite(_value(task.metrics[name], units)), f"{name}: a prediction alone is an interval too")
+
+
+def the_deciding_metric_needs_nothing_optional(task: Task) -> None:
+    claim(not task.metrics[task.default_metric].needs, "`default_metric` can judge every prediction")
 
 
 def finishes_pipelines(task: Task) -> None:
@@ -226,6 +253,8 @@ TASK_CONTRACT = (
     weights_count_like_repeated_rows,
     better_predictions_score_better,
     a_prediction_that_is_no_number_never_looks_good,
+    intervals_are_optional,
+    the_deciding_metric_needs_nothing_optional,
     finishes_pipelines,
     understands_feedback,
     refuses_feedback_of_another_form,
