@@ -30,14 +30,8 @@ class WeighedRows:
     def __init__(self, rows: Rows, factors: np.ndarray) -> None:
         self.rows = rows
         self.factors = factors
-
-    @property
-    def digest(self) -> str:
-        return self.rows.digest
-
-    @property
-    def schema(self) -> Schema:
-        return self.rows.schema
+        self.digest: str = rows.digest
+        self.schema: Schema = rows.schema
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -49,7 +43,7 @@ class WeighedRows:
         return self.rows.batch(columns)
 
     def weights(self) -> np.ndarray:
-        return self.rows.weights() * self.factors
+        return np.asarray(self.rows.weights() * self.factors)
 
     def keys(self) -> np.ndarray:
         return self.rows.keys()
