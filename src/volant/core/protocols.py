@@ -160,6 +160,23 @@ class Learner(Protocol):
 
 
 @dataclass(frozen=True)
+class Range:
+    """Values of an option worth trying: from `low` to `high`, or one of `choices`. `log`: evenly by magnitude."""
+
+    low: float = 0.0
+    high: float = 1.0
+    log: bool = False
+    whole: bool = False
+    choices: tuple[Any, ...] = ()
+
+
+class Tunes(Protocol):
+    """Optional ability of a learner: it names the ranges of its options, by name, that are worth searching."""
+
+    def space(self, problem: Problem) -> Mapping[str, Range]: ...
+
+
+@dataclass(frozen=True)
 class Metric:
     """A metric of a task.
 
@@ -266,8 +283,10 @@ __all__ = [
     "Metric",
     "Model",
     "Parsed",
+    "Range",
     "Recognition",
     "Rows",
     "RunContext",
     "Task",
+    "Tunes",
 ]

@@ -17,6 +17,7 @@ import numpy as np
 from volant.errors import BadInput
 from volant.runtime.arrays import ARRAYS
 from volant.runtime.decisions import DECISIONS
+from volant.runtime.intervals import INTERVALS
 from volant.runtime.grams import grams
 
 Run = Callable[..., np.ndarray]
@@ -341,6 +342,23 @@ def _temperature(of: Making) -> Run:
     return lambda p: warmed(p, value)
 
 
+def _curves(of: Making) -> Run:
+    """Probabilities (n, C) along one curve per class, each given by its points, and scaled to one again.
+
+    With a single curve it is that of the second of two classes.
+    """
+    curves = [(np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)) for x, y in of.params["curves"]]
+
+    def run(p: np.ndarray) -> np.ndarray:
+        if len(curves) == 1:
+            positive = np.interp(p[:, 1], *curves[0])
+            return np.stack([1.0 - positive, positive], axis=1)
+        out = np.stack([np.interp(p[:, c], *curve) for c, curve in enumerate(curves)], axis=1)
+        return np.asarray(out / out.sum(axis=1, keepdims=True))
+
+    return run
+
+
 def _decide(of: Making) -> Run:
     """Probabilities or utilities (n, C) to labels (n,): the largest, or the second of two from `threshold` on."""
     classes = np.array([*of.params["classes"], None], dtype=object)[:-1]
@@ -377,8 +395,10 @@ STEPS: dict[str, Compile] = {
     "constant": _constant,
     "average": _average,
     "temperature": _temperature,
+    "curves": _curves,
     "decide": _decide,
     **DECISIONS,
+    **INTERVALS,
     **ARRAYS,
 }
 

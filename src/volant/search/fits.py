@@ -9,7 +9,7 @@ import json
 import shutil
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,20 @@ from typing import Any
 import numpy as np
 
 from volant.core.ids import digest
+from volant.core.plugins import load
 from volant.core.protocols import Learner, Rows, RunContext
 from volant.core.records import Pipeline, Problem, Step
 from volant.runtime.load import Runner
+from volant.search.logarithm import Logarithm
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """A learner with options. `name` is unique within a run."""
+    """A learner with options, that learns the target or its logarithm. `name` is unique within a run."""
 
     learner: Learner
     options: Any
+    logarithm: Logarithm | None = None
 
     @property
     def name(self) -> str:
@@ -35,7 +38,16 @@ class Configuration:
 
     @property
     def key(self) -> str:
-        return digest([self.learner.name, self.learner.version, asdict(self.options)])
+        log = [] if self.logarithm is None else [asdict(self.logarithm)]
+        return digest([self.learner.name, self.learner.version, asdict(self.options), *log])
+
+    def settled(self, facts: Sequence[Mapping[str, Any]]) -> Configuration:
+        """The configuration of the last fit, given the facts of the fits on folds."""
+        options = self.learner.settle(self.options, facts)
+        if self.logarithm is None:
+            return replace(self, options=options)
+        factor = float(np.mean([f["log_factor"] for f in facts]))
+        return replace(self, options=options, logarithm=replace(self.logarithm, factor=factor))
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,12 @@ class Fit:
     facts: Mapping[str, Any]
     seconds: float
     predicted: np.ndarray | None
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of what would be shipped: the pipeline and the files that it names."""
+        named = {step.file for step in self.pipeline.steps if step.file}
+        return (self.folder / "fit.json").stat().st_size + sum((self.folder / n).stat().st_size for n in named)
 
     def predict(self, data: Rows, output: str, threads: int) -> np.ndarray:
         """Predictions for rows, by the runtime."""
@@ -96,13 +114,10 @@ class Fits:
         folder = self.folder / f".new-{uuid.uuid4().hex}"
         folder.mkdir()
         try:
-            model = configuration.learner.fit(data, self.problem, configuration.options, context)
-            pipeline = self._corrected(model.export(folder))
-            if context.validation is not None:
-                predicted = predict(pipeline, folder, context.validation, self.output, context.threads)
+            pipeline, facts, predicted = self._fit(folder, configuration, data, context)
+            if predicted is not None:
                 np.save(folder / "predicted.npy", predicted, allow_pickle=False)
-            seconds = time.monotonic() - started
-            record = {"pipeline": pipeline.record(), "facts": model.facts(), "seconds": seconds}
+            record = {"pipeline": pipeline.record(), "facts": facts, "seconds": time.monotonic() - started}
             (folder / "fit.json").write_text(json.dumps(record, ensure_ascii=False))
             folder.rename(self.folder / name)
         except BaseException:
@@ -111,6 +126,28 @@ class Fits:
         made = self.load(name)
         assert made is not None
         return made
+
+    def _fit(
+        self, folder: Path, configuration: Configuration, data: Rows, context: RunContext
+    ) -> tuple[Pipeline, dict[str, Any], np.ndarray | None]:
+        """The exported pipeline of a fit, its facts, and its predictions for the validation rows."""
+        log, valid = configuration.logarithm, context.validation
+        if log is not None:
+            data = log.rows(data, self.problem.target)
+            seen = None if valid is None else log.rows(valid, self.problem.target)
+            context = replace(context, validation=seen)
+        model = configuration.learner.fit(data, self.problem, configuration.options, context)
+        exported, facts = self._corrected(model.export(folder)), model.facts()
+        pipeline = exported if log is None else log.finish(exported, self.output)
+        if valid is None:
+            return pipeline, facts, None
+        predicted = predict(pipeline, folder, valid, self.output, context.threads)
+        if log is not None:
+            truth = load("tasks", self.problem.task).encode(valid, self.problem)
+            log = replace(log, factor=log.right_factor(predicted, truth, valid.weights()))
+            pipeline, facts = log.finish(exported, self.output), {**facts, "log_factor": log.factor}
+            predicted = predict(pipeline, folder, valid, self.output, context.threads)
+        return pipeline, facts, predicted
 
     def _corrected(self, pipeline: Pipeline) -> Pipeline:
         if not self.correction:

@@ -13,7 +13,7 @@ from volant.core import plugins
 from volant.core.budget import Budget, Spending
 from volant.core.ids import digest, uuid7
 from volant.core.protocols import Learner
-from volant.core.records import Batch, Pipeline, Problem, Signature, Step
+from volant.core.records import Batch, Pipeline, Problem, Signature
 from volant.data.dataset import Dataset
 from volant.data.profile import profile
 from volant.errors import BadInput
@@ -25,7 +25,9 @@ from volant.release.export import Draft, Part, combine
 from volant.release.gate import CandidateFacts
 from volant.release.signature import signature_of
 from volant.runtime.load import Release
-from volant.search.portfolio import Found, Rules, Search, Trial
+from volant.search.calibrate import Calibration
+from volant.search.search import Search
+from volant.search.trials import MOST_BYTES, MOST_MILLISECONDS, Found, Rules, Trial
 from volant.wheel.check import refuse_if_hopeless
 from volant.wheel.context import Context
 from volant.wheel.gate import Judged, judge, judge_rows, units_of
@@ -195,13 +197,15 @@ def make_candidate(
     """Search, export, evaluate."""
     run, folder = _run(context, dataset, problem, spending)
     rows = dataset.part("train")
-    settings = context.product.file.train
+    settings, limits = context.product.file.train, context.product.file.quality.limits
     rules = Rules(
         seed=settings.seed,
         threads=settings.threads,
         ensemble=settings.ensemble,
         metric=context.metric,
         by_time=context.product.file.data.split.by == "time",
+        most_bytes=MOST_BYTES if limits.size_mb is None else 1e6 * limits.size_mb,
+        most_milliseconds=MOST_MILLISECONDS if limits.latency_ms is None else limits.latency_ms,
     )
     care = effort(len(dataset) - len(rows), len(problem.classes), spending.budget)
     search = Search(
@@ -245,7 +249,7 @@ def _export(
     )
     with Draft(context.folder("candidates")) as draft:
         parts = [Part(m.fit.pipeline, m.fit.folder, m.weight) for m in found.members]
-        pipeline = _calibrated(combine(parts, context.task.output, draft.folder), found.temperature)
+        pipeline = _calibrated(combine(parts, context.task.output, draft.folder), found.calibration)
         pipeline = context.task.finish(pipeline, problem)
         name = draft.write(pipeline, signature, facts)
         release = draft.open(context.product.file.train.threads)
@@ -264,11 +268,10 @@ def _names(found: Found) -> list[str]:
     return [t.configuration.name for t in found.trials if t.weight] or ["prior"]
 
 
-def _calibrated(pipeline: Pipeline, temperature: float) -> Pipeline:
-    if temperature == 1.0:
+def _calibrated(pipeline: Pipeline, calibration: Calibration) -> Pipeline:
+    step = calibration.step(pipeline.outputs.get("probability", ""), "calibrated")
+    if step is None:
         return pipeline
-    source = pipeline.outputs["probability"]
-    step = Step("temperature", (source,), "calibrated", {"value": temperature})
     return replace(pipeline, steps=(*pipeline.steps, step), outputs={"probability": "calibrated"})
 
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from volant.search.ensemble import best_temperature, greedy_weights
+from volant.search.calibrate import best_temperature
+from volant.search.ensemble import greedy_weights
 from volant.search.folds import fold_numbers, how_many, latest
 
 

@@ -12,7 +12,8 @@ from volant.core.clock import Machine
 from volant.core.plugins import load
 from volant.core.progress import Silent
 from volant.core.records import Pipeline, Step
-from volant.search.portfolio import Rules, Search
+from volant.search.search import Search
+from volant.search.trials import Rules
 
 TASK = load("tasks", "classify")
 
@@ -35,7 +36,7 @@ def search(tmp_path, budget="14 units", *, data=None, learners=None, folder="fit
 
 
 def summary(found):
-    return [(t.configuration.name, t.status, t.score, t.weight) for t in found.trials], found.temperature, found.score
+    return [(t.configuration.name, t.status, t.score, t.weight) for t in found.trials], found.calibration, found.score
 
 
 def test_the_same_work_gives_the_same_result(tmp_path):

@@ -1,0 +1,60 @@
+"""Optuna: asking for options within ranges, deterministic for a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+from volant.core.protocols import Range
+
+
+def installed() -> bool:
+    return find_spec("optuna") is not None
+
+
+class Sampler:
+    """Tree-structured Parzen estimator over the ranges of a learner's options."""
+
+    def __init__(self, space: Mapping[str, Range], seed: int) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=4)
+        self._study = optuna.create_study(direction="minimize", sampler=sampler)
+        self._space = {name: _distribution(found) for name, found in sorted(space.items())}
+
+    def learn(self, options: Any, loss: float) -> None:
+        """Take note of options that were tried before; those outside the ranges say nothing."""
+        import optuna
+
+        values = {name: getattr(options, name) for name in self._space}
+        if all(d._contains(d.to_internal_repr(values[name])) for name, d in self._space.items()):
+            made = optuna.trial.create_trial(params=values, distributions=self._space, value=loss)
+            self._study.add_trial(made)
+
+    def ask(self) -> tuple[Any, dict[str, Any]]:
+        """A token to answer with, and values by the names of options."""
+        trial = self._study.ask(self._space)
+        return trial, dict(trial.params)
+
+    def tell(self, token: Any, loss: float) -> None:
+        """The loss of what was asked for; one that is not finite counts as a failure."""
+        import math
+
+        import optuna
+
+        if math.isfinite(loss):
+            self._study.tell(token, loss)
+        else:
+            self._study.tell(token, state=optuna.trial.TrialState.FAIL)
+
+
+def _distribution(found: Range) -> Any:
+    import optuna
+
+    if found.choices:
+        return optuna.distributions.CategoricalDistribution(found.choices)
+    kind = optuna.distributions.IntDistribution if found.whole else optuna.distributions.FloatDistribution
+    low, high = (int(found.low), int(found.high)) if found.whole else (found.low, found.high)
+    return kind(low, high, log=found.log)

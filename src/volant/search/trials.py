@@ -1,0 +1,99 @@
+"""The records of a search: what is tried, what was found, and the rules it kept to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from volant.search.calibrate import Calibration
+from volant.search.fits import Configuration, Fit
+
+MOST_BYTES = 10_000_000
+"""Bytes of a release where the product file sets no limit of its own: small enough to be anywhere at once."""
+MOST_MILLISECONDS = 1.0
+"""Milliseconds for one row where the product file sets no limit: models that answer in their caller's own process."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the product file says about training, and what a release may weigh and take."""
+
+    seed: int = 0
+    threads: int = 2
+    ensemble: bool = True
+    metric: str = ""
+    by_time: bool = False
+    most_bytes: float = MOST_BYTES
+    most_milliseconds: float = MOST_MILLISECONDS
+
+
+@dataclass
+class Trial:
+    """One configuration's way through the search."""
+
+    configuration: Configuration
+    fits: list[Fit] = field(default_factory=list)
+    predicted: np.ndarray | None = None
+    score: float | None = None
+    status: str = "waiting"
+    reason: str = ""
+    weight: float = 0.0
+    final: Fit | None = None
+
+    @property
+    def learner(self) -> str:
+        return self.configuration.learner.name
+
+    @property
+    def seconds(self) -> float:
+        return sum(f.seconds for f in self.fits)
+
+    @property
+    def longest(self) -> float:
+        """Seconds of the longest fit."""
+        return max((f.seconds for f in self.fits), default=0.0)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the largest exported fit."""
+        return max((f.bytes for f in self.fits), default=0)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A pipeline of the result and its weight."""
+
+    fit: Fit
+    weight: float
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What the result says about training rows that it was not fitted on, out of fold and calibrated.
+
+    `positions` (n,) are those rows among the training rows; `predicted` (n, …) is the task's output for them.
+    """
+
+    positions: np.ndarray
+    predicted: np.ndarray
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found. `members` are averaged, then calibrated; `baseline` stands beside.
+
+    `score` is that of the members out of fold; `full_score` that of the best ensemble, whatever it weighs.
+    `held_out` is None where only the baseline was trained.
+    """
+
+    members: tuple[Member, ...]
+    calibration: Calibration
+    trials: tuple[Trial, ...]
+    baseline: Fit
+    folds: int
+    only_baseline: bool
+    score: float | None
+    baseline_score: float
+    held_out: HeldOut | None = None
+    full_score: float | None = None

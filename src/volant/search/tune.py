@@ -1,0 +1,66 @@
+"""Tuning: what is left of the budget goes to options near those that did best, chosen by Optuna."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from volant.bind import optuna
+from volant.core.protocols import Range
+from volant.core.records import Problem
+from volant.search.fits import Configuration
+from volant.search.trials import Trial
+
+LEARNERS = 2
+"""Learners that are tuned in turn: the best of those that name a space."""
+
+
+@dataclass
+class _Study:
+    base: Configuration
+    sampler: optuna.Sampler
+
+
+class Tuning:
+    """Asks for options of the best learners in turn, and is told how they did."""
+
+    def __init__(self, studies: Sequence[_Study]) -> None:
+        self._studies = list(studies)
+        self._turn = 0
+        self._asked: tuple[_Study, Any] | None = None
+
+    @staticmethod
+    def of(trials: Sequence[Trial], problem: Problem, seed: int, loss: Callable[[Trial], float]) -> Tuning | None:
+        """A tuning that begins at the best trials, or None where no learner names a space or Optuna is missing."""
+        if not optuna.installed():
+            return None
+        studies: list[_Study] = []
+        for trial in sorted((t for t in trials if t.status == "done"), key=loss):
+            space = _space(trial, problem)
+            if space and trial.learner not in {s.base.learner.name for s in studies}:
+                studies.append(_Study(trial.configuration, optuna.Sampler(space, seed)))
+        for study in studies:
+            for trial in trials:
+                if trial.status == "done" and trial.learner == study.base.learner.name:
+                    study.sampler.learn(trial.configuration.options, loss(trial))
+        return Tuning(studies[:LEARNERS]) if studies else None
+
+    def ask(self) -> Trial:
+        """The next configuration to try."""
+        study = self._studies[self._turn % len(self._studies)]
+        self._turn += 1
+        token, values = study.sampler.ask()
+        self._asked = study, token
+        return Trial(replace(study.base, options=replace(study.base.options, **values)))
+
+    def tell(self, trial: Trial, loss: float) -> None:
+        """How the configuration asked for last did."""
+        if self._asked is not None:
+            study, token = self._asked
+            study.sampler.tell(token, loss)
+
+
+def _space(trial: Trial, problem: Problem) -> dict[str, Range]:
+    space = getattr(trial.configuration.learner, "space", None)
+    return {} if space is None else dict(space(problem))
