@@ -18,6 +18,7 @@ from volant.errors import BadInput
 from volant.runtime.arrays import ARRAYS
 from volant.runtime.decisions import DECISIONS
 from volant.runtime.intervals import INTERVALS
+from volant.runtime.intervals import INTERVALS
 from volant.runtime.grams import grams
 
 Run = Callable[..., np.ndarray]
@@ -398,6 +399,7 @@ STEPS: dict[str, Compile] = {
     "curves": _curves,
     "decide": _decide,
     **DECISIONS,
+    **INTERVALS,
     **INTERVALS,
     **ARRAYS,
 }
