@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from volant.bind.boosting import Deadline, Part, sleep_while_waiting
 from volant.bind.onnx import LESS_OR_EQUAL, MEMBER, Trees, floor32
 
@@ -75,6 +77,19 @@ def trees_of(booster: Any, rounds: int, width: int) -> Trees:
     for place, info in enumerate(dump["tree_info"]):
         _add_tree(trees, info["tree_structure"], place % classes)
     return trees
+
+
+def add_trees(trees: Trees, booster: Any, rounds: int, *, target: int, share: float) -> None:
+    """Append the first `rounds` rounds of a booster of one margin to an ensemble, its leaves times `share`."""
+    first = len(trees.leaf_weight)
+    for info in booster.dump_model(num_iteration=rounds)["tree_info"]:
+        _add_tree(trees, info["tree_structure"], target)
+    trees.leaf_weight[first:] = [share * weight for weight in trees.leaf_weight[first:]]
+
+
+def margins(booster: Any, x: np.ndarray, rounds: int) -> np.ndarray:
+    """What the first `rounds` rounds sum up to for rows (n, k): (n,), or (n, C) for several classes."""
+    return np.asarray(booster.predict(x, num_iteration=rounds, raw_score=True))
 
 
 def _add_tree(trees: Trees, root: Mapping[str, Any], target: int) -> None:

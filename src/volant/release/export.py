@@ -35,7 +35,7 @@ def combine(parts: Sequence[Part], output: str, folder: Path) -> Pipeline:
         names: dict[str, str] = {}
         for step in part.pipeline.steps:
             moved = _moved(step, names, place, part.folder, folder)
-            same = digest([moved.op, moved.inputs, dict(moved.params), moved.file])
+            same = _likeness(moved)
             if same not in known:
                 known[same] = moved.output
                 steps.append(moved)
@@ -47,7 +47,29 @@ def combine(parts: Sequence[Part], output: str, folder: Path) -> Pipeline:
     return Pipeline(tuple(steps), {output: "mixed"})
 
 
-def _moved(step: Step, names: Mapping[str, str], place: int, source: Path, folder: Path) -> Step:
+def extended(pipeline: Pipeline, more: Pipeline, source: Path, folder: Path, given: Mapping[str, str]) -> Pipeline:
+    """A pipeline with the steps and outputs of another one, whose files are copied from `source` into `folder`.
+
+    `given` names values of the first by what the other calls them. Equal steps run once.
+    """
+    known = {_likeness(step): step.output for step in pipeline.steps}
+    steps, names = list(pipeline.steps), dict(given)
+    for step in more.steps:
+        moved = _moved(step, names, "more", source, folder)
+        if _likeness(moved) not in known:
+            known[_likeness(moved)] = moved.output
+            steps.append(moved)
+        names[step.output] = known[_likeness(moved)]
+    added = {name: names[value] for name, value in more.outputs.items()}
+    return replace(pipeline, steps=tuple(steps), outputs={**pipeline.outputs, **added})
+
+
+def _likeness(step: Step) -> str:
+    """What two steps share that give the same value."""
+    return digest([step.op, step.inputs, dict(step.params), step.file])
+
+
+def _moved(step: Step, names: Mapping[str, str], place: int | str, source: Path, folder: Path) -> Step:
     inputs = tuple(names.get(name, name) for name in step.inputs)
     file = None
     if step.file is not None:

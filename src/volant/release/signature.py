@@ -42,7 +42,8 @@ def _field(name: str, kind: str, facts: Mapping[str, Any]) -> Field:
 def _outputs(problem: Problem) -> tuple[Field, ...]:
     if problem.classes:
         return (Field("label", "category", True, problem.classes[0], problem.classes), Field("probabilities", "number"))
-    return (Field("value", "number", True, 0.0),)
+    names = ("value", "low", "high") if problem.interval else ("value",)
+    return tuple(Field(name, "number", True, 0.0) for name in names)
 
 
 def _same_contract(new: Signature, before: Signature) -> bool:

@@ -120,7 +120,7 @@ def _flag_unknown(
 def answers(outputs: Batch, signature: Signature) -> list[dict[str, Any]]:
     """The pipeline's outputs as one plain object per row.
 
-    `classify` gives `label` and `probabilities`, `regress` gives `value`.
+    `classify` gives `label` and `probabilities`, `regress` gives `value`, with `low` and `high` where promised.
     """
     if "probability" in outputs:
         table = outputs["probability"].tolist()
@@ -129,4 +129,6 @@ def answers(outputs: Batch, signature: Signature) -> list[dict[str, Any]]:
             {"label": label, "probabilities": dict(zip(signature.classes, row, strict=True))}
             for label, row in zip(labels, table, strict=True)
         ]
-    return [{"value": value} for value in outputs["value"].tolist()]
+    names = [name for name in ("value", "low", "high") if name in outputs]
+    listed = zip(*(outputs[name].tolist() for name in names), strict=True)
+    return [dict(zip(names, row, strict=True)) for row in listed]

@@ -118,7 +118,7 @@ def _answer(chunk: pa.RecordBatch, release: Release, before: int) -> pa.Table:
     batch = {f.name: _column(chunk, f, type_of(f, release.signature), before) for f in release.signature.inputs}
     outputs = release.predict(batch)
     if "probability" not in outputs:
-        return pa.table({"value": outputs["value"]})
+        return pa.table({name: outputs[name] for name in ("value", "low", "high") if name in outputs})
     columns: dict[str, Any] = {"label": pa.array(outputs["label"], type=pa.string())}
     for place, name in enumerate(release.signature.classes):
         columns[f"probability_{name}"] = outputs["probability"][:, place]
