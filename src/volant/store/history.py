@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Select, func, select
 
-from volant.core.records import Comparison, Verdict
+from volant.core.records import Comparison, Gap, Verdict
 from volant.errors import Refused
 from volant.store import tables
 from volant.store.part import Part, fields
@@ -15,6 +15,7 @@ from volant.store.records import DeploymentRow, LabelViewRow, VerdictRow
 
 _events = tables.deployment_event
 _NUMBERS = ("difference", "low", "high", "champion", "challenger")
+_ENDS = ("value", "low", "high")
 
 
 class History(Part):
@@ -105,12 +106,14 @@ def _refuse_if_changed(connection: Connection, previous: str | None) -> None:
 
 
 def _verdict(row: Row[Any]) -> VerdictRow:
-    values = fields(row, without=("seq", "at", "reasons", "comparisons"))
-    comparisons = tuple(Comparison(**_with_nan(comparison)) for comparison in row.comparisons)
-    return VerdictRow(row.seq, row.at, Verdict(reasons=tuple(row.reasons), comparisons=comparisons, **values))
+    values = fields(row, without=("seq", "at", "reasons", "comparisons", "gaps"))
+    comparisons = tuple(Comparison(**_with_nan(comparison, _NUMBERS)) for comparison in row.comparisons)
+    gaps = tuple(Gap(**_with_nan({**gap, "left_out": tuple(gap["left_out"])}, _ENDS)) for gap in row.gaps or ())
+    verdict = Verdict(reasons=tuple(row.reasons), comparisons=comparisons, gaps=gaps, **values)
+    return VerdictRow(row.seq, row.at, verdict)
 
 
-def _with_nan(comparison: Mapping[str, Any]) -> dict[str, Any]:
+def _with_nan(record: Mapping[str, Any], numbers: tuple[str, ...]) -> dict[str, Any]:
     """Numbers that were not finite lie in the ledger as null."""
-    missing = {name: float("nan") for name in _NUMBERS if comparison[name] is None}
-    return {**comparison, **missing}
+    missing = {name: float("nan") for name in numbers if record[name] is None}
+    return {**record, **missing}

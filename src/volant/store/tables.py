@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMAS = ("0001",)
+SCHEMAS = ("0001", "0002")
 """The schema versions that this volant knows, oldest first; the last one is what it works with."""
 
 
@@ -220,6 +220,7 @@ verdict = Table(
     Column("reasons", Plain, nullable=False),
     Column("comparisons", Plain, nullable=False),
     _text("at"),
+    Column("gaps", Plain, nullable=True),
     Index("verdict_judge", "judge"),
     sqlite_autoincrement=True,
 )

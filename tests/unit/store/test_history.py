@@ -5,14 +5,15 @@ import threading
 
 import pytest
 
-from volant.core.records import Comparison, Verdict
+from volant.core.records import Comparison, Gap, Verdict
 from volant.errors import Refused
 from volant.store import open_store
 
 
 def test_verdicts_come_back_as_they_were_given(store):
     comparison = Comparison("log_loss", "", 100, 0.1, 0.05, 0.15, 0.5, 0.4)
-    verdict = Verdict("b", "a", True, ("better", "within the limits"), (comparison,), 0.05, 3, "j")
+    gap = Gap("mae_difference", "sex", 90, 0.1, 0.0, 0.3, "sex=F", "sex=M", ("sex is one of 2 rare values",), 0.2)
+    verdict = Verdict("b", "a", True, ("better", "within the limits"), (comparison,), 0.05, 3, "j", (gap,))
     seq = store.add_verdict(verdict)
     [row] = store.verdicts()
     assert (row.seq, row.verdict) == (seq, verdict)
