@@ -17,9 +17,8 @@ import numpy as np
 from volant.errors import BadInput
 from volant.runtime.arrays import ARRAYS
 from volant.runtime.decisions import DECISIONS
-from volant.runtime.intervals import INTERVALS
-from volant.runtime.intervals import INTERVALS
 from volant.runtime.grams import grams
+from volant.runtime.intervals import INTERVALS
 
 Run = Callable[..., np.ndarray]
 
@@ -399,7 +398,6 @@ STEPS: dict[str, Compile] = {
     "curves": _curves,
     "decide": _decide,
     **DECISIONS,
-    **INTERVALS,
     **INTERVALS,
     **ARRAYS,
 }
