@@ -30,15 +30,21 @@ def explain(
     values: Annotated[
         str | None, typer.Option(metavar="JSON", show_default=False, help="A row of your own, as a JSON object.")
     ] = None,
+    method: Annotated[str, typer.Option(metavar="METHOD", help='"shap", or "lime" for a local surrogate.')] = "shap",
+    label: Annotated[
+        str | None, typer.Option(metavar="CLASS", show_default=False, help="The class to explain, not the answer's.")
+    ] = None,
+    reasons: Annotated[int, typer.Option(metavar="NUMBER", min=0, help="Reasons to put in words.")] = 4,
     folder: FolderOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what each column added to the prediction for one row, against the average prediction."""
+    """Say what each column added to the prediction for one row, against typical rows, and why."""
     shell = Shell.of(context, folder, as_json)
     if (row is None) == (values is None):
         fix = "`volant explain --row 3`, or `volant explain --values '{\"age\": 42}'`"
         raise BadInput("explain takes either --row or --values", code="usage", fix=fix)
-    said = shell.product().explain(row=row, values=None if values is None else _parse(values))
+    given = None if values is None else _parse(values)
+    said = shell.product().explain(row=row, values=given, method=method, label=label, reasons=reasons)
     shell.show(said.record(), lambda console: draw(console, said))
 
 
@@ -56,19 +62,35 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def draw(console: Console, said: Explanation) -> None:
-    """The contributions as bars to both sides of zero, largest first."""
+    """The reasons, and the contributions as bars to both sides of zero, largest first."""
     from volant.cli.drawing import line, number, table
 
-    outcome = (
-        f"probability of {said.label} is {number(said.output)}" if said.label else f"value is {number(said.output)}"
-    )
-    line(console, f"the {outcome}; on average it is {number(said.base)}", "bold")
+    answer = f"probability of {said.label}" if said.label else "value"
+    line(console, f"the {answer} is {number(said.answer)}", "bold")
+    for reason in said.reasons:
+        line(console, f"  because {reason}")
+    line(console, f"{_scaled(said)}; typical rows have {said.base:.4g} on average, this one {said.output:.4g}", "dim")
     ranked = sorted(said.contributions, key=lambda one: -abs(one.contribution))
     largest = max((abs(one.contribution) for one in ranked), default=0.0) or 1.0
-    drawn = table("column", "value", "adds", "", right=("adds",))
+    sampled = any(one.error for one in ranked)
+    drawn = table("column", "value", "adds", *(["±"] if sampled else []), "", right=("adds", "±"))
     for one in ranked:
-        drawn.add_row(one.column, one.value, f"{one.contribution:+.4g}", _bar(one.contribution / largest))
+        error = [f"{2 * one.error:.2g}"] if sampled else []
+        drawn.add_row(one.column, one.value, f"{one.contribution:+.4g}", *error, _bar(one.contribution / largest))
     console.print(drawn)
+
+
+_HOW = {
+    "exact": "exact Shapley values",
+    "sampled": "sampled Shapley values (± two standard errors)",
+    "surrogate": "coefficients of a local surrogate (± two standard errors)",
+}
+
+
+def _scaled(said: Explanation) -> str:
+    scale = {"value": "", "probability": "", "log-odds": " of log-odds", "log-ratio": " of log-ratios"}[said.scale]
+    fit = "" if said.fit is None else f", which explains {said.fit:.0%} of the answers around"
+    return f"{_HOW[said.how]}{scale}{fit}"
 
 
 def _bar(share: float) -> Text:

@@ -1,66 +1,113 @@
-"""Explaining one prediction: what each column adds to it, compared with rows of a background.
+"""Explaining one prediction of any model: what each column adds to it, compared with rows of a background.
 
-Shapley values by sampled orders of columns, each order followed by its reverse.
+Shapley values from all coalitions of columns where they are few enough, else by sampled orders of columns, each
+order followed by its reverse.
 Source: Strumbelj and Kononenko 2014; Mitchell et al., Sampling Permutations for Shapley Value Estimation, 2022.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import factorial
 
 import numpy as np
 
 from volant.core.records import Batch
 
-MOST_ROWS = 8_192
+PREDICTIONS = 8_192
+"""Rows that are predicted for one explanation at the most, as long as every column gets its least share."""
+
+LEAST_PAIRS = 8
+
+Predict = Callable[[Batch], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Shares:
+    """`base` + the sum of `parts` (columns,) = `output`; `errors` (columns,) are standard errors of the parts."""
+
+    base: float
+    parts: np.ndarray
+    errors: np.ndarray
+    output: float
 
 
 def explain(
-    predict: Callable[[Batch], np.ndarray],
+    predict: Predict,
     row: Batch,
     background: Batch,
     *,
     columns: Sequence[str],
-    samples: int = 64,
+    predictions: int = PREDICTIONS,
     seed: int = 0,
-) -> tuple[float, np.ndarray, float]:
-    """The mean output over background rows, what each column adds, (len(columns),), and the row's own output.
+) -> Shares:
+    """What each column adds to the output of `row`, which has one row, against the mean over background rows.
 
-    Exactly: base + sum of contributions = output. `predict` gives one number per row; `row` has one row.
-    `samples` is the number of orders tried, rounded up to an even one; background rows take turns.
+    `predict` gives one number per row and is asked for about `predictions` rows. Where these suffice for all
+    coalitions, the values are exact. Otherwise every background row starts equally many orders. Where there are
+    too many columns for that, some of them start one each: `base` is their mean, and the errors are bounds.
     """
-    output = float(np.asarray(predict(row), dtype=np.float64)[0])
-    rng = np.random.default_rng(seed)
     size = len(next(iter(background.values())))
-    half = max(1, (samples + 1) // 2)
-    starts = np.resize(rng.permutation(size), half)
-    orders = np.stack([rng.permutation(len(columns)) for _ in range(half)])  # (half, d)
-    orders = np.concatenate([orders, orders[:, ::-1]])
-    paths = _paths(predict, row, background, columns, orders, np.concatenate([starts, starts]))
-    steps = np.diff(paths, axis=1)  # (samples, d), in the order of each path
-    parts = np.zeros(len(columns))
-    np.add.at(parts, orders, steps / len(orders))
-    return output - float(parts.sum()), parts, output
+    mix = _Mixer(predict, row, background, columns)
+    if size << len(columns) <= predictions:
+        return _enumerated(mix, size, len(columns))
+    pairs = max(LEAST_PAIRS, predictions // (2 * (len(columns) + 1)))
+    if pairs >= size:
+        pairs = max(2, pairs // size) * size
+    return _sampled(mix, size, len(columns), pairs, np.random.default_rng(seed))
 
 
-def _paths(
-    predict: Callable[[Batch], np.ndarray],
-    row: Batch,
-    background: Batch,
-    columns: Sequence[str],
-    orders: np.ndarray,
-    starts: np.ndarray,
-) -> np.ndarray:
-    """Outputs (samples, d + 1) on the way from each background row to the row, one column turned at a time."""
-    samples, d = orders.shape
-    turned = np.argsort(orders, axis=1)[:, None, :] < np.arange(d + 1)[None, :, None]  # (samples, d + 1, d)
-    turned = turned.reshape(-1, d)
-    base = np.repeat(starts, d + 1)
-    outputs = []
-    for start in range(0, len(base), MOST_ROWS):
-        part = slice(start, start + MOST_ROWS)
+@dataclass(frozen=True)
+class _Mixer:
+    """Outputs of rows that are partly the explained row and partly a row of the background."""
+
+    predict: Predict
+    row: Batch
+    background: Batch
+    columns: Sequence[str]
+
+    def __call__(self, turned: np.ndarray, base: np.ndarray) -> np.ndarray:
+        """Outputs (m,) where `turned` (m, d) columns are the row's and the others those of background row `base`."""
         mixed = {
-            name: np.where(turned[part, i], row[name], background[name][base[part]]) for i, name in enumerate(columns)
+            name: np.where(turned[:, i], self.row[name], self.background[name][base])
+            for i, name in enumerate(self.columns)
         }
-        outputs.append(np.asarray(predict(mixed), dtype=np.float64))
-    return np.concatenate(outputs).reshape(samples, d + 1)
+        return np.asarray(self.predict(mixed), dtype=np.float64)
+
+
+def _enumerated(mix: _Mixer, size: int, d: int) -> Shares:
+    """Shapley values by their definition, over all coalitions."""
+    coalitions = (np.arange(1 << d)[:, None] >> np.arange(d)) & 1 == 1  # (2^d, d)
+    worth = mix(np.repeat(coalitions, size, axis=0), np.tile(np.arange(size), 1 << d))
+    worth = worth.reshape(-1, size).mean(axis=1)
+    sizes = coalitions.sum(axis=1)
+    weight = np.array([factorial(k) * factorial(d - k - 1) / factorial(d) for k in range(d)])
+    parts = np.zeros(d)
+    for j in range(d):
+        without = np.flatnonzero(~coalitions[:, j])
+        parts[j] = weight[sizes[without]] @ (worth[without | (1 << j)] - worth[without])
+    return Shares(float(worth[0]), parts, np.zeros(d), float(worth[-1]))
+
+
+def _sampled(mix: _Mixer, size: int, d: int, pairs: int, rng: np.random.Generator) -> Shares:
+    starts = np.resize(rng.permutation(size), pairs)
+    orders = np.stack([rng.permutation(d) for _ in range(pairs)])  # (pairs, d)
+    found = np.zeros((pairs, d))
+    ends = np.zeros((pairs, 2))
+    for order in (orders, orders[:, ::-1]):
+        turned = np.argsort(order, axis=1)[:, None, :] < np.arange(d + 1)[None, :, None]  # (pairs, d + 1, d)
+        path = mix(turned.reshape(-1, d), np.repeat(starts, d + 1)).reshape(pairs, d + 1)
+        np.put_along_axis(found, order, np.take_along_axis(found, order, axis=1) + np.diff(path, axis=1) / 2, axis=1)
+        ends = path[:, [0, -1]]
+    return Shares(float(ends[:, 0].mean()), found.mean(axis=0), _errors(found, size), float(ends[:, 1].mean()))
+
+
+def _errors(found: np.ndarray, size: int) -> np.ndarray:
+    """Standard errors of means over pairs (pairs, d); background rows that all start equally often add none."""
+    pairs, d = found.shape
+    turns = pairs // size
+    grouped = found.reshape(turns, size, d) if turns >= 2 else found[:, None]
+    spread = grouped.var(axis=0, ddof=1).mean(axis=0)
+    out: np.ndarray = np.sqrt(spread / pairs)
+    return out

@@ -1,4 +1,4 @@
-"""Explain: what each column adds to one prediction."""
+"""Explain: what each column adds to one prediction, and the reasons in words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 from volant.core.records import Batch
 from volant.data.dataset import Dataset, open_dataset
 from volant.errors import BadInput
-from volant.evaluate.explain import explain as contributions
+from volant.evaluate.explainer import Explained, Explainer
+from volant.evaluate.reasons import MOST, cell, reasons
 from volant.runtime.load import Release
 from volant.runtime.rows import rows_to_batch
 from volant.wheel.context import Context
@@ -18,34 +19,40 @@ from volant.wheel.predict import need_champion
 from volant.wheel.results import Contribution, Explanation
 from volant.wheel.succession import refuse_unfit_rows
 
-BACKGROUND = 64
-SAMPLES = 48
 
-
-def explain(context: Context, *, row: int | None = None, values: Mapping[str, Any] | None = None) -> Explanation:
+def explain(
+    context: Context,
+    *,
+    row: int | None = None,
+    values: Mapping[str, Any] | None = None,
+    method: str = "shap",
+    label: str | None = None,
+    most_reasons: int = MOST,
+) -> Explanation:
     """Explain the champion's answer to a row of the newest dataset, or to given values.
+
+    Args:
+        context: the product.
+        row: the number of a row of the data.
+        values: a row of one's own, instead.
+        method: `shap`, or `lime` for a local surrogate.
+        label: the class to explain; by default that of the answer.
+        most_reasons: how many reasons are put in words.
 
     Raises:
         BadInput: codes `no-release`, `no-dataset`, `row-missing`, `input-invalid`, `column-missing`, `column-type`.
     """
     release = need_champion(context)
-    latest = context.store.latest_dataset()
-    if latest is None:
-        raise BadInput("the product has no dataset yet", code="no-dataset", fix="run `volant train` first")
-    dataset = open_dataset(context.folder("datasets") / latest.digest)
-    refuse_unfit_rows(release.signature, dataset.schema)
-    one = _row(dataset, release, row) if values is None else rows_to_batch([values], release.signature)[0]
-    rows = dataset.part("train")
-    rng = np.random.default_rng(context.product.file.train.seed)
-    picked = rng.choice(len(rows), min(BACKGROUND, len(rows)), replace=False)
-    names = [f.name for f in release.signature.inputs]
-    background = rows.take(np.sort(picked)).batch(names)
-    return _explained(release, one, background, row, context.product.file.train.seed)
+    one = _row(context, release, row) if values is None else rows_to_batch([values], release.signature)[0]
+    found = Explainer(release).explain(one, method=method, label=label, seed=context.product.file.train.seed)
+    return _told(release, found, one, row, method, most_reasons)
 
 
-def _row(dataset: Dataset, release: Release, row: int | None) -> Batch:
+def _row(context: Context, release: Release, row: int | None) -> Batch:
     if row is None:
         raise BadInput("a row or values are needed", code="usage", fix="give --row N or --values '{…}'")
+    dataset = _newest(context)
+    refuse_unfit_rows(release.signature, dataset.schema)
     places = np.flatnonzero(dataset.numbers() == row)
     if not len(places):
         raise BadInput(
@@ -54,21 +61,41 @@ def _row(dataset: Dataset, release: Release, row: int | None) -> Batch:
     return dataset.take(places[:1]).batch([f.name for f in release.signature.inputs])
 
 
-def _explained(release: Release, one: Batch, background: Batch, row: int | None, seed: int) -> Explanation:
-    outputs = release.predict(one)
-    by_class = "probability" in outputs
-    place = int(outputs["probability"][0].argmax()) if by_class else None
-    label = release.signature.classes[place] if place is not None else None
-    names = list(one)
+def _newest(context: Context) -> Dataset:
+    latest = context.store.latest_dataset()
+    if latest is None:
+        raise BadInput("the product has no dataset yet", code="no-dataset", fix="run `volant train` first")
+    return open_dataset(context.folder("datasets") / latest.digest)
 
-    def output(batch: Batch) -> np.ndarray:
-        found = release.predict(batch)
-        return np.asarray(found["probability"][:, place] if by_class else found["value"])
 
-    base, parts, total = contributions(output, one, background, columns=names, samples=SAMPLES, seed=seed)
+def _told(release: Release, found: Explained, one: Batch, row: int | None, method: str, most: int) -> Explanation:
+    fields = release.signature.inputs
+    said = reasons(
+        fields,
+        [one[field.name][0] for field in fields],
+        found.parts,
+        found.errors,
+        profile=release.profile,
+        towards=found.label is not None,
+        most=most,
+    )
     listed = [
-        Contribution(name, "" if one[name][0] is None else str(one[name][0]), float(part))
-        for name, part in zip(names, parts, strict=True)
+        Contribution(field.name, cell(one[field.name][0]), float(part), float(error))
+        for field, part, error in zip(fields, found.parts, found.errors, strict=True)
     ]
     listed.sort(key=lambda c: -abs(c.contribution))
-    return Explanation(release.digest, row, label, float(base), float(total), tuple(listed))
+    return Explanation(
+        release=release.digest,
+        row=row,
+        label=found.label,
+        base=found.base,
+        output=found.output,
+        contributions=tuple(listed),
+        answer=found.answer,
+        scale=found.scale,
+        method=method,
+        how=found.how,
+        reasons=tuple(reason.text for reason in said),
+        background=found.background,
+        fit=found.fit,
+    )

@@ -79,12 +79,20 @@ class ProductHandle:
         with work_on(self.product, progress=progress, clock=self.clock) as context:
             return predict(context, Path(input), Path(output))
 
-    def explain(self, row: int | None = None, values: Mapping[str, Any] | None = None) -> Explanation:
+    def explain(
+        self,
+        row: int | None = None,
+        values: Mapping[str, Any] | None = None,
+        *,
+        method: str = "shap",
+        label: str | None = None,
+        reasons: int = 4,
+    ) -> Explanation:
         """What each column adds to one prediction; see `volant.wheel.explain.explain`."""
         from volant.wheel.explain import explain
 
         with work_on(self.product, clock=self.clock) as context:
-            return explain(context, row=row, values=values)
+            return explain(context, row=row, values=values, method=method, label=label, most_reasons=reasons)
 
     def import_feedback(self, path: str | Path) -> ImportResult:
         """Import feedback from a file; see `volant.wheel.feedback.import_feedback`."""

@@ -119,16 +119,22 @@ class PredictResult(Result):
 
 @dataclass(frozen=True)
 class Contribution(Result):
-    """What one column adds to one prediction, relative to the average prediction."""
+    """What one column adds to one answer, against typical rows. `error` is a standard error, 0 where it is exact."""
 
     column: str
     value: str
     contribution: float
+    error: float = 0.0
 
 
 @dataclass(frozen=True)
 class Explanation(Result):
-    """`volant explain`: `base` + the contributions = `output` (probability of `label`, or the value)."""
+    """`volant explain`: `base` + the contributions = `output`, on `scale`.
+
+    `label` is the class that is explained and `answer` its probability, or the value where there are no classes.
+    `how` is `exact`, `sampled` or `surrogate`; `fit` is the surrogate's R². `reasons` say in words what pushed
+    towards the answer, strongest first. `background` counts the typical rows that it is compared with.
+    """
 
     release: str
     row: int | None
@@ -136,6 +142,13 @@ class Explanation(Result):
     base: float
     output: float
     contributions: tuple[Contribution, ...]
+    answer: float = 0.0
+    scale: str = "probability"
+    method: str = "shap"
+    how: str = "exact"
+    reasons: tuple[str, ...] = ()
+    background: int = 0
+    fit: float | None = None
 
 
 @dataclass(frozen=True)

@@ -117,10 +117,11 @@ class FakeProduct:
         self._note("predict", input=input, output=output, progress=progress is not None)
         return results.PredictResult(7043, output, DIGEST, 0.2)
 
-    def explain(self, row: int | None = None, values: dict[str, Any] | None = None) -> results.Explanation:
-        self._note("explain", row=row, values=values)
+    def explain(self, row: int | None = None, values: dict[str, Any] | None = None, **more: Any) -> results.Explanation:
+        self._note("explain", row=row, values=values, **more)
         listed = (results.Contribution("age", "42", -0.1), results.Contribution("plan", "gold", 0.3))
-        return results.Explanation(DIGEST, row, "yes", 0.2, 0.4, listed)
+        why = ("plan is gold: +0.3",)
+        return results.Explanation(DIGEST, row, "yes", 0.2, 0.4, listed, answer=0.8, scale="log-odds", reasons=why)
 
     def import_feedback(self, path: Path) -> results.ImportResult:
         self._note("import_feedback", path=path)

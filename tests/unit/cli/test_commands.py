@@ -121,9 +121,24 @@ def test_improve_says_what_became_of_the_evidence(call, product):
 
 def test_explain_takes_a_row_or_values(call, product):
     assert call("explain", "--values", '{"age": 42}').status == 0
-    assert asked(product, "explain") == {"row": None, "values": {"age": 42}}
+    assert asked(product, "explain") == {
+        "row": None,
+        "values": {"age": 42},
+        "method": "shap",
+        "label": None,
+        "reasons": 4,
+    }
     assert call("explain").status == 2
     assert call("explain", "--row", "1", "--values", "{}").status == 2
+
+
+def test_explain_says_why_and_draws_what_each_column_adds(call, product):
+    said = call("explain", "--row", "3", "--method", "lime", "--label", "yes", "--reasons", "1")
+    asks = asked(product, "explain")
+    assert (asks["method"], asks["label"], asks["reasons"]) == ("lime", "yes", 1)
+    assert "the probability of yes is 0.8" in said.out
+    assert "because plan is gold: +0.3" in said.out
+    assert said.out.index("plan ") < said.out.index("age ")
 
 
 @pytest.mark.parametrize("values", ["{", "[1]"])
