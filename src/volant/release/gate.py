@@ -1,7 +1,8 @@
 """The gate: whether a candidate may reach users. A pure function of numbers that fails closed.
 
 A candidate passes if and only if the lower bound of its paired gain is above `min_gain` over all judge
-rows and above minus `tolerance` on every required slice, it keeps the minima, and it is within the limits.
+rows and above minus `tolerance` on every required slice, it keeps the minima, the groups of people lie within the
+limit of fairness, and it is within the limits of cost.
 Whatever is missing, not finite, too small a sample or measured on other rows refuses it.
 """
 
@@ -11,7 +12,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from volant.core.records import Comparison, Verdict
+from volant.core.records import Comparison, Gap, Verdict
+from volant.release.fairness import FairnessRules, fair, unfair
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class GateRules:
     size_mb: float | None = None
     alpha: float = 0.05
     greater_is_better: Mapping[str, bool] = field(default_factory=dict)
+    fairness: FairnessRules | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class CandidateFacts:
 
     `champion` is None for a first release, which is compared with the baseline learner. `scores` are point
     values on the judge rows. Costs are None where they were not measured. The two digests name the rows that
-    each side was scored on; they must be equal.
+    each side was scored on; they must be equal. `gaps` tell how far groups of people lie apart on them.
     """
 
     candidate: str
@@ -55,6 +58,7 @@ class CandidateFacts:
     scores: Mapping[str, float] = field(default_factory=dict)
     candidate_rows: str = ""
     champion_rows: str = ""
+    gaps: tuple[Gap, ...] = ()
 
 
 def alpha_for_turn(alpha: float, turn: int) -> float:
@@ -80,7 +84,7 @@ def decide(comparisons: Sequence[Comparison], rules: GateRules, facts: Candidate
     refusals += _broken(comparisons, rules, facts)
     if not refusals and not alone:
         refusals += [*_no_gain(comparisons, rules, facts), *_harmed(comparisons, rules)]
-    refusals += [*_below_minima(rules, facts), *_over_limits(rules, facts)]
+    refusals += [*_below_minima(rules, facts), *unfair(rules.fairness, facts.gaps), *_over_limits(rules, facts)]
     reasons = refusals or [*_merits([] if alone else comparisons, rules, facts)]
     return Verdict(
         challenger=facts.candidate,
@@ -89,6 +93,7 @@ def decide(comparisons: Sequence[Comparison], rules: GateRules, facts: Candidate
         reasons=tuple(reasons),
         comparisons=tuple(comparisons),
         alpha=rules.alpha,
+        gaps=tuple(facts.gaps),
     )
 
 
@@ -209,6 +214,7 @@ def _merits(comparisons: Sequence[Comparison], rules: GateRules, facts: Candidat
     if rules.minimum:
         kept = ", ".join(f"{name} {_number(facts.scores[name])}" for name in rules.minimum)
         yield f"All minima are kept on the judge rows: {kept}."
+    yield from fair(rules.fairness, facts.gaps)
     held = [f"{w} {_number(c)} of {_number(m)} {u}" for w, u, c, m in _costs(rules, facts) if c is not None and m]
     if held:
         yield f"All limits are kept: {', '.join(held)}."
