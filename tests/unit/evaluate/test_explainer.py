@@ -1,0 +1,204 @@
+"""A release is explained exactly where its models add up, and honestly otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from volant.core.plugins import load
+from volant.core.protocols import RunContext
+from volant.core.records import Column, Pipeline, Schema, Step
+from volant.data.profile import profile
+from volant.errors import BadInput
+from volant.evaluate.background import as_batch, background_of, typical_rows
+from volant.evaluate.explainer import EXACT, SAMPLED, SURROGATE, Explainer
+from volant.learners.tabular.boosted_trees import BoostedTrees, BoostedTreesOptions
+from volant.learners.tabular.linear import Linear, LinearOptions
+from volant.learners.tabular.prior import Prior, PriorOptions
+from volant.release.export import Part, combine
+from volant.release.signature import signature_of
+from volant.runtime.load import Release, Runner
+from volant.testing.rows import MemoryRows
+
+SCHEMA = Schema(
+    (
+        Column("size", "number"),
+        Column("shape", "category"),
+        Column("open", "boolean"),
+        Column("made", "timestamp"),
+        Column("note", "text"),
+        Column("y", "category", "target"),
+    )
+)
+
+
+def rows(task, classes=2, n=400, seed=0):
+    rng = np.random.default_rng(seed)
+    size, shape = rng.normal(size=n), rng.integers(0, 4, n)
+    score = size + (shape < 2) * (1 + size) + rng.normal(size=n) * 0.3
+    columns = {
+        "size": pa.array(np.where(rng.random(n) < 0.1, np.nan, size), from_pandas=True),
+        "shape": pa.array([f"s{i}" for i in shape]),
+        "open": pa.array((shape % 2).astype(bool)),
+        "made": pa.array(np.datetime64("2024-01-01", "us") + rng.integers(0, 700, n) * np.timedelta64(1, "D")),
+        "note": pa.array(["some words " * int(i) for i in shape]),
+        "y": pa.array(score) if task == "regress" else pa.array([f"c{i}" for i in np.digitize(score, [0.5, 2])]),
+    }
+    if task == "classify" and classes == 2:
+        columns["y"] = pa.array(["no" if v < 0.5 else "yes" for v in score])
+    kind = "number" if task == "regress" else "category"
+    return MemoryRows.of(Schema((*SCHEMA.columns[:-1], Column("y", kind, "target"))), pa.table(columns))
+
+
+def release(folder, task="classify", classes=2, learners=("trees",), temperature=1.0):
+    """A release of one model or of several, as the export stage makes it."""
+    data = rows(task, classes)
+    kind = load("tasks", task)
+    problem = kind.problem(data, "y", kind.default_metric)
+    parts = []
+    for place, name in enumerate(learners):
+        learner, options = {
+            "trees": (BoostedTrees(), BoostedTreesOptions(rounds=12, leaves=8, min_leaf=5)),
+            "others": (BoostedTrees(), BoostedTreesOptions(rounds=9, leaves=4, min_leaf=5, learning_rate=0.2)),
+            "linear": (Linear(), LinearOptions()),
+            "prior": (Prior(), PriorOptions()),
+        }[name]
+        own = folder / f"fit{place}"
+        own.mkdir()
+        parts.append(Part(learner.fit(data, problem, options, RunContext()).export(own), own, 1.0 + place))
+    pipeline = combine(parts, kind.output, folder)
+    if temperature != 1.0:
+        step = Step("temperature", (pipeline.outputs["probability"],), "calibrated", {"value": temperature})
+        pipeline = replace(pipeline, steps=(*pipeline.steps, step), outputs={"probability": "calibrated"})
+    pipeline = Pipeline(pipeline.steps, dict(pipeline.outputs))
+    facts = profile(data)
+    made = Release("d" * 64, folder, signature_of(problem, facts), Runner(pipeline, folder), facts)
+    batch = data.batch([field.name for field in made.signature.inputs])
+    answer = made.predict(batch)[kind.output]
+    typical = typical_rows(
+        batch, answer if answer.ndim == 1 else answer[:, 0], {c.name: c.type for c in problem.inputs}
+    )
+    return made, {name: values[:3] for name, values in batch.items()}, as_batch(typical, made.signature)
+
+
+def one_of(batch, i):
+    return {name: values[i : i + 1] for name, values in batch.items()}
+
+
+CASES = {
+    "binary": ({}, "log-odds"),
+    "calibrated": ({"temperature": 1.7}, "log-odds"),
+    "linear": ({"learners": ("linear",)}, "log-odds"),
+    "several classes": ({"classes": 3}, "log-ratio"),
+    "several classes, linear": ({"classes": 3, "learners": ("linear",), "temperature": 0.8}, "log-ratio"),
+    "number": ({"task": "regress"}, "value"),
+    "a mean of numbers": ({"task": "regress", "learners": ("trees", "linear", "others")}, "value"),
+    "the baseline": ({"learners": ("prior",)}, "log-odds"),
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_what_adds_up_is_explained_exactly(tmp_path, case):
+    options, scale = CASES[case]
+    made, batch, background = release(tmp_path, **options)
+    explainer = Explainer(made, background)
+    for i in range(3):
+        one = one_of(batch, i)
+        found = explainer.explain(one)
+        assert (found.how, found.scale) == (EXACT, scale)
+        assert found.base + found.parts.sum() == pytest.approx(found.output, rel=1e-6)
+        assert found.output == pytest.approx(said(made, one, found.label, scale), rel=1e-4, abs=1e-6)
+        assert not found.errors.any()
+
+
+def said(made, one, label, scale):
+    """The release's answer on a scale."""
+    outputs = made.predict(one)
+    if label is None:
+        return float(outputs["value"][0])
+    place = made.signature.classes.index(label)
+    logs = np.log(outputs["probability"][0])
+    return logs[place] - (logs[1 - place] if scale == "log-odds" else logs.mean())
+
+
+@pytest.mark.parametrize("case", ["calibrated", "several classes", "a mean of numbers"])
+def test_exact_values_are_those_of_the_definition(tmp_path, case):
+    """Sampling on the same scale with all coalitions agrees, columns of several features included."""
+    from volant.evaluate.explain import explain
+
+    options, scale = CASES[case]
+    made, batch, background = release(tmp_path, **options)
+    one, few = one_of(batch, 1), {name: values[:6] for name, values in background.items()}
+    found = Explainer(made, few).explain(one)
+
+    def output(given):
+        outputs = made.predict(given)
+        if found.label is None:
+            return outputs["value"]
+        place = made.signature.classes.index(found.label)
+        logs = np.log(outputs["probability"])
+        return logs[:, place] - (logs[:, 1 - place] if scale == "log-odds" else logs.mean(axis=1))
+
+    wanted = explain(output, one, few, columns=tuple(one))
+    assert found.parts == pytest.approx(wanted.parts, abs=2e-5)
+    assert found.base == pytest.approx(wanted.base, abs=2e-5)
+
+
+def test_a_mixture_of_probabilities_is_explained_as_one(tmp_path):
+    made, batch, background = release(tmp_path, learners=("trees", "linear"))
+    found = Explainer(made, background).explain(one_of(batch, 0))
+    assert (found.how, found.scale) == (EXACT, "probability"), "five columns: every coalition is tried"
+    assert found.base + found.parts.sum() == pytest.approx(found.output, rel=1e-6)
+    assert found.output == pytest.approx(found.answer)
+    double = {name: np.concatenate([values] * 20)[:320] for name, values in background.items()}
+    sampled = Explainer(made, double).explain(one_of(batch, 0))
+    assert sampled.how == SAMPLED
+    assert sampled.base + sampled.parts.sum() == pytest.approx(sampled.output, rel=1e-6)
+    assert (np.abs(sampled.parts - found.parts) < 5 * sampled.errors + 0.02).all()
+
+
+def test_a_number_that_was_cut_is_not_said_to_be_a_sum(tmp_path):
+    made, batch, background = release(tmp_path, task="regress")
+    cut = [
+        replace(step, params={**step.params, "low": 5.0, "high": 6.0}) if step.op == "first" else step
+        for step in made.runner.pipeline.steps
+    ]
+    made = replace(made, runner=Runner(Pipeline(tuple(cut), made.runner.pipeline.outputs), tmp_path))
+    found = Explainer(made, background).explain(one_of(batch, 0))
+    assert found.output == found.answer == 5.0
+    assert not found.parts.any()
+
+
+def test_another_class_may_be_explained(tmp_path):
+    made, batch, background = release(tmp_path)
+    explainer = Explainer(made, background)
+    yes, no = (explainer.explain(one_of(batch, 0), label=label) for label in ("yes", "no"))
+    assert yes.parts == pytest.approx(-no.parts)
+    assert yes.answer == pytest.approx(1 - no.answer)
+    for bad in ({"label": "maybe"}, {"method": "magic"}):
+        with pytest.raises(BadInput) as refused:
+            explainer.explain(one_of(batch, 0), **bad)
+        assert refused.value.code == "input-invalid"
+
+
+def test_a_surrogate_adds_up_and_states_its_fit(tmp_path):
+    made, batch, background = release(tmp_path)
+    found = Explainer(made, background).explain(one_of(batch, 0), method="lime")
+    assert (found.how, found.scale) == (SURROGATE, "probability")
+    assert found.base + found.parts.sum() == pytest.approx(found.output) == found.answer
+    assert 0.3 < found.fit <= 1.0
+
+
+def test_a_release_without_typical_rows_is_compared_with_its_profile(tmp_path):
+    made, batch, _ = release(tmp_path)
+    background = background_of(made)
+    assert {name: len(values) for name, values in background.items()} == dict.fromkeys(batch, 64)
+    assert set(background["shape"]) <= {"s0", "s1", "s2", "s3", None}
+    assert np.nanstd(background["size"]) > 0.3
+    found = Explainer(made).explain(one_of(batch, 0))
+    assert found.base + found.parts.sum() == pytest.approx(found.output)
+    bare = replace(made, profile={})
+    assert Explainer(bare).explain(one_of(batch, 0)).background == 64
