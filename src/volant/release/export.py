@@ -47,20 +47,21 @@ def combine(parts: Sequence[Part], output: str, folder: Path) -> Pipeline:
     return Pipeline(tuple(steps), {output: "mixed"})
 
 
-def extended(pipeline: Pipeline, more: Pipeline, source: Path, folder: Path, given: Mapping[str, str]) -> Pipeline:
-    """A pipeline with the steps and outputs of another one, whose files are copied from `source` into `folder`.
+def extended(pipeline: Pipeline, more: Part, folder: Path, *, name: str, given: Mapping[str, str]) -> Pipeline:
+    """A pipeline with the steps and outputs of another part, whose files are copied into `folder`.
 
-    `given` names values of the first by what the other calls them. Equal steps run once.
+    `name` begins the names of what is added. `given` tells values of the pipeline by what the part calls them.
+    Equal steps run once.
     """
     known = {_likeness(step): step.output for step in pipeline.steps}
     steps, names = list(pipeline.steps), dict(given)
-    for step in more.steps:
-        moved = _moved(step, names, "more", source, folder)
+    for step in more.pipeline.steps:
+        moved = _moved(step, names, name, more.folder, folder)
         if _likeness(moved) not in known:
             known[_likeness(moved)] = moved.output
             steps.append(moved)
         names[step.output] = known[_likeness(moved)]
-    added = {name: names[value] for name, value in more.outputs.items()}
+    added = {output: names[value] for output, value in more.pipeline.outputs.items()}
     return replace(pipeline, steps=tuple(steps), outputs={**pipeline.outputs, **added})
 
 

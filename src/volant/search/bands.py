@@ -89,7 +89,7 @@ class Band:
         """Write the trees into `folder`; the pipeline takes `VALUE` and inputs, and gives `low` and `high`."""
         steps: list[Step] = []
         if self.features is not None and self.trees is not None:
-            (folder / "interval.onnx").write_bytes(trees_model(self.trees))
+            (folder / "trees.onnx").write_bytes(trees_model(self.trees))
             steps = [*self.features.steps, *_prediction_beside(), _margins()]
         inputs = (VALUE, "interval_margins") if steps else (VALUE,)
         for side, end in (("low", self.low), ("high", self.high)):
@@ -106,7 +106,7 @@ def _prediction_beside() -> Iterator[Step]:
 
 
 def _margins() -> Step:
-    return Step("onnx", ("interval_matrix",), "interval_margins", {"output": "y"}, "interval.onnx")
+    return Step("onnx", ("interval_matrix",), "interval_margins", {"output": "y"}, "trees.onnx")
 
 
 def expected_seconds(problem: Problem, threads: int) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from volant.search.bands import Band
 from volant.search.calibrate import Calibration
 from volant.search.fits import Configuration, Fit
 
@@ -84,7 +85,7 @@ class Found:
     """What a search found. `members` are averaged, then calibrated; `baseline` stands beside.
 
     `score` is that of the members out of fold; `full_score` that of the best ensemble, whatever it weighs.
-    `held_out` is None where only the baseline was trained.
+    `held_out` is None where only the baseline was trained. `band` is the interval around numbers, where asked for.
     """
 
     members: tuple[Member, ...]
@@ -97,3 +98,4 @@ class Found:
     baseline_score: float
     held_out: HeldOut | None = None
     full_score: float | None = None
+    band: Band | None = None

@@ -32,6 +32,7 @@ from volant.wheel.check import refuse_if_hopeless
 from volant.wheel.context import Context
 from volant.wheel.gate import Judged, judge, judge_rows, units_of
 from volant.wheel.history import deploy_verdict, rival_release
+from volant.wheel.intervals import band_of, seconds_for_interval, with_interval, with_promise
 from volant.wheel.learn import assemble
 from volant.wheel.report import write_candidate_report
 from volant.wheel.results import Entry, TrainResult
@@ -95,7 +96,7 @@ def train_on(context: Context, dataset: Dataset, spending: Spending, started: fl
     champion = rival_release(context)
     _refuse_without_evaluation(dataset)
     rows = dataset.part("train")
-    problem = context.task.problem(rows, context.product.file.task.target, context.metric)
+    problem = with_promise(context, context.task.problem(rows, context.product.file.task.target, context.metric))
     made = make_candidate(context, dataset, problem, spending, champion)
     return conclude(context, dataset, problem, made, champion, spending, started)
 
@@ -208,6 +209,7 @@ def make_candidate(
         most_milliseconds=MOST_MILLISECONDS if limits.latency_ms is None else limits.latency_ms,
     )
     care = effort(len(dataset) - len(rows), len(problem.classes), spending.budget)
+    interval_seconds = seconds_for_interval(problem, spending, settings.threads)
     search = Search(
         rows,
         problem,
@@ -218,9 +220,11 @@ def make_candidate(
         folder=folder / "fits",
         progress=context.progress,
         machine=context.machine,
-        tail=lambda: care.seconds,
+        tail=lambda: care.seconds + interval_seconds,
     )
     found = search.run()
+    left = spending.remaining_seconds() - care.seconds
+    found = replace(found, band=band_of(context, rows, problem, found, left))
     made = _export(context, dataset, problem, found, champion, run, care)
     (folder / "finished").write_text(made.digest)
     return made
@@ -250,6 +254,7 @@ def _export(
     with Draft(context.folder("candidates")) as draft:
         parts = [Part(m.fit.pipeline, m.fit.folder, m.weight) for m in found.members]
         pipeline = _calibrated(combine(parts, context.task.output, draft.folder), found.calibration)
+        pipeline = with_interval(pipeline, found.band, context.task.output, draft.folder)
         pipeline = context.task.finish(pipeline, problem)
         name = draft.write(pipeline, signature, facts)
         release = draft.open(context.product.file.train.threads)

@@ -8,7 +8,7 @@ import pytest
 
 from volant.core.records import Column, Pipeline, Problem, Schema, Step
 from volant.errors import BadInput
-from volant.release.export import extended
+from volant.release.export import Part, extended
 from volant.runtime.load import Runner
 from volant.search.bands import VALUE, Effort, HeldOutRows, fit_band
 from volant.search.conformal import reach
@@ -31,7 +31,9 @@ def made(count, seed=0):
 def ends(band, folder, rows, value):
     """What a release with this band answers."""
     start = Pipeline((Step("constant", ("x",), "nothing", {"value": 0.0}),), {"value": "given"})
-    whole = extended(start, band.export(folder), folder, folder, {VALUE: "given"})
+    (folder / "band").mkdir(exist_ok=True)
+    part = Part(band.export(folder / "band"), folder / "band", 1.0)
+    whole = extended(start, part, folder, name="interval", given={VALUE: "given"})
     found = Runner(whole, folder, 1).predict({**rows.batch(["x", "kind"]), "given": value})
     return found["low"], found["high"]
 
@@ -77,7 +79,7 @@ def test_the_same_rows_give_the_same_bytes(tmp_path):
     for name, band in zip("ab", bands, strict=True):
         (tmp_path / name).mkdir()
         band.export(tmp_path / name)
-    first, second = ((tmp_path / name / "interval.onnx").read_bytes() for name in "ab")
+    first, second = ((tmp_path / name / "trees.onnx").read_bytes() for name in "ab")
     assert first == second
     assert bands[0].low == bands[1].low
 
@@ -88,7 +90,7 @@ def test_a_number_that_was_never_negative_gets_no_negative_end(tmp_path):
     value = rng.uniform(0, 2, 500)
     y = np.abs(value + rng.normal(size=500))
     band = fit_band(HeldOutRows(rows, y, value), PROBLEM, Effort(0, 1))
-    low, high = ends(band, tmp_path, rows, value)
+    low, _ = ends(band, tmp_path, rows, value)
     assert low.min() == 0.0
     assert (low[value > 1.9] > 0).all()
     below, _ = ends(band, tmp_path, rows, value - 3.0)
