@@ -143,7 +143,7 @@ def _best_within(
 ) -> list[int] | None:
     """The cut of each group, (G,), under which all rates lie within one range; None where there is no such range."""
     lows, highs = _ranges(rates[0].shape[1], limit, room)
-    fits: list[np.ndarray] = [((r >= lows[:, None]) & (r <= highs[:, None])).all(axis=2) for r in rates]  # (m, T) each
+    fits = [np.asarray(((r >= lows[:, None]) & (r <= highs[:, None])).all(axis=2)) for r in rates]  # (m, T) each
     possible = np.all(np.stack([one.any(axis=1) for one in fits]), axis=0)
     if not possible.any():
         return None
