@@ -179,10 +179,19 @@ def _prediction(signature: Signature | None) -> Schema:
     if signature is None:
         return _object({**shared, **last}, optional=["flags"])
     if not signature.classes:
-        return _object({**shared, "value": {"type": "number"}, **last}, optional=["flags"])
+        numbers = {field.name: _number(field.name) for field in signature.outputs}
+        return _object({**shared, **numbers, **last}, optional=["flags"])
     label = _text(enum=list(signature.classes))
     chance = {name: {"type": "number", "minimum": 0, "maximum": 1} for name in signature.classes}
     return _object({**shared, "label": label, "probabilities": _object(chance), **last}, optional=["flags"])
+
+
+_ENDS = {"low": "the lower end of the interval around value", "high": "its upper end"}
+
+
+def _number(name: str) -> Schema:
+    says = _ENDS.get(name)
+    return {"type": "number", **({"description": says} if says else {})}
 
 
 def _feedback_item(task: Task) -> Schema:

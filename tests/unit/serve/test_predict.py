@@ -149,6 +149,27 @@ def test_numbers_are_answered_as_values(start):
     assert set(answer) == {"id", "value", "audit"}
 
 
+def test_numbers_are_answered_with_their_interval(start):
+    outputs = tuple(Field(name, "number") for name in ("value", "low", "high"))
+    contract = Signature("regress", "price", (Field("area", "number", True, 80.0),), outputs)
+    end = {"factor": 0.0, "column": 0, "exponential": False}
+    steps = (
+        Step("float", ("area",), "x"),
+        Step("first", ("x",), "value"),
+        Step("interval_end", ("value",), "low", {**end, "side": "low", "shift": -7.0}),
+        Step("interval_end", ("value",), "high", {**end, "side": "high", "shift": 3.0}),
+    )
+    text = handmade.FILE_TEXT.replace("classify", "regress").replace("churned", "price")
+    text = text.replace("[task]", "[task]\ninterval = 0.8")
+    running = start(text, steps=Pipeline(steps, {"value": "value", "low": "low", "high": "high"}), contract=contract)
+    [answer] = running.predict({"area": 100})
+    assert (answer["value"], answer["low"], answer["high"]) == (100.0, 93.0, 103.0)
+    described = running.get("/openapi.json").json()["components"]["schemas"]["Prediction"]
+    assert {"value", "low", "high"} <= set(described["required"])
+    said = {"prediction_id": answer["id"], "kind": "correction", "value": 95.5}
+    assert running.say(said).status_code == 200
+
+
 def not_a_number():
     steps = (Step("float", ("age",), "x"), Step("first", ("x",), "value"))
     contract = Signature("regress", "price", (Field("age", "number", False, 1.0),), (Field("value", "number"),))
