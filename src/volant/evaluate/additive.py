@@ -21,16 +21,21 @@ SCALES = {
     PROBABILITY: "the probability",
     VALUE: "the value",
 }
+MIXED = -1
 _ELEMENTWISE = {"impute", "scale"}
 """Steps over a matrix of several columns that treat each of its features by itself."""
 
 
 @dataclass(frozen=True)
 class Term:
-    """A model's step, and how much each of its outputs counts in the answer, (outputs,)."""
+    """A model's step, and how much each of its outputs counts in the answer, (outputs,).
+
+    Where the model only names the leaves of its trees, `table` is the file that tells what they say.
+    """
 
     step: Step
     coefficients: np.ndarray
+    table: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,10 @@ def _logarithm(steps: Mapping[str, Step], name: str, wanted: np.ndarray) -> _Fou
         return _plain(steps, step.inputs[0], wanted[1:])
     if step.op == "softmax":
         return _plain(steps, step.inputs[0], wanted)
+    if step.op == "reweigh":
+        found = _logarithm(steps, step.inputs[0], wanted)
+        shift = float(np.log(np.asarray(step.params["factors"], dtype=np.float64)) @ wanted)
+        return None if found is None else (found[0] + shift, found[1])
     if step.op == "constant":
         value = np.asarray(step.params["value"], dtype=np.float64)
         return (float(np.log(value) @ wanted), ()) if (value > 0).all() else None
@@ -89,6 +98,8 @@ def _plain(steps: Mapping[str, Step], name: str, wanted: np.ndarray) -> _Found |
         return None
     if step.op == "onnx":
         return 0.0, (Term(step, wanted),)
+    if step.op == "leaf_sums" and steps[step.inputs[0]].op == "onnx":
+        return 0.0, (Term(steps[step.inputs[0]], wanted, step.file),)
     if step.op == "constant":
         return float(np.atleast_1d(np.asarray(step.params["value"], dtype=np.float64)) @ wanted), ()
     if step.op == "first":
@@ -116,7 +127,7 @@ def _mean(steps: Mapping[str, Step], step: Step, wanted: np.ndarray) -> _Found |
 class Matrix:
     """The matrix that a model takes: how to make it, and the column that each of its features stems from.
 
-    `owner` holds places among the columns, (width,).
+    `owner` holds places among the columns, (width,), and `MIXED` for features of several columns.
     """
 
     runner: Runner
@@ -127,24 +138,21 @@ class Matrix:
         return self.runner.predict(batch)["matrix"]
 
 
-def matrix_of(release: Release, name: str, columns: Sequence[str], example: Batch) -> Matrix | None:
-    """The matrix of that name, or None where some feature mixes columns. `example` is any batch of rows."""
+def matrix_of(release: Release, name: str, columns: Sequence[str], example: Batch) -> Matrix:
+    """The matrix of that name. `example` is any batch of rows."""
     steps = _needed(release.runner.pipeline, name)
     outputs = {step.output: step.output for step in steps}
-    runner = Runner(Pipeline(steps, {**outputs, "matrix": name}), release.folder)
-    widths = {key: value.shape[1] for key, value in runner.predict(example).items() if value.ndim == 2}
-    owners: dict[str, np.ndarray | None] = {column: np.array([i]) for i, column in enumerate(columns)}
+    shapes = Runner(Pipeline(steps, outputs), release.folder).predict(example)
+    owners = {column: np.array([i]) for i, column in enumerate(columns)}
     for step in steps:
-        owners[step.output] = _owner(step, [owners[source] for source in step.inputs], widths.get(step.output))
-    found = owners[name]
-    if found is None:
-        return None
-    return Matrix(Runner(Pipeline(steps, {"matrix": name}), release.folder), found)
+        width = shapes[step.output].shape[1] if shapes[step.output].ndim == 2 else 1
+        owners[step.output] = _owner(step, [owners[source] for source in step.inputs], width)
+    return Matrix(Runner(Pipeline(steps, {"matrix": name}), release.folder), owners[name])
 
 
 def _needed(pipeline: Pipeline, name: str) -> tuple[Step, ...]:
     """The steps that make a value, in their order."""
-    wanted, found = {name}, []
+    wanted, found = {name}, list[Step]()
     for step in reversed(pipeline.steps):
         if step.output in wanted:
             found.append(step)
@@ -152,17 +160,14 @@ def _needed(pipeline: Pipeline, name: str) -> tuple[Step, ...]:
     return tuple(reversed(found))
 
 
-def _owner(step: Step, sources: Sequence[np.ndarray | None], width: int | None) -> np.ndarray | None:
+def _owner(step: Step, sources: Sequence[np.ndarray], width: int) -> np.ndarray:
     """The column of each feature that a step gives, (width,)."""
-    known = [one for one in sources if one is not None]
-    if len(known) < len(sources) or not known:
-        return None
-    together = np.concatenate(known)
-    if len(np.unique(together)) == 1:
-        return np.full(width or 1, together[0])
+    together = np.concatenate(sources)
+    if (together == together[0]).all():
+        return np.full(width, together[0])
     if step.op == "stack":
         return together
     if step.op in _ELEMENTWISE:
         flags = np.asarray(step.params.get("flags", []), dtype=np.int64)
         return np.concatenate([together, together[flags]])
-    return None
+    return np.full(width, MIXED)

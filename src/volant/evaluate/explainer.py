@@ -8,11 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
-from volant.bind.onnx_reader import TreeArrays, read_model
+from volant.bind.onnx_reader import Affine, read_model
 from volant.core.records import Batch
 from volant.errors import BadInput
 from volant.evaluate.additive import (
     LOG_ODDS,
+    MIXED,
     PROBABILITY,
     VALUE,
     Additive,
@@ -24,7 +25,8 @@ from volant.evaluate.additive import (
 from volant.evaluate.background import background_of
 from volant.evaluate.explain import Shares, explain
 from volant.evaluate.lime import Local, local_surrogate
-from volant.evaluate.shap import LinearShares, TreeShares
+from volant.evaluate.shap import LinearShares, TreeShares, used_features
+from volant.runtime.arrays import load_arrays
 from volant.runtime.load import Release, inside
 
 METHODS = ("shap", "lime")
@@ -158,15 +160,19 @@ class Explainer:
             return self._engines[name]
 
     def _made(self, term: Term) -> _Engine | None:
+        folder, columns = self.release.folder, len(self.columns)
         assert term.step.file is not None
-        model = read_model(inside(self.release.folder, term.step.file))
-        matrix = None if model is None else matrix_of(self.release, term.step.inputs[0], self.columns, self.background)
-        if model is None or matrix is None:
+        model = read_model(inside(folder, term.step.file))
+        if model is None:
             return None
-        background = matrix.of(self.background)
-        if isinstance(model, TreeArrays):
-            return _Engine(matrix, TreeShares(model, matrix.owner, len(self.columns), background))
-        return _Engine(matrix, LinearShares(model, matrix.owner, len(self.columns), background))
+        matrix = matrix_of(self.release, term.step.inputs[0], self.columns, self.background)
+        if (matrix.owner[used_features(model)] == MIXED).any():
+            return None
+        owner, background = np.maximum(matrix.owner, 0), matrix.of(self.background)
+        if isinstance(model, Affine):
+            return _Engine(matrix, LinearShares(model, owner, columns, background))
+        values = None if term.table is None else load_arrays(inside(folder, term.table))["table"]
+        return _Engine(matrix, TreeShares(model, owner, columns, background, values))
 
 
 def _answered(found: Additive, outputs: Batch, place: int | None) -> float | None:

@@ -58,12 +58,21 @@ class TreeShares:
         owner: the column that each feature of the matrix stems from, as its place among `columns`, (width,).
         columns: how many columns there are.
         background: the matrix of the background rows, float32 (n, width), 1 to 64 rows.
+        table: what the leaves say, (rows, targets), where their weights are but rows of this table.
     """
 
-    def __init__(self, trees: TreeArrays, owner: np.ndarray, columns: int, background: np.ndarray) -> None:
+    def __init__(
+        self,
+        trees: TreeArrays,
+        owner: np.ndarray,
+        columns: int,
+        background: np.ndarray,
+        table: np.ndarray | None = None,
+    ) -> None:
         if not 1 <= len(background) <= MOST_BACKGROUND:
             raise ValueError(f"a background has 1 to {MOST_BACKGROUND} rows, got {len(background)}")
         self._trees = trees
+        self._table = table
         self._columns = columns
         self._rows = len(background)
         self._member = _Membership(trees)
@@ -119,6 +128,9 @@ class TreeShares:
 
     def _weights(self, coefficients: np.ndarray) -> np.ndarray:
         leaf = self._paths.leaf
+        if self._table is not None:
+            said = self._table.astype(np.float64) @ coefficients
+            return np.asarray(said[self._trees.leaf_weight[leaf].astype(np.int64)])
         out: np.ndarray = self._trees.leaf_weight[leaf] * coefficients[self._trees.leaf_target[leaf]]
         return out
 
@@ -288,3 +300,8 @@ class LinearShares:
     def shares(self, x: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         parts = (x[0].astype(np.float64) - self._mean) * (self._affine.weights @ coefficients)
         return np.bincount(self._owner, parts, self._columns)
+
+
+def used_features(model: TreeArrays | Affine) -> np.ndarray:
+    """The features that a model looks at."""
+    return np.unique(model.feature) if isinstance(model, TreeArrays) else np.flatnonzero(model.weights.any(axis=1))

@@ -16,6 +16,7 @@ from volant.errors import BadInput
 from volant.evaluate.background import as_batch, background_of, typical_rows
 from volant.evaluate.explainer import EXACT, SAMPLED, SURROGATE, Explainer
 from volant.learners.tabular.boosted_trees import BoostedTrees, BoostedTreesOptions
+from volant.learners.tabular.leaves import LeafModel
 from volant.learners.tabular.linear import Linear, LinearOptions
 from volant.learners.tabular.prior import Prior, PriorOptions
 from volant.release.export import Part, combine
@@ -53,7 +54,7 @@ def rows(task, classes=2, n=400, seed=0):
     return MemoryRows.of(Schema((*SCHEMA.columns[:-1], Column("y", kind, "target"))), pa.table(columns))
 
 
-def release(folder, task="classify", classes=2, learners=("trees",), temperature=1.0):
+def release(folder, task="classify", classes=2, learners=("trees",), temperature=1.0, factors=None):
     """A release of one model or of several, as the export stage makes it."""
     data = rows(task, classes)
     kind = load("tasks", task)
@@ -63,17 +64,21 @@ def release(folder, task="classify", classes=2, learners=("trees",), temperature
         learner, options = {
             "trees": (BoostedTrees(), BoostedTreesOptions(rounds=12, leaves=8, min_leaf=5)),
             "others": (BoostedTrees(), BoostedTreesOptions(rounds=9, leaves=4, min_leaf=5, learning_rate=0.2)),
+            "forest": (BoostedTrees(), BoostedTreesOptions(rounds=12, leaves=8, min_leaf=5)),
             "linear": (Linear(), LinearOptions()),
             "prior": (Prior(), PriorOptions()),
         }[name]
         own = folder / f"fit{place}"
         own.mkdir()
-        parts.append(Part(learner.fit(data, problem, options, RunContext()).export(own), own, 1.0 + place))
+        model = learner.fit(data, problem, options, RunContext())
+        parts.append(Part((as_forest(model) if name == "forest" else model).export(own), own, 1.0 + place))
     pipeline = combine(parts, kind.output, folder)
     if temperature != 1.0:
         step = Step("temperature", (pipeline.outputs["probability"],), "calibrated", {"value": temperature})
         pipeline = replace(pipeline, steps=(*pipeline.steps, step), outputs={"probability": "calibrated"})
-    pipeline = Pipeline(pipeline.steps, dict(pipeline.outputs))
+    if factors is not None:
+        step = Step("reweigh", (pipeline.outputs["probability"],), "reweighed", {"factors": factors})
+        pipeline = replace(pipeline, steps=(*pipeline.steps, step), outputs={"probability": "reweighed"})
     facts = profile(data)
     made = Release("d" * 64, folder, signature_of(problem, facts), Runner(pipeline, folder), facts)
     batch = data.batch([field.name for field in made.signature.inputs])
@@ -82,6 +87,29 @@ def release(folder, task="classify", classes=2, learners=("trees",), temperature
         batch, answer if answer.ndim == 1 else answer[:, 0], {c.name: c.type for c in problem.inputs}
     )
     return made, {name: values[:3] for name, values in batch.items()}, as_batch(typical, made.signature)
+
+
+def as_forest(model):
+    """The same trees with a probability of every class in each leaf, as forests have them."""
+    trees = model.trees
+    table = np.random.default_rng(0).dirichlet([1, 1, 1], len(trees.leaf_weight)) / len(trees.roots)
+    owner = {}
+    for tree, root in enumerate(trees.roots):
+        waiting = [root]
+        while waiting:
+            node = waiting.pop()
+            for number, leaf in (
+                (trees.true_id[node], trees.true_leaf[node]),
+                (trees.false_id[node], trees.false_leaf[node]),
+            ):
+                if leaf:
+                    owner[number] = tree
+                else:
+                    waiting.append(number)
+    trees.leaf_target = [owner[i] for i in range(len(trees.leaf_weight))]
+    trees.leaf_weight = [float(i) for i in range(len(trees.leaf_weight))]
+    trees.targets = len(trees.roots)
+    return LeafModel(model.features, trees, table, "", {})
 
 
 def one_of(batch, i):
@@ -96,6 +124,8 @@ CASES = {
     "several classes, linear": ({"classes": 3, "learners": ("linear",), "temperature": 0.8}, "log-ratio"),
     "number": ({"task": "regress"}, "value"),
     "a mean of numbers": ({"task": "regress", "learners": ("trees", "linear", "others")}, "value"),
+    "a forest": ({"classes": 3, "learners": ("forest",)}, "probability"),
+    "reweighed": ({"temperature": 1.7, "factors": [0.2, 1.8]}, "log-odds"),
     "the baseline": ({"learners": ("prior",)}, "log-odds"),
 }
 
@@ -120,11 +150,13 @@ def said(made, one, label, scale):
     if label is None:
         return float(outputs["value"][0])
     place = made.signature.classes.index(label)
+    if scale == "probability":
+        return outputs["probability"][0][place]
     logs = np.log(outputs["probability"][0])
     return logs[place] - (logs[1 - place] if scale == "log-odds" else logs.mean())
 
 
-@pytest.mark.parametrize("case", ["calibrated", "several classes", "a mean of numbers"])
+@pytest.mark.parametrize("case", ["reweighed", "several classes", "a mean of numbers", "a forest"])
 def test_exact_values_are_those_of_the_definition(tmp_path, case):
     """Sampling on the same scale with all coalitions agrees, columns of several features included."""
     from volant.evaluate.explain import explain
@@ -139,6 +171,8 @@ def test_exact_values_are_those_of_the_definition(tmp_path, case):
         if found.label is None:
             return outputs["value"]
         place = made.signature.classes.index(found.label)
+        if scale == "probability":
+            return outputs["probability"][:, place]
         logs = np.log(outputs["probability"])
         return logs[:, place] - (logs[:, 1 - place] if scale == "log-odds" else logs.mean(axis=1))
 
