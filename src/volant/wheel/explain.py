@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from volant.core.protocols import Rows
 from volant.core.records import Batch
 from volant.data.dataset import Dataset, open_dataset
 from volant.errors import BadInput
+from volant.evaluate.background import MOST_ROWS, typical_rows
 from volant.evaluate.explainer import Explained, Explainer
 from volant.evaluate.reasons import MOST, cell, reasons
 from volant.runtime.load import Release
@@ -46,6 +49,21 @@ def explain(
     one = _row(context, release, row) if values is None else rows_to_batch([values], release.signature)[0]
     found = Explainer(release).explain(one, method=method, label=label, seed=context.product.file.train.seed)
     return _told(release, found, one, row, method, most_reasons)
+
+
+def background_file(release: Release, rows: Rows, output: str, seed: int) -> bytes:
+    """What is kept in a release to compare answers with: typical rows, made of training rows, that are nobody's.
+
+    `output` names what the task's pipelines give.
+    """
+    if len(rows) > MOST_ROWS:
+        rows = rows.take(np.sort(np.random.default_rng(seed).choice(len(rows), MOST_ROWS, replace=False)))
+    kinds = {field.name: field.type for field in release.signature.inputs}
+    batch = rows.batch(list(kinds))
+    answers = np.asarray(release.predict(batch)[output], dtype=np.float64)
+    leading = answers if answers.ndim == 1 else answers[:, answers.var(axis=0).argmax()]
+    columns = typical_rows(batch, leading, kinds, seed=seed)
+    return json.dumps({"version": 1, "columns": columns}, ensure_ascii=False, allow_nan=False).encode()
 
 
 def _row(context: Context, release: Release, row: int | None) -> Batch:

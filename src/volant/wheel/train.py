@@ -17,6 +17,7 @@ from volant.core.records import Batch, Pipeline, Problem, Signature
 from volant.data.dataset import Dataset
 from volant.data.profile import profile
 from volant.errors import BadInput
+from volant.evaluate.background import FILE as BACKGROUND
 from volant.evaluate.evaluation import IMPORTANCE_SECONDS, Evaluation, evaluate
 from volant.evaluate.intervals import score
 from volant.evaluate.sampling import LEAST_DRAWS, MOST_DRAWS
@@ -30,6 +31,7 @@ from volant.search.search import Search
 from volant.search.trials import MOST_BYTES, MOST_MILLISECONDS, Found, Rules, Trial
 from volant.wheel.check import refuse_if_hopeless
 from volant.wheel.context import Context
+from volant.wheel.explain import background_file
 from volant.wheel.gate import Judged, judge, judge_rows, units_of
 from volant.wheel.history import deploy_verdict, rival_release
 from volant.wheel.intervals import band_of, seconds_for_interval, with_interval, with_promise
@@ -247,7 +249,7 @@ def _run(context: Context, dataset: Dataset, problem: Problem, spending: Spendin
 def _export(
     context: Context, dataset: Dataset, problem: Problem, found: Found, champion: Release | None, run: str, care: Effort
 ) -> Made:
-    facts = profile(dataset.part("train"))
+    facts, seed = profile(dataset.part("train")), context.product.file.train.seed
     signature = signature_of(
         problem, facts, None if champion is None else champion.signature, context.product.file.data.missing
     )
@@ -260,6 +262,7 @@ def _export(
         release = draft.open(context.product.file.train.threads)
         evaluation = evaluate_release(context, release, dataset, problem, care)
         judged = _judged(context, release, dataset, problem, found, evaluation, name, care)
+        draft.add(BACKGROUND, background_file(release, dataset.part("train"), context.task.output, seed))
         draft.add("evaluation.json", json.dumps(evaluation.record(), ensure_ascii=False, allow_nan=False).encode())
         text = card(card_facts(context, dataset, problem, signature, name, evaluation))
         draft.add("card.md", text.encode())
