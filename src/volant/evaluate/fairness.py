@@ -116,9 +116,8 @@ class Judging:
 
     @staticmethod
     def of(units: Batch, rows: Rows, positive: int | None) -> Judging:
-        """The units of `rows` whose truth is known."""
-        keep = known(units)
-        return Judging(take(units, keep), rows.keys()[keep], rows.weights()[keep], positive)
+        """The units of `rows`, whose truth must be known."""
+        return Judging(units, rows.keys(), rows.weights(), positive)
 
     def rate(self, outcome: Outcome, mask: np.ndarray, alpha: float) -> Rate:
         """A group's rate; rows of one key count as one."""
@@ -189,6 +188,12 @@ def audit(judging: Judging, masks: Mapping[str, np.ndarray], column: str) -> Aud
     )
     metrics = [metric for metric, rates in GAPS.items() if set(rates) <= set(found)]
     return Audit(column, groups, tuple(gap(judging, masks, metric, column, LEVEL) for metric in metrics))
+
+
+def with_truth(units: Batch, rows: Rows) -> tuple[Batch, Rows]:
+    """The units whose truth is known, and their rows."""
+    keep = known(units)
+    return (units, rows) if keep.all() else (take(units, keep), rows.take(np.flatnonzero(keep)))
 
 
 def audits(units: Batch, rows: Rows, columns: Sequence[str], positive: int | None, least: int) -> list[Audit]:

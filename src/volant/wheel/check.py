@@ -17,6 +17,7 @@ from volant.data.quality import quality_scores, run_checks, write_quality_report
 from volant.errors import BadInput, Refused, Trouble
 from volant.wheel.collect import collect
 from volant.wheel.context import Context
+from volant.wheel.posed import posed
 from volant.wheel.results import CheckReport, Estimate
 
 STOP = "stop"
@@ -110,7 +111,8 @@ def _unfit(context: Context, dataset: Dataset) -> list[Finding]:
 def problem_or_none(context: Context, dataset: Dataset) -> Problem | None:
     """The problem that the labelled rows pose; None where the target does not fit the task."""
     try:
-        return context.task.problem(dataset, context.product.file.task.target, context.metric)
+        problem = context.task.problem(dataset, context.product.file.task.target, context.metric)
+        return posed(context, problem, dataset.schema)
     except BadInput as bad:
         if bad.code == "product-file-invalid":
             raise

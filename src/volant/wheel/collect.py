@@ -106,21 +106,17 @@ def split_rule(product: Product) -> SplitRule:
 
 def _check_columns(context: Context, schema: Schema) -> None:
     """Columns that make slices, and roles that the split needs, must be there."""
-    slices = context.product.file.quality.slices
+    file = context.product.file
+    named = [("quality.slices", name) for name in file.quality.slices]
+    named += [("fairness.columns", name) for name in file.fairness.columns or ()]
     unknown = [
-        Trouble(
-            "there is no such column",
-            "volant.toml, quality.slices",
-            name,
-            schema.names,
-            meant=nearest(name, schema.names),
-        )
-        for name in slices
+        Trouble("there is no such column", f"volant.toml, {key}", name, schema.names, meant=nearest(name, schema.names))
+        for key, name in named
         if name not in schema.names
     ]
     if unknown:
-        raise BadInput("slices of the product file are not in the data", code="column-missing", troubles=unknown)
-    by = context.product.file.data.split.by
+        raise BadInput("columns of the product file are not in the data", code="column-missing", troubles=unknown)
+    by = file.data.split.by
     needed = {"group": ("subject", "group"), "time": ("time",)}.get(by, ())
     if needed and not any(schema.of_role(role) for role in needed):
         raise BadInput(

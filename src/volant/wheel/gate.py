@@ -9,13 +9,14 @@ import numpy as np
 
 from volant.core.ids import digest
 from volant.core.protocols import Rows
-from volant.core.records import Batch, Comparison, Problem, Score, Verdict
+from volant.core.records import Batch, Comparison, Problem, Schema, Score, Verdict
 from volant.data.dataset import Dataset
 from volant.evaluate.compare import compare
 from volant.evaluate.slices import declared_slices
 from volant.release.gate import CandidateFacts, GateRules, alpha_for_turn, decide
 from volant.runtime.load import Release
 from volant.wheel.context import Context
+from volant.wheel.fairness import gaps_of, rules_of
 
 SHARED = "classes known to both"
 
@@ -59,7 +60,7 @@ def _aligned(probability: np.ndarray, has: tuple[str, ...], wants: tuple[str, ..
     return out
 
 
-def rules(context: Context, required: tuple[str, ...], alpha: float) -> GateRules:
+def rules(context: Context, schema: Schema, required: tuple[str, ...], alpha: float) -> GateRules:
     """The product file's rules of the gate."""
     quality = context.product.file.quality
     return GateRules(
@@ -74,6 +75,7 @@ def rules(context: Context, required: tuple[str, ...], alpha: float) -> GateRule
         size_mb=quality.limits.size_mb,
         alpha=alpha,
         greater_is_better={name: m.greater_is_better for name, m in context.task.metrics.items()},
+        fairness=rules_of(context, schema),
     )
 
 
@@ -89,8 +91,9 @@ def judge(context: Context, judged: Judged, rows: Rows, problem: Problem, champi
         before = units_of(context, champion, rows, problem)
         slices, shared = _with_new_classes(slices, rows, problem, champion, context)
     comparisons = _compare(context, judged.units, before, rows, slices, shared, alpha)
-    facts = replace(judged.facts, champion=None if champion is None else champion.digest)
-    verdict = decide(comparisons, rules(context, tuple(slices), alpha), facts)
+    gaps = gaps_of(context, judged.units, before if champion else None, rows, problem, alpha)
+    facts = replace(judged.facts, champion=None if champion is None else champion.digest, gaps=gaps)
+    verdict = decide(comparisons, rules(context, rows.schema, tuple(slices), alpha), facts)
     return replace(verdict, alpha=alpha, turn=turn, judge=name)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,12 @@ from volant.core import plugins
 from volant.core.budget import Budget, Spending
 from volant.core.ids import digest, uuid7
 from volant.core.protocols import Learner
-from volant.core.records import Batch, Pipeline, Problem, Signature
+from volant.core.records import Pipeline, Problem, Signature
 from volant.data.dataset import Dataset
 from volant.data.profile import profile
 from volant.errors import BadInput
 from volant.evaluate.background import FILE as BACKGROUND
-from volant.evaluate.evaluation import IMPORTANCE_SECONDS, Evaluation, evaluate
+from volant.evaluate.evaluation import IMPORTANCE_SECONDS, Evaluation, Look, evaluate
 from volant.evaluate.intervals import score
 from volant.evaluate.sampling import LEAST_DRAWS, MOST_DRAWS
 from volant.release.card import card
@@ -31,11 +31,13 @@ from volant.search.search import Search
 from volant.search.trials import MOST_BYTES, MOST_MILLISECONDS, Found, Rules, Trial
 from volant.wheel.check import refuse_if_hopeless
 from volant.wheel.context import Context
+from volant.wheel.decide import baseline_predicted, decided, looks, weighing_of
 from volant.wheel.explain import background_file
 from volant.wheel.gate import Judged, judge, judge_rows, units_of
 from volant.wheel.history import deploy_verdict, rival_release
 from volant.wheel.intervals import band_of, seconds_for_interval, with_interval, with_promise
 from volant.wheel.learn import assemble
+from volant.wheel.posed import posed
 from volant.wheel.report import write_candidate_report
 from volant.wheel.results import Entry, TrainResult
 
@@ -99,6 +101,7 @@ def train_on(context: Context, dataset: Dataset, spending: Spending, started: fl
     _refuse_without_evaluation(dataset)
     rows = dataset.part("train")
     problem = with_promise(context, context.task.problem(rows, context.product.file.task.target, context.metric))
+    problem = posed(context, problem, dataset.schema)
     made = make_candidate(context, dataset, problem, spending, champion)
     return conclude(context, dataset, problem, made, champion, spending, started)
 
@@ -223,6 +226,7 @@ def make_candidate(
         progress=context.progress,
         machine=context.machine,
         tail=lambda: care.seconds + interval_seconds,
+        weighing=weighing_of(context, rows, problem),
     )
     found = search.run()
     left = spending.remaining_seconds() - care.seconds
@@ -234,8 +238,10 @@ def make_candidate(
 
 def _run(context: Context, dataset: Dataset, problem: Problem, spending: Spending) -> tuple[str, Path]:
     """The run that was cut short with the same data and rules, or a new one."""
-    settings = context.product.file.train.model_dump(mode="json")
-    same = digest([dataset.digest, settings, str(spending.budget), context.metric, list(problem.classes)])[:16]
+    file = context.product.file
+    settings = [part.model_dump(mode="json") for part in (file.train, file.fairness)]
+    asked = [str(spending.budget), context.metric, list(problem.classes), problem.costs]
+    same = digest([dataset.digest, settings, *asked])[:16]
     root = context.folder("runs")
     unfinished = [path.name for path in sorted(root.glob(f"*-{same}")) if not (path / "finished").is_file()]
     if unfinished:
@@ -257,10 +263,11 @@ def _export(
         parts = [Part(m.fit.pipeline, m.fit.folder, m.weight) for m in found.members]
         pipeline = _calibrated(combine(parts, context.task.output, draft.folder), found.calibration)
         pipeline = with_interval(pipeline, found.band, context.task.output, draft.folder)
-        pipeline = context.task.finish(pipeline, problem)
+        choice = decided(context, dataset.part("train"), problem, found)
+        pipeline = context.task.finish(pipeline, problem, choice.decision)
         name = draft.write(pipeline, signature, facts)
         release = draft.open(context.product.file.train.threads)
-        evaluation = evaluate_release(context, release, dataset, problem, care)
+        evaluation = evaluate_release(context, release, dataset, problem, care, looks(context, problem, choice))
         judged = _judged(context, release, dataset, problem, found, evaluation, name, care)
         draft.add(BACKGROUND, background_file(release, dataset.part("train"), context.task.output, seed))
         draft.add("evaluation.json", json.dumps(evaluation.record(), ensure_ascii=False, allow_nan=False).encode())
@@ -284,7 +291,7 @@ def _calibrated(pipeline: Pipeline, calibration: Calibration) -> Pipeline:
 
 
 def evaluate_release(
-    context: Context, release: Release, dataset: Dataset, problem: Problem, care: Effort
+    context: Context, release: Release, dataset: Dataset, problem: Problem, care: Effort, looks: Sequence[Look] = ()
 ) -> Evaluation:
     """Everything that the report shows, on the test rows."""
     rows = dataset.part("test")
@@ -300,6 +307,7 @@ def evaluate_release(
         importance_seconds=care.importance_seconds,
         draws=care.draws,
         seed=context.product.file.train.seed,
+        looks=looks,
     )
 
 
@@ -328,12 +336,8 @@ def _judged(
     units = units_of(context, release, rows, problem)
     scores = tuple(score(units, context.task, seed=context.product.file.train.seed, keys=rows.keys(), draws=care.draws))
     facts = replace(facts, scores={s.metric: s.value for s in scores})
-    return Judged(name, units, _baseline_units(context, found, rows, problem), facts, scores)
-
-
-def _baseline_units(context: Context, found: Found, rows: Dataset, problem: Problem) -> Batch:
-    predicted = found.baseline.predict(rows, context.task.output, context.product.file.train.threads)
-    return context.task.units(context.task.encode(rows, problem), {context.task.output: predicted}, problem)
+    before = baseline_predicted(context, found, dataset.part("train"), rows, problem)
+    return Judged(name, units, context.task.units(context.task.encode(rows, problem), before, problem), facts, scores)
 
 
 def card_facts(
