@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from volant.core.records import Field, Problem, Signature
+from volant.core.records import Column, Field, Problem, Signature
 
 EXAMPLES = {"text": "some text", "list": "[1, 2]", "json": "{}", "id": "a-1", "boolean": True}
 
@@ -16,13 +16,15 @@ def signature_of(
     profile: Mapping[str, Any],
     before: Signature | None = None,
     missing: tuple[str, ...] | None = None,
+    beside: Sequence[Column] = (),
 ) -> Signature:
-    """The signature of what solves `problem`.
+    """The signature of what solves `problem`; `beside` are columns that callers may send and no model sees.
 
     `contract` is that of `before` as long as inputs, outputs and classes stay the same; else it is one higher.
     """
     inputs = tuple(_field(c.name, c.type, profile["columns"][c.name]) for c in problem.inputs)
     new = Signature(problem.task, problem.target, inputs, _outputs(problem), problem.classes, missing=missing)
+    new = replace(new, beside=tuple(Field(c.name, c.type) for c in beside))
     if before is None:
         return new
     return replace(new, contract=before.contract + (not _same_contract(new, before)))

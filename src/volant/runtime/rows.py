@@ -22,7 +22,8 @@ def rows_to_batch(
 ) -> tuple[Batch, list[dict[str, str]]]:
     """Convert rows by the same rules as training; gives the batch and, per row, flags by field.
 
-    A flag is `unknown category` or `missing`. A field that training always had must be there (it may be null).
+    A flag is `unknown category` or `missing`. A field that training always had must be there (it may be null). Fields
+    that no model sees may be sent too: they are checked and left out of the batch.
 
     Raises:
         BadInput: code `input-invalid`, with one trouble per wrong field.
@@ -37,6 +38,8 @@ def rows_to_batch(
             batch[field.name] = to_array(cells, kind)
         if field.choices:
             _flag_unknown(cells, field, unknown_category, flags, troubles)
+    for field in signature.beside:
+        _check_beside(rows, field, signature, troubles)
     if troubles:
         number = "one field" if len(troubles) == 1 else f"{len(troubles)} fields"
         raise BadInput(f"the input is not valid: {number}", code="input-invalid", troubles=troubles[:MOST_TROUBLES])
@@ -69,7 +72,7 @@ def to_array(cells: Sequence[Any], kind: Any) -> np.ndarray:
 def _misshapen(rows: Sequence[Any], signature: Signature) -> list[Trouble]:
     if not rows:
         return [Trouble("there are no rows", "rows", "an empty list", fix="send at least one row")]
-    known = {field.name: field for field in signature.inputs}
+    known = {field.name: field for field in (*signature.inputs, *signature.beside)}
     troubles: list[Trouble] = []
     for i, row in enumerate(rows):
         if not isinstance(row, Mapping):
@@ -101,6 +104,15 @@ def _cell(
     if value is None and field.required:
         flags[i][field.name] = "missing"
     return value
+
+
+def _check_beside(
+    rows: Sequence[Mapping[str, Any]], field: Field, signature: Signature, troubles: list[Trouble]
+) -> None:
+    kind = type_of(field, signature)
+    for i, row in enumerate(rows):
+        if isinstance(row, Mapping) and field.name in row:
+            _cell(row, field, kind, i, [], troubles)
 
 
 def _flag_unknown(

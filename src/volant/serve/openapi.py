@@ -154,7 +154,11 @@ def _row(signature: Signature | None, refuses: bool) -> Schema:
     if signature is None:
         return {"type": "object"}
     properties = {field.name: _field(field, refuses) for field in signature.inputs}
-    optional = [field.name for field in signature.inputs if not field.required]
+    beside = {field.name: _field(field, False) for field in signature.beside}
+    for described in beside.values():
+        described["description"] = "no model sees it; it is logged, so that fairness can be judged"
+    properties |= beside
+    optional = [*beside, *(field.name for field in signature.inputs if not field.required)]
     properties.setdefault(signature.target, {"description": "ignored"})
     return _object(properties, optional=[*optional, signature.target], closed=True)
 

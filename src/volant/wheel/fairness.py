@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from volant.core.protocols import Rows
-from volant.core.records import Batch, Gap, Problem, Schema
+from volant.core.records import Batch, Column, Gap, Problem, Schema
 from volant.evaluate.fairness import DEFAULT, SUMMARIES, Judging, audits, gap, groups_of, positive_class, with_truth
 from volant.release.fairness import FairnessRules
 from volant.wheel.context import Context
@@ -76,3 +76,9 @@ def look(context: Context, problem: Problem, units: Batch, rows: Rows) -> Mappin
 def hidden(schema: Schema, columns: Sequence[str]) -> list[str]:
     """Those of the columns that no model sees."""
     return [name for name in columns if schema[name].role != "input"]
+
+
+def beside_of(context: Context, schema: Schema) -> list[Column]:
+    """The columns that callers may send though no model sees them, so that fairness is judged on traffic too."""
+    audited, sent = columns_of(context, schema), ("group", "time", "weight", "position", "propensity")
+    return [c for c in schema.columns if c.role == "sensitive" or (c.name in audited and c.role in sent)]

@@ -32,6 +32,7 @@ from volant.search.trials import MOST_BYTES, MOST_MILLISECONDS, Found, Rules, Tr
 from volant.wheel.check import refuse_if_hopeless
 from volant.wheel.context import Context
 from volant.wheel.decide import baseline_predicted, decided, looks, weighing_of
+from volant.wheel.fairness import beside_of
 from volant.wheel.explain import background_file
 from volant.wheel.gate import Judged, judge, judge_rows, units_of
 from volant.wheel.history import deploy_verdict, rival_release
@@ -257,7 +258,11 @@ def _export(
 ) -> Made:
     facts, seed = profile(dataset.part("train")), context.product.file.train.seed
     signature = signature_of(
-        problem, facts, None if champion is None else champion.signature, context.product.file.data.missing
+        problem,
+        facts,
+        None if champion is None else champion.signature,
+        context.product.file.data.missing,
+        beside_of(context, dataset.schema),
     )
     with Draft(context.folder("candidates")) as draft:
         parts = [Part(m.fit.pipeline, m.fit.folder, m.weight) for m in found.members]
