@@ -32,8 +32,8 @@ from volant.search.trials import MOST_BYTES, MOST_MILLISECONDS, Found, Rules, Tr
 from volant.wheel.check import refuse_if_hopeless
 from volant.wheel.context import Context
 from volant.wheel.decide import baseline_predicted, decided, looks, weighing_of
-from volant.wheel.fairness import beside_of
 from volant.wheel.explain import background_file
+from volant.wheel.fairness import beside_of
 from volant.wheel.gate import Judged, judge, judge_rows, units_of
 from volant.wheel.history import deploy_verdict, rival_release
 from volant.wheel.intervals import band_of, seconds_for_interval, with_interval, with_promise
