@@ -28,13 +28,13 @@ LEVELS = (
     ("console", "cli"),
 )
 LEVEL = {package: level for level, packages in enumerate(LEVELS) for package in packages}
-BOUND = {"lightgbm", "onnx", "cleanlab", "openpyxl"}
+BOUND = {"lightgbm", "catboost", "xgboost", "onnx", "cleanlab", "openpyxl"}
 """Libraries that need translating: only `bind/` imports them."""
 FORBIDDEN_MODULES = {"pickle", "cPickle", "_pickle", "joblib", "cloudpickle", "dill", "marshal", "shelve"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 PLUGINS = {
     "tasks": {"classify", "regress"},
-    "learners": {"prior", "linear", "boosted_trees"},
+    "learners": {"prior", "linear", "boosted_trees", "catboost", "xgboost", "extra_trees", "neighbours"},
     "columns": {"number", "category", "boolean", "timestamp", "text", "id", "list", "json"},
     "checks": {
         "absent_columns",
@@ -196,7 +196,7 @@ def test_standard_output_belongs_to_programs():
     "path", [p for p in modules() if package(p) not in ("bind", "neural")], ids=lambda p: str(p.relative_to(SOURCE))
 )
 def test_heavy_libraries_are_imported_inside_functions(path):
-    heavy = {"sklearn", "lightgbm", "pandas", "cleanlab", "matplotlib", "onnx", "torch", "scipy"}
+    heavy = {"sklearn", "lightgbm", "catboost", "xgboost", "pandas", "cleanlab", "matplotlib", "onnx", "torch", "scipy"}
     module = tree(path)
     spared = typing_only(module)
     top = [node for node in module.body if isinstance(node, ast.Import | ast.ImportFrom) and node.lineno not in spared]

@@ -42,14 +42,12 @@ class Trees:
 
     def add_node(self, feature: int, mode: int, split: float, missing_true: bool) -> int:
         """Append a node whose branches are set later; gives its number."""
-        for values, value in zip(
-            (self.feature, self.mode, self.split, self.missing_true),
-            (feature, mode, split, int(missing_true)),
-            strict=True,
-        ):
-            values.append(value)  # type: ignore[arg-type]
-        for values in (self.true_id, self.true_leaf, self.false_id, self.false_leaf):
-            values.append(0)
+        self.feature.append(feature)
+        self.mode.append(mode)
+        self.split.append(split)
+        self.missing_true.append(int(missing_true))
+        for branch in (self.true_id, self.true_leaf, self.false_id, self.false_leaf):
+            branch.append(0)
         return len(self.feature) - 1
 
     def add_constant(self, target: int, weight: float) -> None:

@@ -14,9 +14,11 @@ from volant.core.clock import Machine
 from volant.core.protocols import Rows, RunContext
 from volant.core.records import Cost, Problem, Support
 from volant.learners.tabular.boosting import Aim, BoostedModel, Hours, cannot_split, flat_trees, margins, settled, width
-from volant.learners.tabular.features import Features, support, tree_features
+from volant.learners.tabular.features import Features, encoded_features, support
 from volant.learners.tabular.leaves import LeafModel
 
+FEW_ROWS = 1_000
+"""Rows below which longer steps do as well: a round takes a millisecond or two, however few rows there are."""
 ABSENT = -30.0
 """Margin of a class that the training rows do not hold."""
 
@@ -57,7 +59,8 @@ class Catboost:
         return Cost(seconds=seconds, bytes=problem.rows * (features * 9 + margins(problem) * 64))
 
     def portfolio(self, problem: Problem) -> Sequence[CatboostOptions]:
-        base = CatboostOptions()
+        few = {"learning_rate": 0.1, "rounds": 400, "patience": 40} if problem.rows < FEW_ROWS else {}
+        base = CatboostOptions(**few)
         return (
             base,
             replace(base, depth=8, l2=5.0, column_fraction=0.7),
@@ -73,8 +76,8 @@ class Catboost:
     ) -> BoostedModel | LeafModel:
         hours = Hours(context.seconds)
         data = data.take(np.flatnonzero(data.weights() > 0))
-        features, aim = tree_features(data, problem), Aim.at(data, problem)
-        part = aim.part(data, features.matrix(data))
+        features, aim = encoded_features(data, problem, context.seed), Aim.at(data, problem)
+        part = aim.part(data, features.train(data))
         if cannot_split(part):
             return BoostedModel(features, flat_trees(part, problem, features.width), 1, aim)
         present = np.unique(part.y) if problem.classes else np.empty(0)

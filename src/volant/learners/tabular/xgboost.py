@@ -13,7 +13,7 @@ from volant.core.clock import Machine
 from volant.core.protocols import Rows, RunContext
 from volant.core.records import Cost, Problem, Support
 from volant.learners.tabular.boosting import Aim, BoostedModel, Hours, cannot_split, flat_trees, margins, settled, width
-from volant.learners.tabular.features import support, tree_features
+from volant.learners.tabular.features import encoded_features, support
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class Xgboost:
     def fit(self, data: Rows, problem: Problem, options: XgboostOptions, context: RunContext) -> BoostedModel:
         hours = Hours(context.seconds)
         data = data.take(np.flatnonzero(data.weights() > 0))
-        features, aim = tree_features(data, problem), Aim.at(data, problem)
-        part = aim.part(data, features.matrix(data))
+        features, aim = encoded_features(data, problem, context.seed), Aim.at(data, problem)
+        part = aim.part(data, features.train(data))
         if cannot_split(part):
             return BoostedModel(features, flat_trees(part, problem, features.width), 1, aim)
         booster, rounds = xgboost.train(

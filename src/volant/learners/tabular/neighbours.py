@@ -1,0 +1,126 @@
+"""The nearest rows and what they say: an exact search over scaled features, run by the runtime itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from volant.core.clock import Machine
+from volant.core.protocols import Rows, RunContext
+from volant.core.records import Cost, Pipeline, Problem, Step, Support
+from volant.learners.tabular.boosting import Aim
+from volant.learners.tabular.features import Features, linear_features, support, usable
+
+MOST_ROWS = 30_000
+"""Rows that are kept, drawn by the seed: each prediction looks at all of them."""
+MOST_CELLS = 2_000_000
+"""Numbers that are kept, 8 MB: where there are many columns fewer rows stay."""
+LEAST_ROWS = 500
+PAIRS = 2.5e7
+"""Pairs of rows that one core compares in a second, about."""
+
+
+@dataclass(frozen=True)
+class NeighboursOptions:
+    """`sharpness` says how quickly a row counts less with its squared distance, relative to the farthest neighbour.
+
+    `smoothing` is how many neighbours the overall frequencies or the mean count for.
+    """
+
+    neighbours: int = 20
+    sharpness: float = 2.0
+    smoothing: float = 0.5
+    most_rows: int = MOST_ROWS
+
+
+@dataclass(frozen=True)
+class NeighboursModel:
+    """Rows on fitted features: `arrays` and `params` are those of the step `nearest`."""
+
+    features: Features
+    arrays: dict[str, np.ndarray]
+    params: dict[str, Any]
+    aim: Aim
+
+    def export(self, folder: Path) -> Pipeline:
+        from safetensors.numpy import save_file
+
+        save_file(self.arrays, folder / "rows.safetensors")
+        output = "probability" if self.aim.problem.classes else "mean"
+        steps = [*self.features.steps, Step("nearest", ("matrix",), output, self.params, "rows.safetensors")]
+        if self.aim.problem.classes:
+            return Pipeline(tuple(steps), {output: output})
+        steps.append(Step("first", (output,), "value", {"scale": self.aim.scale, "shift": self.aim.shift}))
+        return Pipeline(tuple(steps), {"value": "value"})
+
+    def facts(self) -> dict[str, Any]:
+        return {"rows": len(self.arrays["rows"]), "features": self.features.width}
+
+
+class Neighbours:
+    """K nearest neighbours on scaled and one-hot features, near rows counting more."""
+
+    name = "neighbours"
+    version = 1
+    summary = "k nearest neighbours on scaled and one-hot features"
+    options = NeighboursOptions
+
+    def supports(self, problem: Problem) -> Support:
+        return support(problem)
+
+    def estimate(self, problem: Problem, machine: Machine) -> Cost:
+        width = sum(768 if c.type == "text" else 10 if c.type == "category" else 2 for c in usable(problem))
+        kept = min(problem.rows, MOST_ROWS, max(MOST_CELLS // max(width, 1), LEAST_ROWS))
+        seconds = 0.1 + problem.rows * width / 5e7 + 0.3 * problem.rows * kept / PAIRS
+        return Cost(seconds=seconds, bytes=problem.rows * width * 12 + 64 * 1024**2)
+
+    def portfolio(self, problem: Problem) -> Sequence[NeighboursOptions]:
+        base = NeighboursOptions()
+        return (
+            base,
+            replace(base, neighbours=60),
+            replace(base, neighbours=7, sharpness=1.0),
+            replace(base, neighbours=200, sharpness=4.0),
+        )
+
+    def settle(self, options: NeighboursOptions, facts: Sequence[dict[str, Any]]) -> NeighboursOptions:
+        return options
+
+    def fit(self, data: Rows, problem: Problem, options: NeighboursOptions, context: RunContext) -> NeighboursModel:
+        data = data.take(np.flatnonzero(data.weights() > 0))
+        features, aim = linear_features(data, problem), Aim.at(data, problem)
+        whole = aim.part(data, np.empty((len(data), 0)))
+        part = aim.part(kept := _kept(data, features.width, options, context), features.matrix(kept))
+        arrays = {
+            "rows": np.ascontiguousarray(part.x, dtype=np.float32),
+            "weight": (part.weights / part.weights.mean()).astype(np.float32),
+        }
+        if problem.classes:
+            arrays["place"] = part.y.astype(np.int32)
+            prior = np.bincount(whole.y.astype(np.int64), weights=whole.weights, minlength=len(problem.classes))
+            prior = prior + 1.0 / len(problem.classes)
+            prior = prior / prior.sum()
+        else:
+            arrays["value"], prior = part.y.astype(np.float32), np.zeros(1)
+        params = {
+            "neighbours": options.neighbours,
+            "sharpness": options.sharpness,
+            "smoothing": options.smoothing,
+            "prior": prior.tolist(),
+        }
+        return NeighboursModel(features, arrays, params, aim)
+
+
+def _kept(data: Rows, width: int, options: NeighboursOptions, context: RunContext) -> Rows:
+    """The rows that are kept: fewer where they have many columns, or where looking at all would take too long."""
+    most = min(options.most_rows, max(MOST_CELLS // max(width, 1), LEAST_ROWS))
+    if context.seconds != float("inf"):
+        asked = max(len(context.validation) if context.validation is not None else 0, 1_000)
+        most = min(most, max(int(0.5 * context.seconds * PAIRS / asked), LEAST_ROWS))
+    if len(data) <= most:
+        return data
+    return data.take(np.sort(np.random.default_rng(context.seed).choice(len(data), most, replace=False)))
