@@ -20,7 +20,6 @@ import numpy as np
 from volant.bind.boosting import Deadline, Part, sleep_while_waiting
 from volant.bind.onnx import LESS_OR_EQUAL, Trees
 
-
 LOOKS = 5
 """Rounds between two looks at the held-out rows."""
 
