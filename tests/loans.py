@@ -48,7 +48,7 @@ source = "loans.csv"
 judge = 0.3
 test = 0.3
 [train]
-budget = "2 units"
+budget = "7 units"
 threads = 1
 learners = ["linear"]
 """
