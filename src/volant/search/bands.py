@@ -2,12 +2,15 @@
 
 Three shapes are tried, and the one of the least interval score is taken: the same reach for all rows; a reach in
 proportion to the expected size of the error; quantiles of the error. The latter two are boosted trees on
-the inputs and the prediction, fitted in folds by key; the release runs the mean of the folds' trees. Every shape is
-then stretched until the held-out rows, each judged by trees that did not see it, keep the promise on both sides.
+the inputs and the prediction, fitted on halves of the rows, by key, again and again; the release runs the mean of all
+these trees. Every shape is then stretched until the rows, each judged by the mean of the trees that did not see it,
+keep the promise on both sides. Halves, rather than folds, make the two means alike: trees of five folds would
+judge every row by one noisy fit and then serve the smoother mean of five, and promise too little.
 
 Sources: Romano, Patterson and Candès, Conformalized Quantile Regression, 2019 (theorem 2: both sides apart); Lei et
 al., Distribution-Free Predictive Inference for Regression, 2018, section 5.2 (errors over their expected size);
-Vovk, Cross-conformal Predictors, 2015; Steinberger and Leeb, Conditional Predictive Inference for Stable
+Kim, Xu and Barber, Predictive Inference is Free with the Jackknife+-after-Bootstrap, 2020 (means of the fits that left
+a row out); Steinberger and Leeb, Conditional Predictive Inference for Stable
 Algorithms, 2023 (why residuals of folds serve a model that was fitted on all rows).
 """
 
@@ -34,8 +37,13 @@ from volant.tasks.regress_metrics import interval_loss
 VALUE = "interval:value"
 """The name that the prediction has in the pipeline of a band."""
 
-FOLDS = 5
-ROUNDS = 60
+REPEATS = 5
+"""How often the rows are halved; each half is fitted."""
+
+ROUNDS = 50
+FITS = 3 * 2 * REPEATS
+"""Fits of all that is tried: sizes, and two quantiles."""
+
 MOST_ROWS = 20_000
 LEAST_KEYS = 60
 """Rows or subjects below which one reach for all is the best that can be learned."""
@@ -112,7 +120,7 @@ def _margins() -> Step:
 def expected_seconds(problem: Problem, threads: int) -> float:
     """Seconds that `fit_band` takes: measured on two cores."""
     rows, width = min(problem.rows, MOST_ROWS), len(usable(problem)) + 1
-    return 0.3 + 3 * FOLDS * (0.02 + ROUNDS * (3e-4 + rows * width * 3e-8 / max(threads, 1)))
+    return 0.3 + FITS * (0.02 + ROUNDS * (3e-4 + rows / 2 * width * 3e-8 / max(threads, 1)))
 
 
 def fit_band(known: HeldOutRows, problem: Problem, effort: Effort) -> Band:
@@ -143,7 +151,6 @@ class _Errors:
     errors: np.ndarray
     weights: np.ndarray
     keys: np.ndarray
-    folds: np.ndarray
     promised: float
     floor: float | None
 
@@ -161,7 +168,6 @@ class _Errors:
             errors=errors[usable_rows],
             weights=rows.weights(),
             keys=rows.keys(),
-            folds=fold_numbers(rows.keys(), None, FOLDS, seed),
             promised=promised,
             floor=0.0 if never_negative else None,
         )
@@ -233,25 +239,26 @@ def _quantiles(fitting: _Fitting) -> _Shape:
 
 
 class _Fitting:
-    """Fits boosted trees on the inputs and the prediction, in folds by key."""
+    """Fits boosted trees on the inputs and the prediction, on halves of the rows by key."""
 
     def __init__(self, errors: _Errors, features: Features, effort: Effort) -> None:
         self.errors, self.features, self.effort = errors, features, effort
         value = np.clip(errors.predicted, -3e38, 3e38).astype(np.float32)
         self.x = np.concatenate([features.matrix(errors.rows), value[:, None]], axis=1)
-        self._fits_left = 3 * FOLDS
+        self._halves = [fold_numbers(errors.keys, None, 2, effort.seed + i) for i in range(REPEATS)]
+        self._fits_left = FITS
         self._ends = None if effort.seconds == float("inf") else time.monotonic() + effort.seconds
 
     def crossed(self, wanted: Sequence[tuple[Mapping[str, Any], np.ndarray]]) -> tuple[np.ndarray, Trees]:
-        """Margins of each wanted (parameters, target) for rows that its trees did not see, and the folds' mean."""
-        margins = np.empty((len(self.x), len(wanted)))
+        """Margins of each wanted (parameters, target): the mean of the fits without a row, and of all fits."""
+        margins = np.zeros((len(self.x), len(wanted)))
         trees = Trees(width=self.x.shape[1], targets=len(wanted))
         for column, (params, target) in enumerate(wanted):
-            for fold in range(FOLDS):
-                out = self.errors.folds == fold
-                booster, rounds = self._fit(params, target, ~out)
-                margins[out, column] = lightgbm.margins(booster, self.x[out], rounds)
-                lightgbm.add_trees(trees, booster, rounds, target=column, share=1 / FOLDS)
+            for halves in self._halves:
+                for out in (halves == 0, halves == 1):
+                    booster, rounds = self._fit(params, target, ~out)
+                    margins[out, column] += lightgbm.margins(booster, self.x[out], rounds) / REPEATS
+                    lightgbm.add_trees(trees, booster, rounds, target=column, share=1 / (2 * REPEATS))
         return margins, trees
 
     def _fit(self, params: Mapping[str, Any], target: np.ndarray, inside: np.ndarray) -> tuple[Any, int]:
