@@ -9,6 +9,7 @@ from typing import Any
 
 from volant.evaluate import charts
 from volant.evaluate.charts import number
+from volant.evaluate.report_fairness import decision_part, fairness_part
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_COLUMNS = 200
@@ -66,6 +67,8 @@ def view(product_name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
         "residuals": _residuals(views.get("residuals")),
         "hardest": views.get("hardest"),
         "importance": _importance(evaluation.get("importance") or []),
+        "decision": decision_part(views.get("decision")),
+        "fairness": fairness_part(views.get("fairness")),
         "declared": _slices(evaluation, "slices"),
         "weak": _slices(evaluation, "weak"),
         "speed": _speed(evaluation.get("speed")),
