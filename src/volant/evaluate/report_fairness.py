@@ -61,10 +61,10 @@ def _gap(gap: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
     """A distance on a line from none at all; the stroke is the limit."""
     ratio = gap["metric"].endswith("_ratio")
     limited = found["limit"] is not None and gap["metric"] == found["metric"]
-    marks = (found["limit"],) if limited else ()
+    marks: Sequence[float] = [found["limit"]] if limited else []
     top = max([v for v in (gap["high"], *marks) if v is not None] or [1.0])
     value = gap["value"]
-    over = limited and (value is None or (value < marks[0] if ratio else value > marks[0]))
+    over = limited and (value is None or (value < found["limit"] if ratio else value > found["limit"]))
     return {
         **gap,
         "words": words(gap["metric"]),
