@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -53,8 +53,6 @@ class Plan:
     until: float = 1.0
     patience: float = 1.0
     seconds: float = math.inf
-    seed: int = 0
-    threads: int = 1
 
 
 @dataclass(frozen=True)

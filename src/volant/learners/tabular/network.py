@@ -1,0 +1,103 @@
+"""The network for tables that is meant to be good: members that share layers, numbers cut into pieces."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from volant.core.clock import Machine
+from volant.core.protocols import Range, Rows, RunContext
+from volant.core.records import Cost, Problem, Support
+from volant.learners.tabular.network_fit import (
+    NetworkModel,
+    fit_network,
+    network_cost,
+    network_support,
+    settled_until,
+)
+from volant.neural.architecture import Architecture, Training
+
+STEPS = 600
+"""Steps that a small table is trained for, at the least."""
+LEAST_EPOCHS, MOST_EPOCHS = 16, 64
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """`members` share all layers of `depth` × `width`; `pieces` is how finely numbers are cut.
+
+    `rate` and `decay` are scaled by the width of each layer. Training ends at `until` of its schedule, or after
+    `patience` of it without getting better on held-out rows.
+    """
+
+    members: int = 8
+    width: int = 128
+    depth: int = 2
+    pieces: int = 12
+    activation: str = "relu"
+    one_hot: int = 8
+    rate: float = 0.04
+    decay: float = 0.02
+    dropout: float = 0.1
+    batch: int = 256
+    epochs: int = 24
+    patience: float = 0.25
+    until: float = 1.0
+
+
+class Network:
+    """Neural networks that share their layers (TabM), trained by Adam with early stopping on held-out rows."""
+
+    name = "network"
+    version = 1
+    summary = "a neural network for tables: an ensemble of members that share layers (TabM), by torch"
+    options = NetworkOptions
+
+    def supports(self, problem: Problem) -> Support:
+        return network_support(problem)
+
+    def estimate(self, problem: Problem, machine: Machine) -> Cost:
+        chosen = self.portfolio(problem)[0]
+        return network_cost(problem, machine, _architecture(chosen), _training(chosen))
+
+    def portfolio(self, problem: Problem) -> Sequence[NetworkOptions]:
+        batch = 256 if problem.rows >= 2_000 else 128 if problem.rows >= 1_000 else 64
+        epochs = math.ceil(STEPS * batch / max(problem.rows, 1))
+        base = NetworkOptions(
+            batch=batch, epochs=min(max(epochs, LEAST_EPOCHS), MOST_EPOCHS), rate=0.04 if problem.classes else 0.08
+        )
+        return (base,)
+
+    def settle(self, options: NetworkOptions, facts: Sequence[Mapping[str, Any]]) -> NetworkOptions:
+        return replace(options, until=settled_until(facts))
+
+    def space(self, problem: Problem) -> Mapping[str, Range]:
+        return {
+            "rate": Range(0.01, 0.2, log=True),
+            "dropout": Range(0.0, 0.4),
+            "decay": Range(0.005, 0.3, log=True),
+            "width": Range(choices=(64, 128, 192, 256)),
+            "depth": Range(1, 3, whole=True),
+            "pieces": Range(choices=(0, 8, 12, 24)),
+        }
+
+    def fit(self, data: Rows, problem: Problem, options: NetworkOptions, context: RunContext) -> NetworkModel:
+        return fit_network(data, problem, _architecture(options), _training(options), context, options.one_hot)
+
+
+def _architecture(options: NetworkOptions) -> Architecture:
+    return Architecture((options.width,) * options.depth, options.members, options.pieces, options.activation)
+
+
+def _training(options: NetworkOptions) -> Training:
+    return Training(
+        epochs=options.epochs,
+        batch=options.batch,
+        patience=options.patience,
+        until=options.until,
+        rate=options.rate,
+        decay=options.decay,
+        dropout=options.dropout,
+    )

@@ -1,0 +1,102 @@
+"""From columns to what networks take: scaled numbers, one column per category, and codes for embeddings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from volant.core.protocols import Rows
+from volant.core.records import Batch, Pipeline, Problem, Step
+from volant.learners.tabular.features import RARE, Features, usable, vocabulary
+from volant.learners.tabular.selection import chosen_grams
+from volant.neural.architecture import Inputs
+from volant.runtime.load import Runner
+
+LIMIT = 100.0
+"""Scaled numbers are cut here; the network squashes them smoothly before that."""
+MOST_GRAMS = 256
+"""n-grams that are kept per column of text."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Fitted steps, and what lies where in their matrix."""
+
+    features: Features
+    inputs: Inputs
+
+
+def network_features(data: Rows, problem: Problem, one_hot: int) -> Layout:
+    """Fit the steps; categories of more than `one_hot` values are given as codes."""
+    columns = usable(problem)
+    features = Features(columns=tuple(c.name for c in columns))
+    batch = data.batch(features.columns)
+    numeric = [
+        features.through("calendar" if c.type == "timestamp" else "float", c.name)
+        for c in columns
+        if c.type not in ("category", "text")
+    ]
+    numbers = _add_numbers(features, batch, numeric) if numeric else 0
+    codes: list[str] = []
+    sizes: list[int] = []
+    for column in columns:
+        if column.type == "category":
+            words = vocabulary(data, column.name)
+            code = _add_code(features, batch[column.name], column.name, words)
+            if len(words) <= one_hot:
+                features.add("one_hot", code, len(words) + 1, size=len(words) + 1)
+            else:
+                codes.append(features.through("impute", code, fill=[float(len(words) + 1)]))
+                sizes.append(len(words) + 2)
+        elif column.type == "text":
+            chosen = chosen_grams(data, problem, column.name, MOST_GRAMS)
+            if chosen["keep"]:
+                features.add("grams", column.name, len(chosen["keep"]), **chosen)
+    plain = features.width - numbers
+    features.parts.extend(codes)
+    features.width += len(codes)
+    features.finish()
+    return Layout(features, Inputs(numbers, plain, tuple(sizes)))
+
+
+def _add_code(features: Features, values: np.ndarray, name: str, words: list[str]) -> str:
+    """Codes of a category; unseen ones share that of the rare, or count as missing where none was rare."""
+    known = set(words)
+    rare = any(value is not None and value not in known for value in values)
+    return features.through("encode", name, vocabulary=words, other=len(words) if rare else None)
+
+
+def _add_numbers(features: Features, batch: Batch, numeric: list[str]) -> int:
+    """Fill, scale and cut numbers; gives how many there are. Flags of missing ones follow as plain columns."""
+    features.steps.append(Step("stack", tuple(numeric), "numbers"))
+    x = Runner(Pipeline(tuple(features.steps), {"x": "numbers"}), Path()).predict(batch)["x"].astype(np.float64)
+    missing = np.isnan(x)
+    flags = np.flatnonzero((missing.sum(axis=0) >= min(RARE, len(x))) & ~missing.all(axis=0))
+    center, spread = _robust(x)
+    source = features.through("impute", "numbers", fill=center.tolist(), flags=flags.tolist())
+    features.add(
+        "scale",
+        source,
+        x.shape[1] + len(flags),
+        center=[*center.tolist(), *[0.0] * len(flags)],
+        spread=[*spread.tolist(), *[1.0] * len(flags)],
+        clip=LIMIT,
+    )
+    return int(x.shape[1])
+
+
+def _robust(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The median and the quartile distance of each column (n, k), or half its range where that is zero.
+
+    Source: Holzmüller et al., Better by Default (NeurIPS 2024), section 3.1.
+    """
+    center, spread = np.zeros(x.shape[1]), np.ones(x.shape[1])
+    for i, column in enumerate(x.T):
+        known = column[~np.isnan(column)]
+        if len(known):
+            low, center[i], high = np.quantile(known, [0.25, 0.5, 0.75])
+            wide = high - low or (known.max() - known.min()) / 2
+            spread[i] = wide if np.isfinite(wide) and wide > 0 else 1.0
+    return center, spread

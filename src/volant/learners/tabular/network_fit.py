@@ -1,0 +1,127 @@
+"""Fitting a network to a table: what the learners `network` and `mlp` share, torch included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from volant.bind.boosting import Part
+from volant.core.clock import Machine
+from volant.core.protocols import Rows, RunContext
+from volant.core.records import Column, Cost, Pipeline, Problem, Support
+from volant.learners.tabular.boosting import Aim, Hours
+from volant.learners.tabular.features import answer, support, usable
+from volant.learners.tabular.network_export import network_model
+from volant.learners.tabular.network_features import Layout, network_features
+from volant.neural.architecture import Architecture, Inputs, Training
+
+TRAINING = 0.8
+"""Share of a fit's time that goes into training; the network must be exported and tried as well."""
+FLOPS, STEP = 2.5e10, 1.5e-3
+"""Floating-point operations per second and core, and seconds that a step takes besides, as measured on small CPUs."""
+IMPORT = 1.5
+"""Seconds until torch is there; the first fit of a process pays them."""
+
+
+@dataclass(frozen=True)
+class NetworkModel:
+    """A trained network on fitted features, as the ONNX model that is exported."""
+
+    layout: Layout
+    network: bytes
+    aim: Aim
+    training: Mapping[str, Any]
+
+    def export(self, folder: Path) -> Pipeline:
+        (folder / "network.onnx").write_bytes(self.network)
+        classes, scale, shift = len(self.aim.problem.classes), self.aim.scale, self.aim.shift
+        return answer(self.layout.features, "network.onnx", max(classes, 1), classes=classes, scale=scale, shift=shift)
+
+    def facts(self) -> dict[str, Any]:
+        return {"features": self.layout.features.width, **self.training}
+
+
+def network_support(problem: Problem) -> Support:
+    """Whether a network can take the problem, and torch is there to train it."""
+    found = support(problem)
+    if found and find_spec("torch") is None:
+        return Support(False, "it needs torch: install volant[neural]")
+    return found
+
+
+def network_cost(problem: Problem, machine: Machine, architecture: Architecture, training: Training) -> Cost:
+    """What one fit takes: the products of matrices, forth and back, and an overhead per step."""
+    wide = sum(_columns(column, architecture.pieces) for column in usable(problem))
+    sizes = [wide, *architecture.layers]
+    weights = sum(a * b for a, b in pairwise(sizes))
+    passes = problem.rows * training.epochs
+    steps = passes / training.batch + training.epochs
+    work = 6.0 * architecture.members * weights * passes / FLOPS + STEP * steps
+    seconds = IMPORT + work / max(machine.cores, 1) ** 0.7
+    room = architecture.members * (sum(sizes) * 12 * max(training.batch, 4_096) + 16 * weights)
+    return Cost(seconds=seconds, bytes=300_000_000 + 12 * wide * problem.rows + room)
+
+
+def _columns(column: Column, pieces: int) -> int:
+    """Inputs of the network that a column makes, about."""
+    return {"timestamp": 8 * (1 + pieces), "text": 256, "category": 8, "boolean": 1}.get(column.type, 1 + pieces)
+
+
+def settled_until(facts: Sequence[Mapping[str, Any]]) -> float:
+    """The progress at which the last fit ends: where the fits on folds were best, on the whole."""
+    return max(0.01, round(float(np.mean([f["best"] for f in facts])), 3))
+
+
+def fit_network(
+    data: Rows, problem: Problem, architecture: Architecture, training: Training, context: RunContext, one_hot: int
+) -> NetworkModel:
+    """Fit features and a network; categories of more than `one_hot` values are embedded."""
+    hours = Hours(context.seconds)
+    data = data.take(np.flatnonzero(data.weights() > 0))
+    layout = network_features(data, problem, one_hot)
+    aim = Aim.at(data, problem)
+    part, held_out = aim.part(data, layout.features.matrix(data)), aim.held_out(context.validation, layout.features)
+    trainer = _Trainer(layout.inputs, architecture, training, len(problem.classes), context)
+    network, facts = trainer.run(part, held_out, hours)
+    return NetworkModel(layout, network, aim, facts)
+
+
+@dataclass(frozen=True)
+class _Trainer:
+    """What torch is given, and torch itself: it is imported here, when there is something to train."""
+
+    inputs: Inputs
+    architecture: Architecture
+    training: Training
+    classes: int
+    context: RunContext
+
+    def run(self, part: Part, held_out: Part | None, hours: Hours) -> tuple[bytes, dict[str, Any]]:
+        """The exported network, and facts about its training."""
+        from volant.neural.loop import settled
+        from volant.neural.table_training import TableRows, network_for, train
+
+        rows, judges = (
+            None if p is None else TableRows.of(p.x, p.y, p.weights, self.classes) for p in (part, held_out)
+        )
+        assert rows is not None
+        with settled(self.context.seed, self.context.threads):
+            network = network_for(rows, self.inputs, self.architecture, self.classes)
+            found = train(
+                network,
+                rows,
+                judges,
+                self.training,
+                classes=self.classes,
+                seconds=hours.left(TRAINING),
+                progress=self.context.progress,
+            )
+        facts = {"epochs": found.epochs, "best": round(found.best, 4), "weights": network.size()}
+        low, high = (0.0, 0.0) if self.classes else (float(part.y.min()), float(part.y.max()))
+        return network_model(network, self.classes, low, high), facts

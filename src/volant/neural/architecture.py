@@ -1,0 +1,48 @@
+"""What a network for tables is made of, said without torch, so that learners can say it wherever they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What lies where in a matrix: numbers, plain columns, then one code per column of `sizes`, its codes."""
+
+    numbers: int
+    plain: int
+    sizes: tuple[int, ...] = ()
+
+    @property
+    def width(self) -> int:
+        return self.numbers + self.plain + len(self.sizes)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """How a network is built: the widths of its layers, how many members share them, pieces per number."""
+
+    layers: tuple[int, ...]
+    members: int = 1
+    pieces: int = 0
+    activation: str = "relu"
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network learns; see `volant.neural.loop.Plan` for `epochs` to `until`.
+
+    Where rates go `by_width`, `rate` and `decay` are those of a layer with one input, and one with d inputs has
+    `rate` / √d and `decay` · √d: that is how networks of any width learn alike.
+
+    Source: Jacot et al., Neural Tangent Kernel (NeurIPS 2018).
+    """
+
+    epochs: int
+    batch: int
+    patience: float
+    until: float
+    rate: float
+    decay: float
+    dropout: float
+    by_width: bool = True
