@@ -14,6 +14,7 @@ from volant.core.protocols import Rows, Task
 from volant.core.records import Batch, Problem, Score
 from volant.evaluate.calibration import histogram, reliability
 from volant.evaluate.confusion import confusion, hardest, per_class
+from volant.evaluate.coverage import intervals_view
 from volant.evaluate.curves import curves
 from volant.evaluate.importance import Importance, importance
 from volant.evaluate.intervals import score
@@ -50,7 +51,8 @@ class Evaluation:
 
     `unknown` counts rows that were left out as their truth is missing or a class that the candidate does not
     know. `views` holds plain data for plots, by name: `confusion`, `classes`, `calibration`, `histogram`,
-    `curves`, `hardest` where probabilities are predicted, `residuals` where numbers are, and what `looks` add.
+    `curves`, `hardest` where probabilities are predicted, `residuals` where numbers are, `intervals` where they
+    come with some, and what `looks` add.
     """
 
     task: str
@@ -109,6 +111,9 @@ def evaluate(
         metric = problem.metric or task.default_metric
         slices, weak = _slices(units, rows, judged, slice_columns, task, problem, seed)
         views = _views(take(units, judged), problem, rows.numbers()[judged], task, seed) if len(judged) else {}
+        if "promised" in units and views:
+            own = take(units, judged), rows.take(judged)
+            views["intervals"] = intervals_view(*own, slice_columns, seed)
         for look in looks if len(judged) else ():
             views |= look(take(units, judged), rows.take(judged))
         return Evaluation(

@@ -10,6 +10,7 @@ from typing import Any
 from volant.evaluate import charts
 from volant.evaluate.charts import number
 from volant.evaluate.report_fairness import decision_part, fairness_part
+from volant.evaluate.report_intervals import intervals_section
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_COLUMNS = 200
@@ -65,6 +66,7 @@ def view(product_name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
         "confusion": _confusion(views.get("confusion")),
         "probability": _probability(views),
         "residuals": _residuals(views.get("residuals")),
+        "intervals": intervals_section(views.get("intervals")),
         "hardest": views.get("hardest"),
         "importance": _importance(evaluation.get("importance") or []),
         "decision": decision_part(views.get("decision")),
