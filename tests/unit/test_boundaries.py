@@ -34,7 +34,17 @@ FORBIDDEN_MODULES = {"pickle", "cPickle", "_pickle", "joblib", "cloudpickle", "d
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 PLUGINS = {
     "tasks": {"classify", "regress"},
-    "learners": {"prior", "linear", "boosted_trees", "catboost", "xgboost", "extra_trees", "neighbours"},
+    "learners": {
+        "prior",
+        "linear",
+        "boosted_trees",
+        "catboost",
+        "xgboost",
+        "extra_trees",
+        "neighbours",
+        "network",
+        "mlp",
+    },
     "columns": {"number", "category", "boolean", "timestamp", "text", "id", "list", "json"},
     "checks": {
         "absent_columns",
