@@ -13,6 +13,7 @@ from volant.core.product import Product
 from volant.core.protocols import Task
 from volant.core.records import Field, Signature
 from volant.serve.deck import Slot, example_row
+from volant.serve.explain import explanation_schemas
 from volant.serve.problems import MEDIA_TYPE
 
 Schema = dict[str, Any]
@@ -60,10 +61,12 @@ def _paths(kinds: Sequence[str], signature: Signature | None, product: Product) 
     if product.file.serve.key:
         feedback["security"] = [{"key": []}]
     predict = _post("Predict for rows", "Rows", "Predictions", {"rows": [row]}, (413, 422, 500))
+    explain = _post("Say why, for a few rows", "RowsToExplain", "Explanations", {"rows": [row]}, (413, 422, 500))
     ready = {"200": _json("ready", "Ready"), "503": _refusal("not ready")}
     metrics = {"200": {"description": "Prometheus text", "content": {"text/plain": {"schema": {"type": "string"}}}}}
     return {
         "/v1/predict": {"post": {"operationId": "predict", **predict}},
+        "/v1/explain": {"post": {"operationId": "explain", **explain}},
         "/v1/feedback": {"post": {"operationId": "feedback", **feedback}},
         "/v1/health/live": {"get": _get("live", "Whether the process lives", {"200": _json("alive", "Live")})},
         "/v1/health/ready": {"get": _get("ready", "Whether it can predict", ready)},
@@ -106,6 +109,7 @@ def _schemas(task: Task, signature: Signature | None, refuses: bool) -> dict[str
         "Rows": _rows(),
         "Prediction": _prediction(signature),
         "Predictions": _object({**_release(), "predictions": _list("Prediction")}),
+        **explanation_schemas(signature, _rows(), _release()),
         "Feedback": _object({"feedback": {**_list("FeedbackItem"), "minItems": 1}}, closed=True),
         "FeedbackItem": _feedback_item(task),
         "Receipts": _object({"feedback": _list("Receipt")}),

@@ -55,8 +55,17 @@ def read(body: bytes, max_rows: int) -> Asked:
         HttpError: 400, 413.
         BadInput: code `input-invalid`.
     """
-    value = decode(body)
-    troubles = list(_misshapen(value))
+    return rows_of(decode(body), max_rows)
+
+
+def rows_of(value: Any, max_rows: int, more: Sequence[str] = ()) -> Asked:
+    """The rows of a decoded body, which may hold the fields `more` beside them.
+
+    Raises:
+        HttpError: 413.
+        BadInput: code `input-invalid`.
+    """
+    troubles = list(_misshapen(value, (*_FIELDS, *more)))
     if troubles:
         raise BadInput("the request does not have the right form", code="input-invalid", troubles=troubles)
     single = "row" in value
@@ -73,13 +82,13 @@ def read(body: bytes, max_rows: int) -> Asked:
     return Asked(rows, subject if isinstance(subject, list) else [subject] * len(rows), single)
 
 
-def _misshapen(value: Any) -> list[Trouble]:
+def _misshapen(value: Any, fields: Sequence[str]) -> list[Trouble]:
     if not isinstance(value, dict):
         return [Trouble("the body must be an object", "body", type(value).__name__, fix='send {"rows": [{…}]}')]
     troubles = [
-        Trouble("unknown field", name[:64], name[:64], _FIELDS, None, nearest(name, _FIELDS))
+        Trouble("unknown field", name[:64], name[:64], tuple(fields), None, nearest(name, fields))
         for name in value
-        if name not in _FIELDS
+        if name not in fields
     ][:20]
     if ("rows" in value) == ("row" in value):
         troubles.append(Trouble("either rows or row must be there", "rows", fix='send {"rows": [{…}]} or {"row": {…}}'))
@@ -128,7 +137,7 @@ class Predict:
         """
         begun = time.perf_counter()
         asked = read(body, self._serve.max_rows)
-        batch, flags = _converted(asked, slot, self._serve.unknown_category)
+        batch, flags = converted(asked, slot, self._serve.unknown_category)
         ids = [uuid7() for _ in asked.rows]
         audit = audited(ids, self._audit)
         found, sound = self._predicted(slot, batch, len(ids))
@@ -181,7 +190,12 @@ class Predict:
         ]
 
 
-def _converted(asked: Asked, slot: Slot, unknown_category: str) -> tuple[Mapping[str, Any], list[dict[str, str]]]:
+def converted(asked: Asked, slot: Slot, unknown_category: str) -> tuple[Mapping[str, Any], list[dict[str, str]]]:
+    """The rows as the release takes them, and flags per row.
+
+    Raises:
+        BadInput: code `input-invalid`; a row that came as `row` is called so.
+    """
     try:
         return rows_to_batch(asked.rows, slot.signature, unknown_category=unknown_category)
     except BadInput as bad:

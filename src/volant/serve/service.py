@@ -12,6 +12,7 @@ from volant.core.protocols import Task
 from volant.errors import BadInput, VolantError
 from volant.serve.about import ERRORS, About
 from volant.serve.deck import Deck
+from volant.serve.explain import MOST_WAITING, Explain
 from volant.serve.feedback import TakeFeedback
 from volant.serve.http import Routes
 from volant.serve.journal import Journal
@@ -41,6 +42,7 @@ class Service:
         self.deck = Deck(product.home / "candidates", store.champion)
         self.journal = Journal(store)
         self.workers = Workers(max(2, os.cpu_count() or 2))
+        self.explaining = Workers(1, MOST_WAITING)
         self.configuration = Configuration(product)
         self._writer = FeedbackWriter(store)
         self._clock = clock or Clock()
@@ -65,6 +67,7 @@ class Service:
         for work in self._background:
             work.stop()
         self.workers.close()
+        self.explaining.close()
         self._writer.close()
         self.journal.close()
 
@@ -91,6 +94,7 @@ class Service:
         """Who handles which path."""
         about = About(self.product, self.task, self.deck, self.metrics, state=self.state)
         predict = Predict(self.product, self.deck, self.journal, self.metrics, clock=self._clock, workers=self.workers)
+        explain = Explain(self.product, self.deck, self.explaining)
         feedback = TakeFeedback(
             self.product,
             self.task,
@@ -101,6 +105,7 @@ class Service:
         )
         routes = Routes()
         routes.add("POST", "/v1/predict", predict)
+        routes.add("POST", "/v1/explain", explain)
         routes.add("POST", "/v1/feedback", feedback)
         routes.add("GET", "/v1/health/live", about.live)
         routes.add("GET", "/v1/health/ready", about.ready)

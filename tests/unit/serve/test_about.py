@@ -93,6 +93,7 @@ class TestDocument:
         assert document["info"]["title"] == "churn"
         assert set(document["paths"]) == {
             "/v1/predict",
+            "/v1/explain",
             "/v1/feedback",
             "/v1/health/live",
             "/v1/health/ready",
