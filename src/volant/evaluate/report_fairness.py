@@ -42,7 +42,7 @@ def _audit(one: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
         "rates": rates,
         "groups": [{**group, "drawn": [_rate(group["rates"][r], spans[r]) for r in rates]} for group in groups],
         "more": max(0, len(one["groups"]) - MOST_GROUPS),
-        "gaps": [_gap(gap, found) for gap in one["gaps"]],
+        "gaps": [_gap(gap, found, _reach(one["gaps"], found)) for gap in one["gaps"]],
     }
 
 
@@ -57,12 +57,18 @@ def _rate(rate: Mapping[str, Any], span: tuple[float, float]) -> dict[str, Any]:
     return {**rate, "plot": whisker(rate["value"], rate["low"], rate["high"], span)}
 
 
-def _gap(gap: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+def _reach(gaps: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) -> float:
+    """How far the line goes that differences are drawn on: the same for all of them."""
+    ends = [gap["high"] for gap in gaps if not gap["metric"].endswith("_ratio")]
+    ends += [] if found["metric"].endswith("_ratio") else [found["limit"]]
+    return 1.05 * max([v for v in ends if v is not None], default=1.0) or 1.0
+
+
+def _gap(gap: Mapping[str, Any], found: Mapping[str, Any], reach: float) -> dict[str, Any]:
     """A distance on a line from none at all; the stroke is the limit."""
     ratio = gap["metric"].endswith("_ratio")
     limited = found["limit"] is not None and gap["metric"] == found["metric"]
     marks: Sequence[float] = [found["limit"]] if limited else []
-    top = max([v for v in (gap["high"], *marks) if v is not None] or [1.0])
     value = gap["value"]
     over = limited and (value is None or (value < found["limit"] if ratio else value > found["limit"]))
     return {
@@ -70,7 +76,7 @@ def _gap(gap: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
         "words": words(gap["metric"]),
         "limited": limited,
         "worse": over,
-        "plot": whisker(value, gap["low"], gap["high"], (0.0, 1.0 if ratio else max(top * 1.05, 1e-9)), marks),
+        "plot": whisker(value, gap["low"], gap["high"], (0.0, 1.0 if ratio else reach), marks),
     }
 
 
