@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from volant.release.card_fairness import decision_lines, fairness_lines
+
 MOST_INPUTS = 60
 MOST_CLASSES = 40
 MOST_SLICES = 30
@@ -22,7 +24,9 @@ def card(facts: Mapping[str, Any]) -> str:
         [f"# {_text(facts.get('product', 'A release'))}", "", *_summary(facts)],
         _section("Intended use", _use(facts)),
         _section("How good it is", _quality(facts)),
+        _section("How it decides", decision_lines(_evaluation(facts))),
         _section("Where it is weaker", _weaker(_evaluation(facts))),
+        _section("Fairness", fairness_lines(_evaluation(facts))),
         _section("Limits", _limits(facts)),
         _section("Data", _data(facts)),
         _section("Inputs", _inputs(facts)),
