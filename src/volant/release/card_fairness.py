@@ -20,7 +20,8 @@ def decision_lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
     found = (evaluation.get("views") or {}).get("decision")
     if not found:
         return
-    yield f"Answers follow from the probabilities by {_SOURCES[found['source']].format(metric=_words(found['metric']))}."
+    source = _SOURCES[found["source"]].format(metric=_words(found["metric"]))
+    yield f"Answers follow from the probabilities by {source}."
     yield ""
     if found.get("threshold") is not None:
         yield f"- `{_code(found['classes'][1])}` is the answer from a probability of {_number(found['threshold'])} on."
