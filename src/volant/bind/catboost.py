@@ -7,7 +7,6 @@ in the same leaves; only their sum may be rounded differently.
 from __future__ import annotations
 
 import importlib.util
-import io
 import json
 import tempfile
 from collections.abc import Callable, Mapping
@@ -19,9 +18,6 @@ import numpy as np
 
 from volant.bind.boosting import Deadline, Part, sleep_while_waiting
 from volant.bind.onnx import LESS_OR_EQUAL, Trees
-
-LOOKS = 5
-"""Rounds between two looks at the held-out rows."""
 
 
 def installed() -> bool:
@@ -47,19 +43,16 @@ def train(
     sleep_while_waiting()
     import catboost
 
-    quiet = {"allow_writing_files": False, "logging_level": "Silent", "metric_period": LOOKS}
+    quiet = {"allow_writing_files": False, "logging_level": "Silent"}
     measured = f"{params['loss_function']}:hints=skip_train~true"
     model = catboost.CatBoost({**params, **quiet, "eval_metric": measured, "iterations": rounds})
     stops: dict[str, Any] = {}
     if valid is not None:
         held_out = catboost.Pool(valid.x, valid.y, weight=valid.weights)
         stops = {"eval_set": held_out, "early_stopping_rounds": patience, "use_best_model": True}
-    sink = io.StringIO()
     model.fit(
         catboost.Pool(part.x, part.y, weight=part.weights),
         callbacks=None if seconds == float("inf") else [_Watch(Deadline(seconds), tell)],
-        log_cout=sink,
-        log_cerr=sink,
         **stops,
     )
     return model, int(model.tree_count_)

@@ -83,6 +83,12 @@ class ColumnSection(Section):
 
     type: str | None = Field(None, description="A column type, a plugin; `volant columns` lists them.")
     role: Literal[ROLES] | None = Field(None, description="What the column is for.")  # type: ignore[valid-type]
+    monotone: Literal["increasing", "decreasing"] | None = Field(
+        None,
+        description="How predictions must change when only this number grows: they never fall (`increasing`) or never "
+        "rise (`decreasing`); of two classes, the probability of the second one. Learners that cannot promise it are "
+        "left out.",
+    )
 
 
 class TrainSection(Section):

@@ -31,12 +31,16 @@ FAIRNESS = (
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a dataset: its type (a plugin of `volant.columns`), its role, and why it has them."""
+    """A column of a dataset: its type (a plugin of `volant.columns`), its role, and why it has them.
+
+    `monotone` is `increasing` or `decreasing` where predictions must rise or fall with the column, else empty.
+    """
 
     name: str
     type: str
     role: str = "input"
     reason: str = ""
+    monotone: str = ""
 
 
 @dataclass(frozen=True)

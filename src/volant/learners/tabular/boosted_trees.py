@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from volant.bind import lightgbm
-from volant.bind.onnx import Trees, trees_model
 from volant.core.clock import Machine
-from volant.core.plugins import load
 from volant.core.protocols import Rows, RunContext
-from volant.core.records import Cost, Pipeline, Problem, Support
-from volant.learners.tabular.features import Features, answer, support, tree_features, usable
-
-BOOSTING = 0.75
-"""Share of a fit's time that goes into boosting; the trees must be exported and tried as well."""
+from volant.core.records import Cost, Problem, Support
+from volant.learners.tabular.boosting import Aim, BoostedModel, Hours, directions, settled
+from volant.learners.tabular.features import Features, support, tree_features, usable
 
 
 @dataclass(frozen=True)
@@ -39,27 +33,6 @@ class BoostedTreesOptions:
     patience: int = 60
 
 
-@dataclass(frozen=True)
-class BoostedTreesModel:
-    """Trees on fitted features."""
-
-    features: Features
-    trees: Trees
-    rounds: int
-    classes: int
-    shift: float
-    scale: float
-
-    def export(self, folder: Path) -> Pipeline:
-        (folder / "trees.onnx").write_bytes(trees_model(self.trees))
-        return answer(
-            self.features, "trees.onnx", self.trees.targets, classes=self.classes, scale=self.scale, shift=self.shift
-        )
-
-    def facts(self) -> dict[str, Any]:
-        return {"rounds": self.rounds, "features": self.features.width, "nodes": len(self.trees.feature)}
-
-
 class BoostedTrees:
     """Gradient boosted decision trees (LightGBM) with early stopping on held-out rows."""
 
@@ -69,7 +42,7 @@ class BoostedTrees:
     options = BoostedTreesOptions
 
     def supports(self, problem: Problem) -> Support:
-        return support(problem)
+        return support(problem, monotone=True)
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         width = sum(8 if c.type == "timestamp" else 4 if c.type == "text" else 1 for c in usable(problem))
@@ -89,51 +62,29 @@ class BoostedTrees:
         )
 
     def settle(self, options: BoostedTreesOptions, facts: Sequence[dict[str, Any]]) -> BoostedTreesOptions:
-        """The final fit sees more rows than a fold did, so it boosts a little longer than the folds' mean."""
-        rounds = float(np.mean([f["rounds"] for f in facts]))
-        return replace(options, rounds=max(1, round(rounds * 1.1)))
+        return replace(options, rounds=settled(facts))
 
-    def fit(self, data: Rows, problem: Problem, options: BoostedTreesOptions, context: RunContext) -> BoostedTreesModel:
-        started = None if context.seconds == float("inf") else time.monotonic()
+    def fit(self, data: Rows, problem: Problem, options: BoostedTreesOptions, context: RunContext) -> BoostedModel:
+        hours = Hours(context.seconds)
         data = data.take(np.flatnonzero(data.weights() > 0))
-        features = tree_features(data, problem)
-        target = load("tasks", problem.task).encode(data, problem)
-        shift, scale = _location(target, data.weights(), problem)
-        part = lightgbm.Part(features.matrix(data), (target - shift) / scale if scale else target, data.weights())
+        features, aim = tree_features(data, problem), Aim.at(data, problem)
         booster, rounds = lightgbm.train(
-            _params(options, problem, context),
-            part,
-            _validation(features, problem, context, shift, scale),
+            _params(options, problem, context) | _constraints(features),
+            aim.part(data, features.matrix(data)),
+            aim.held_out(context.validation, features),
             categorical=features.categorical,
             rounds=options.rounds,
             patience=options.patience,
-            seconds=_left(context.seconds, started),
+            seconds=hours.left(),
             tell=lambda i: context.progress.advance(float(i), f"{i} rounds"),
         )
-        trees = lightgbm.trees_of(booster, rounds, features.width)
-        return BoostedTreesModel(features, trees, rounds, len(problem.classes), shift, scale or 1.0)
+        return BoostedModel(features, lightgbm.trees_of(booster, rounds, features.width), rounds, aim)
 
 
-def _left(seconds: float, started: float | None) -> float:
-    """Seconds for boosting, of those that the whole fit may take: a part is kept for the export."""
-    return seconds if started is None else max(BOOSTING * (seconds - time.monotonic() + started), 0.05)
-
-
-def _location(target: np.ndarray, weights: np.ndarray, problem: Problem) -> tuple[float, float]:
-    if problem.classes:
-        return 0.0, 0.0
-    shift = float(np.average(target, weights=weights))
-    return shift, float(np.sqrt(np.average((target - shift) ** 2, weights=weights))) or 1.0
-
-
-def _validation(
-    features: Features, problem: Problem, context: RunContext, shift: float, scale: float
-) -> lightgbm.Part | None:
-    rows = context.validation
-    if rows is None or not len(rows):
-        return None
-    target = load("tasks", problem.task).encode(rows, problem)
-    return lightgbm.Part(features.matrix(rows), (target - shift) / scale if scale else target, rows.weights())
+def _constraints(features: Features) -> dict[str, Any]:
+    """The library's basic method, the only one that keeps its promise everywhere."""
+    signs = directions(features)
+    return {"monotone_constraints": signs, "monotone_constraints_method": "basic"} if any(signs) else {}
 
 
 def _params(options: BoostedTreesOptions, problem: Problem, context: RunContext) -> dict[str, Any]:

@@ -86,6 +86,11 @@ def settled(facts: Sequence[Mapping[str, Any]]) -> int:
     return max(1, round(float(np.mean([f["rounds"] for f in facts])) * 1.1))
 
 
+def directions(features: Features) -> list[int]:
+    """Per feature 1, -1 or 0: whether predictions must rise with it, fall with it, or may do as they like."""
+    return [features.signs.get(place, 0) for place in range(features.width)]
+
+
 def margins(problem: Problem) -> int:
     """Margins that a booster gives per row: one for a number or two classes."""
     return len(problem.classes) if len(problem.classes) > 2 else 1

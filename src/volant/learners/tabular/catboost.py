@@ -13,7 +13,17 @@ from volant.bind.boosting import Part
 from volant.core.clock import Machine
 from volant.core.protocols import Rows, RunContext
 from volant.core.records import Cost, Problem, Support
-from volant.learners.tabular.boosting import Aim, BoostedModel, Hours, cannot_split, flat_trees, margins, settled, width
+from volant.learners.tabular.boosting import (
+    Aim,
+    BoostedModel,
+    Hours,
+    cannot_split,
+    directions,
+    flat_trees,
+    margins,
+    settled,
+    width,
+)
 from volant.learners.tabular.features import Features, encoded_features, support
 from volant.learners.tabular.leaves import LeafModel
 
@@ -50,7 +60,7 @@ class Catboost:
         return "" if catboost.installed() else "volant[catboost]"
 
     def supports(self, problem: Problem) -> Support:
-        return Support(False, f"install {self.missing()}") if self.missing() else support(problem)
+        return Support(False, f"install {self.missing()}") if self.missing() else support(problem, monotone=True)
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         features = width(problem)
@@ -83,7 +93,7 @@ class Catboost:
         present = np.unique(part.y) if problem.classes else np.empty(0)
         valid = aim.held_out(context.validation, features)
         model, rounds = catboost.train(
-            _params(options, len(present), context),
+            _params(options, len(present), context) | _constraints(features),
             _among(part, present),
             None if valid is None else _among(valid, present),
             rounds=options.rounds,
@@ -117,6 +127,11 @@ def _of_classes(
     full[0] = ABSENT
     full[:, present.astype(np.int64)] = table
     return LeafModel(features, trees, full, "softmax", {"rounds": rounds})
+
+
+def _constraints(features: Features) -> dict[str, Any]:
+    signs = directions(features)
+    return {"monotone_constraints": signs} if any(signs) else {}
 
 
 def _params(options: CatboostOptions, present: int, context: RunContext) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class Features:
 
     `categorical` are the positions of columns that hold codes of categories. `learned` are the places whose
     values were learned from the targets of the rows the steps were fitted on: `train` has them out of fold.
+    `signs` are the positions that predictions must rise (1) or fall (-1) with.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -41,6 +42,7 @@ class Features:
     categorical: list[int] = field(default_factory=list)
     columns: tuple[str, ...] = ()
     learned: list[tuple[int, Statistics]] = field(default_factory=list)
+    signs: dict[int, int] = field(default_factory=dict)
 
     def add(self, op: str, source: str, width: int, **params: object) -> str:
         """Append a step whose value becomes a part of the matrix."""
@@ -82,10 +84,16 @@ def usable(problem: Problem) -> tuple[Column, ...]:
     return tuple(c for c in problem.inputs if c.type in USABLE)
 
 
-def support(problem: Problem) -> Support:
-    """Whether a learner of classes and numbers can take the problem."""
+SIGNS = {"increasing": 1, "decreasing": -1, "": 0}
+"""What a column's `monotone` asks of predictions, as libraries take it."""
+
+
+def support(problem: Problem, *, monotone: bool = False) -> Support:
+    """Whether a learner of classes and numbers can take the problem; `monotone` if it can keep to directions."""
     if problem.task not in ("classify", "regress"):
         return Support(False, f"it does not learn the task {problem.task}")
+    if not monotone and any(column.monotone for column in problem.inputs):
+        return Support(False, "it cannot promise that predictions are monotone in a column")
     found = bool(usable(problem))
     return Support(found, "" if found else "none of the input columns is a number, category, time or text")
 
@@ -147,6 +155,8 @@ def _add_plain(features: Features, data: Rows, problem: Problem, column: Column)
         features.add("text_statistics", column.name, 4)
         _add_grams(features, data, problem, column.name, TREE_GRAMS)
     else:
+        if column.monotone:
+            features.signs[features.width] = SIGNS[column.monotone]
         features.add("float", column.name, 1)
 
 
@@ -188,6 +198,7 @@ def linear_features(data: Rows, problem: Problem) -> Features:
     features = Features(columns=tuple(c.name for c in columns))
     batch = data.batch(features.columns)
     numeric: list[str] = []
+    signs: list[int] = []
     for column in columns:
         if column.type == "category":
             words = vocabulary(data, column.name)
@@ -198,6 +209,8 @@ def linear_features(data: Rows, problem: Problem) -> Features:
         else:
             op = "calendar" if column.type == "timestamp" else "float"
             numeric.append(features.through(op, column.name))
+            signs += [0] * len(CALENDAR) if column.type == "timestamp" else [SIGNS[column.monotone]]
+    features.signs = {features.width + i: sign for i, sign in enumerate(signs) if sign}
     if numeric:
         _add_numbers(features, batch, numeric)
     return features.finish()

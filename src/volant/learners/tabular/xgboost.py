@@ -12,8 +12,18 @@ from volant.bind import xgboost
 from volant.core.clock import Machine
 from volant.core.protocols import Rows, RunContext
 from volant.core.records import Cost, Problem, Support
-from volant.learners.tabular.boosting import Aim, BoostedModel, Hours, cannot_split, flat_trees, margins, settled, width
-from volant.learners.tabular.features import encoded_features, support
+from volant.learners.tabular.boosting import (
+    Aim,
+    BoostedModel,
+    Hours,
+    cannot_split,
+    directions,
+    flat_trees,
+    margins,
+    settled,
+    width,
+)
+from volant.learners.tabular.features import Features, encoded_features, support
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,7 @@ class Xgboost:
         return "" if xgboost.installed() else "volant[xgboost]"
 
     def supports(self, problem: Problem) -> Support:
-        return Support(False, f"install {self.missing()}") if self.missing() else support(problem)
+        return Support(False, f"install {self.missing()}") if self.missing() else support(problem, monotone=True)
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         features = width(problem)
@@ -73,7 +83,7 @@ class Xgboost:
         if cannot_split(part):
             return BoostedModel(features, flat_trees(part, problem, features.width), 1, aim)
         booster, rounds = xgboost.train(
-            _params(options, problem, context),
+            _params(options, problem, context) | _constraints(features),
             part,
             aim.held_out(context.validation, features),
             rounds=options.rounds,
@@ -82,6 +92,11 @@ class Xgboost:
             tell=lambda i: context.progress.advance(float(i), f"{i} rounds"),
         )
         return BoostedModel(features, xgboost.trees_of(booster, rounds, features.width), rounds, aim)
+
+
+def _constraints(features: Features) -> dict[str, Any]:
+    signs = directions(features)
+    return {"monotone_constraints": f"({','.join(str(s) for s in signs)})"} if any(signs) else {}
 
 
 def _params(options: XgboostOptions, problem: Problem, context: RunContext) -> dict[str, Any]:
