@@ -12,6 +12,7 @@ from volant.evaluate.fairness import GAPS, positive_class
 from volant.evaluate.mitigation import OBJECTIVES
 from volant.wheel.context import Context
 from volant.wheel.fairness import columns_of, metric_of
+from volant.wheel.monotone import with_directions, wrong_directions
 
 PLACE = "volant.toml"
 NUMERIC = ("mean_error", "mae")
@@ -19,15 +20,17 @@ NUMERIC = ("mean_error", "mae")
 
 
 def posed(context: Context, problem: Problem, schema: Schema) -> Problem:
-    """The problem with what its answers cost, once it is certain that the product file fits it.
+    """The problem with its costs and directions, once it is certain that the product file fits it.
 
     Raises:
         BadInput: code `product-file-invalid`, with every trouble at once.
     """
     troubles = [*_misnamed(context, problem), *_undecidable(context, problem), *_unfair(context, problem, schema)]
+    troubles += wrong_directions(context.product, problem)
     if troubles:
         number = "one problem" if len(troubles) == 1 else f"{len(troubles)} problems"
         raise BadInput(f"{PLACE} has {number}", code="product-file-invalid", troubles=troubles)
+    problem = with_directions(context.product, problem)
     given = context.product.file.decide.costs
     return replace(problem, costs=_costs(given, problem.classes)) if given else problem
 

@@ -242,6 +242,7 @@ def _run(context: Context, dataset: Dataset, problem: Problem, spending: Spendin
     file = context.product.file
     settings = [part.model_dump(mode="json") for part in (file.train, file.fairness)]
     asked = [str(spending.budget), context.metric, list(problem.classes), problem.costs]
+    asked += [[column.name, column.monotone] for column in problem.inputs if column.monotone]
     same = digest([dataset.digest, settings, *asked])[:16]
     root = context.folder("runs")
     unfinished = [path.name for path in sorted(root.glob(f"*-{same}")) if not (path / "finished").is_file()]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from volant.bind import cleanlab, lightgbm
+from volant.bind.boosting import Part
 from volant.core.protocols import CheckContext, Rows
 from volant.core.records import Finding, Problem
 from volant.data.checks.base import DataCheck, inputs_of, is_classes, target_of
@@ -186,7 +187,7 @@ def _out_of_fold(x: np.ndarray, y: np.ndarray, classes: int, seed: int) -> np.nd
     predicted = np.zeros((len(y), max(classes, 1)))
     for index in range(FOLDS):
         inside = fold != index
-        part = lightgbm.Part(x[inside], y[inside], np.ones(int(inside.sum())))
+        part = Part(x[inside], y[inside], np.ones(int(inside.sum())))
         booster, _ = lightgbm.train(params, part, None, categorical=(), rounds=rounds, patience=0, seconds=float("inf"))
         answer = np.asarray(booster.predict(x[~inside]))
         predicted[~inside] = (
