@@ -139,3 +139,28 @@ def test_what_would_only_go_wrong_later_is_refused_by_line(extra, where):
     (trouble,) = refused.value.troubles
     assert trouble.where.endswith(where)
     assert "line " in trouble.where
+
+
+@pytest.mark.parametrize(
+    ("task", "interval", "quality", "where", "said"),
+    [
+        ("classify", "interval = 0.9", "", "task.interval", "gives no intervals"),
+        ("regress", "interval = 1.0", "", "task.interval", "less than or equal to 0.99"),
+        ("regress", "", "minimum = { coverage = 0.8 }", "quality.minimum.coverage", "none are given"),
+        ("regress", "interval = 0.9", 'metric = "coverage"', "quality.metric", "not what decides"),
+    ],
+)
+def test_intervals_that_cannot_be_kept_or_judged_are_refused_by_line(task, interval, quality, where, said):
+    text = f'version = 1\nname = "p"\n[task]\ntype = "{task}"\ntarget = "y"\n{interval}\n[data]\nsource = "a.csv"\n'
+    with pytest.raises(BadInput) as refused:
+        parse(f"{text}[quality]\n{quality}\n")
+    (trouble,) = refused.value.troubles
+    assert where in trouble.where
+    assert "line " in trouble.where
+    assert said in trouble.what
+
+
+def test_intervals_can_be_asked_for_and_held_to_a_minimum():
+    text = 'version = 1\nname = "p"\n[task]\ntype = "regress"\ntarget = "y"\ninterval = 0.9\n[data]\nsource = "a.csv"\n'
+    file = parse(text + "[quality]\nminimum = { coverage = 0.85, interval_score = 40.0 }\n")
+    assert file.task.interval == 0.9
