@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Inputs:
-    """What lies where in a matrix: numbers, plain columns, then one code per column of `sizes`, its codes."""
+    """What lies where in a matrix: numbers, plain columns, then one code for each of `sizes`, in [0, size).
+
+    The last code of a column stands for what is missing.
+    """
 
     numbers: int
     plain: int
@@ -20,12 +23,16 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Architecture:
-    """How a network is built: the widths of its layers, how many members share them, pieces per number."""
+    """How a network is built: the widths of its layers, how many members share them, pieces per number.
+
+    Codes of at most `one_hot` values become one column each, those of more are embedded.
+    """
 
     layers: tuple[int, ...]
     members: int = 1
     pieces: int = 0
     activation: str = "relu"
+    one_hot: int = 10
 
 
 @dataclass(frozen=True)

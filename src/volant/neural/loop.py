@@ -16,6 +16,7 @@ from typing import Protocol
 import torch
 
 from volant.core.progress import Progress, Silent
+from volant.neural.average import Average
 from volant.neural.optimisers import Adam
 
 LEAST_STEPS = 20
@@ -46,6 +47,7 @@ class Plan:
         until: progress in [0, 1] at which training ends, though schedules are laid out for more.
         patience: progress without a better judgement after which training ends.
         seconds: time it may take; schedules run faster where it is short, so that they end in time.
+        average: decay of the running mean of the weights that is judged and kept; 0 for the weights themselves.
     """
 
     epochs: int
@@ -53,6 +55,7 @@ class Plan:
     until: float = 1.0
     patience: float = 1.0
     seconds: float = math.inf
+    average: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ class Loop:
     ) -> None:
         self.objective, self.data, self.optimiser, self.plan = objective, tuple(data), optimiser, plan
         self.progress = progress or Silent()
+        self.average = Average(objective.model, plan.average)
         self.rows = len(self.data[0])
         self.per_epoch = max(1, math.ceil(self.rows / plan.batch))
         self.every = self.per_epoch * max(1, round(LEAST_STEPS / self.per_epoch))
@@ -148,6 +152,7 @@ class Loop:
             return self._back(run)
         loss.backward()
         self.optimiser.step(now)
+        self.average.update()
         run.steps += 1
         run.rows += len(batch[0])
         run.unsaid.append(value)
@@ -156,6 +161,7 @@ class Loop:
     def _back(self, run: _Run) -> bool:
         run.found = replace(run.found, falls=run.found.falls + 1)
         self.objective.model.load_state_dict(run.kept)
+        self.average.restart()
         self.optimiser.calm()
         return run.found.falls <= MOST_FALLS
 
@@ -164,14 +170,16 @@ class Loop:
         now = min(self._at(run), self.plan.until)
         model = self.objective.model
         model.eval()
-        with torch.inference_mode():
+        with torch.inference_mode(), self.average.applied():
             loss = self.objective.judge()
+            if self._is_better(run, loss) and self._is_sound():
+                self._keep(run, now, loss)
         model.train()
-        better = loss is None or (math.isfinite(loss) and (run.found.loss is None or loss < run.found.loss))
-        if better and self._is_sound():
-            self._keep(run, now, loss)
         self._tell(run, now, loss)
         return now - run.found.best <= self.plan.patience
+
+    def _is_better(self, run: _Run, loss: float | None) -> bool:
+        return loss is None or (math.isfinite(loss) and (run.found.loss is None or loss < run.found.loss))
 
     def _is_sound(self) -> bool:
         return all(bool(torch.isfinite(p).all()) for p in self.objective.model.parameters())

@@ -6,6 +6,7 @@ Source: Gorishniy et al., TabM (ICLR 2025), the variant `mini`; Holzmüller et a
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,8 +81,13 @@ class TableNetwork(nn.Module):
         self.dropout = 0.0
         for name in ("column", "low", "slope", "middle"):
             self.register_buffer(name, torch.from_numpy(getattr(pieces, name)))
-        self.tables = nn.ParameterList([_table(size) for size in inputs.sizes])
-        width = inputs.numbers + inputs.plain + len(pieces.column) + sum(t.shape[1] for t in self.tables)
+        self.hot, self.embedded = split_codes(inputs.sizes, architecture.one_hot)
+        hot_column, hot_value = _hot(inputs, self.hot)
+        self.register_buffer("hot_column", hot_column)
+        self.register_buffer("hot_value", hot_value)
+        self.tables = nn.ParameterList([_table(inputs.sizes[i]) for i in self.embedded])
+        width = inputs.numbers + inputs.plain + len(pieces.column) + len(hot_column)
+        width += sum(table.shape[1] for table in self.tables)
         self.adapter = _signs(architecture.members, width)
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for size in architecture.layers:
@@ -113,8 +119,10 @@ class TableNetwork(nn.Module):
         parts = [numbers, x[:, end : end + self.inputs.plain]]
         if len(self.column):
             parts.append(((numbers[:, self.column] - self.low) * self.slope).clamp(0.0, 1.0) - self.middle)
+        if len(self.hot_column):
+            parts.append((x[:, self.hot_column] == self.hot_value).to(x.dtype))
         codes = x[:, end + self.inputs.plain :]
-        parts += [table[codes[:, i].long()] for i, table in enumerate(self.tables)]
+        parts += [table[codes[:, i].long()] for i, table in zip(self.embedded, self.tables, strict=True)]
         return torch.cat(parts, dim=1)
 
     def _dropped(self, z: torch.Tensor, rows: int) -> torch.Tensor:
@@ -123,6 +131,23 @@ class TableNetwork(nn.Module):
             return z
         kept = (torch.rand(rows, z.shape[1]) >= self.dropout).to(z.dtype) / (1.0 - self.dropout)
         return (z.view(-1, rows, z.shape[1]) * kept).view(z.shape)
+
+
+def split_codes(sizes: Sequence[int], one_hot: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The places of the codes that become one column per value, and of those that are embedded."""
+    hot = tuple(i for i, size in enumerate(sizes) if size - 2 <= one_hot)
+    return hot, tuple(i for i in range(len(sizes)) if i not in hot)
+
+
+def _hot(inputs: Inputs, places: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """For each column that tells one value of a code: where in the matrix the code is, and the value.
+
+    The code of what is missing has no column, so that all of its columns are zero.
+    """
+    first = inputs.numbers + inputs.plain
+    pairs = [(first + i, value) for i in places for value in range(inputs.sizes[i] - 1)]
+    columns, values = ([pair[side] for pair in pairs] for side in (0, 1))
+    return torch.tensor(columns, dtype=torch.int64), torch.tensor(values, dtype=torch.float32)
 
 
 def _table(size: int) -> nn.Parameter:

@@ -12,14 +12,15 @@ from volant.neural.architecture import Architecture, Inputs  # noqa: E402
 from volant.neural.loop import settled  # noqa: E402
 from volant.neural.table_training import TableRows, averaged, network_for  # noqa: E402
 
-MANY = Inputs(5, 3, (12, 40))
+MANY = Inputs(5, 3, (12, 40, 5))
 KINDS = {
     "members": (MANY, Architecture((32, 16), members=4, pieces=6)),
     "one member": (MANY, Architecture((24,), members=1, pieces=6)),
     "plain": (Inputs(5, 3), Architecture((16, 16))),
     "numbers alone": (Inputs(5, 0), Architecture((16,), members=2, pieces=8)),
     "no numbers": (Inputs(0, 7), Architecture((16, 16, 16), members=3, pieces=8)),
-    "codes alone": (Inputs(0, 0, (9,)), Architecture((16,), members=2)),
+    "codes alone": (Inputs(0, 0, (19,)), Architecture((16,), members=2)),
+    "one column per code": (Inputs(0, 0, (4, 9)), Architecture((16,), members=2)),
     "no layer": (Inputs(4, 0), Architecture((), members=1)),
     **{name: (MANY, Architecture((16, 16), 3, 4, name)) for name in ("selu", "silu", "mish")},
 }

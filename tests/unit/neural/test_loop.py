@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from volant.neural.loop import Loop, Plan, settled  # noqa: E402
 from volant.neural.optimisers import Adam, Group  # noqa: E402
-from volant.neural.schedules import cosine  # noqa: E402
+from volant.neural.schedules import constant, cosine  # noqa: E402
 
 
 class Line:
@@ -165,3 +165,22 @@ def test_progress_is_told():
         train(Line(judgements=[0.5]), Plan(epochs=8, batch=20, seconds=60.0), progress=Listener())
     assert [round(done, 2) for done, _ in told] == [0.5, 1.0]
     assert all("loss" in note and "held out" in note and "rows/s" in note for _, note in told)
+
+
+def test_the_running_mean_of_the_weights_is_what_is_judged_and_kept():
+    with settled(0, 1):
+        line = Line(judgements=[2.0, 1.0])
+        judged = []
+        judge = line.judge
+
+        def noted():
+            judged.append(line.model.weight.detach().clone())
+            return judge()
+
+        line.judge = noted
+        optimiser = Adam([Group(tuple(line.model.parameters()), 0.1)])
+        Loop(line, rows(), optimiser, Plan(epochs=8, batch=20, average=0.9)).run()
+        plain = Line()
+        train(plain, Plan(epochs=8, batch=20), schedule=constant)
+    assert torch.equal(line.model.weight, judged[1])
+    assert not torch.equal(line.model.weight, plain.model.weight)

@@ -69,11 +69,11 @@ class Mlp:
         }
 
     def fit(self, data: Rows, problem: Problem, options: MlpOptions, context: RunContext) -> NetworkModel:
-        return fit_network(data, problem, _architecture(options), _training(options), context, ONE_HOT)
+        return fit_network(data, problem, _architecture(options), _training(options), context)
 
 
 def _architecture(options: MlpOptions) -> Architecture:
-    return Architecture((options.width,) * options.layers)
+    return Architecture((options.width,) * options.layers, one_hot=ONE_HOT)
 
 
 def _training(options: MlpOptions) -> Training:

@@ -37,7 +37,7 @@ class NetworkOptions:
     depth: int = 2
     pieces: int = 12
     activation: str = "relu"
-    one_hot: int = 8
+    one_hot: int = 10
     rate: float = 0.04
     decay: float = 0.02
     dropout: float = 0.1
@@ -84,11 +84,17 @@ class Network:
         }
 
     def fit(self, data: Rows, problem: Problem, options: NetworkOptions, context: RunContext) -> NetworkModel:
-        return fit_network(data, problem, _architecture(options), _training(options), context, options.one_hot)
+        return fit_network(data, problem, _architecture(options), _training(options), context)
 
 
 def _architecture(options: NetworkOptions) -> Architecture:
-    return Architecture((options.width,) * options.depth, options.members, options.pieces, options.activation)
+    return Architecture(
+        layers=(options.width,) * options.depth,
+        members=options.members,
+        pieces=options.pieces,
+        activation=options.activation,
+        one_hot=options.one_hot,
+    )
 
 
 def _training(options: NetworkOptions) -> Training:

@@ -41,7 +41,10 @@ def _features(graph: Graph, network: TableNetwork, values: dict[str, Any]) -> st
         parts.append(_pieces(graph, parts[0], values))
     if plain:
         parts.insert(min(numbers, 1), graph.columns(INPUT, numbers, numbers + plain))
-    for i, table in enumerate(values["tables"]):
+    if len(values["hot_column"]):
+        codes = graph.picked(INPUT, values["hot_column"])
+        parts.append(graph.node("Cast", graph.node("Equal", codes, graph.constant(values["hot_value"])), to=1))
+    for i, table in zip(network.embedded, values["tables"], strict=True):
         code = graph.node("Cast", graph.picked(INPUT, numbers + plain + i), to=7)
         parts.append(graph.node("Gather", graph.constant(table), code, axis=0))
     return graph.node("Concat", *parts, axis=1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from volant.core.protocols import Rows
-from volant.core.records import Batch, Pipeline, Problem, Step
+from volant.core.records import Batch, Column, Pipeline, Problem, Step
 from volant.learners.tabular.features import RARE, Features, usable, vocabulary
 from volant.learners.tabular.selection import chosen_grams
 from volant.neural.architecture import Inputs
@@ -28,48 +28,43 @@ class Layout:
     inputs: Inputs
 
 
-def network_features(data: Rows, problem: Problem, one_hot: int) -> Layout:
-    """Fit the steps; categories of more than `one_hot` values are given as codes."""
+def network_features(data: Rows, problem: Problem) -> Layout:
+    """Fit the steps: numbers and flags of missing ones, n-grams of texts, codes of categories."""
     columns = usable(problem)
     features = Features(columns=tuple(c.name for c in columns))
     batch = data.batch(features.columns)
-    numeric = [
-        features.through("calendar" if c.type == "timestamp" else "float", c.name)
-        for c in columns
-        if c.type not in ("category", "text")
-    ]
-    numbers = _add_numbers(features, batch, numeric) if numeric else 0
-    codes: list[str] = []
-    sizes: list[int] = []
+    numbers = _add_numbers(features, batch, [c for c in columns if c.type not in ("category", "text")])
     for column in columns:
-        if column.type == "category":
-            words = vocabulary(data, column.name)
-            code = _add_code(features, batch[column.name], column.name, words)
-            if len(words) <= one_hot:
-                features.add("one_hot", code, len(words) + 1, size=len(words) + 1)
-            else:
-                codes.append(features.through("impute", code, fill=[float(len(words) + 1)]))
-                sizes.append(len(words) + 2)
-        elif column.type == "text":
+        if column.type == "text":
             chosen = chosen_grams(data, problem, column.name, MOST_GRAMS)
             if chosen["keep"]:
                 features.add("grams", column.name, len(chosen["keep"]), **chosen)
     plain = features.width - numbers
-    features.parts.extend(codes)
-    features.width += len(codes)
-    features.finish()
-    return Layout(features, Inputs(numbers, plain, tuple(sizes)))
+    sizes = _add_codes(features, data, batch, [c.name for c in columns if c.type == "category"])
+    return Layout(features.finish(), Inputs(numbers, plain, sizes))
 
 
-def _add_code(features: Features, values: np.ndarray, name: str, words: list[str]) -> str:
-    """Codes of a category; unseen ones share that of the rare, or count as missing where none was rare."""
-    known = set(words)
-    rare = any(value is not None and value not in known for value in values)
-    return features.through("encode", name, vocabulary=words, other=len(words) if rare else None)
+def _add_codes(features: Features, data: Rows, batch: Batch, names: list[str]) -> tuple[int, ...]:
+    """One code per category; gives how many each has: its values, one for rare ones, one for missing ones.
+
+    Unseen ones share the code of the rare, or count as missing where none was rare: nothing would be known of them.
+    """
+    if not names:
+        return ()
+    codes, words = [], [vocabulary(data, name) for name in names]
+    for name, known in zip(names, words, strict=True):
+        rare = set(batch[name]) - {None, *known}
+        codes.append(features.through("encode", name, vocabulary=known, other=len(known) if rare else None))
+    features.steps.append(Step("stack", tuple(codes), "codes"))
+    features.add("impute", "codes", len(names), fill=[float(len(known) + 1) for known in words])
+    return tuple(len(known) + 2 for known in words)
 
 
-def _add_numbers(features: Features, batch: Batch, numeric: list[str]) -> int:
+def _add_numbers(features: Features, batch: Batch, columns: list[Column]) -> int:
     """Fill, scale and cut numbers; gives how many there are. Flags of missing ones follow as plain columns."""
+    if not columns:
+        return 0
+    numeric = [features.through("calendar" if c.type == "timestamp" else "float", c.name) for c in columns]
     features.steps.append(Step("stack", tuple(numeric), "numbers"))
     x = Runner(Pipeline(tuple(features.steps), {"x": "numbers"}), Path()).predict(batch)["x"].astype(np.float64)
     missing = np.isnan(x)

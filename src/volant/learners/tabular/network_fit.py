@@ -79,12 +79,12 @@ def settled_until(facts: Sequence[Mapping[str, Any]]) -> float:
 
 
 def fit_network(
-    data: Rows, problem: Problem, architecture: Architecture, training: Training, context: RunContext, one_hot: int
+    data: Rows, problem: Problem, architecture: Architecture, training: Training, context: RunContext
 ) -> NetworkModel:
-    """Fit features and a network; categories of more than `one_hot` values are embedded."""
+    """Fit features and a network on rows whose weight is not zero."""
     hours = Hours(context.seconds)
     data = data.take(np.flatnonzero(data.weights() > 0))
-    layout = network_features(data, problem, one_hot)
+    layout = network_features(data, problem)
     aim = Aim.at(data, problem)
     part, held_out = aim.part(data, layout.features.matrix(data)), aim.held_out(context.validation, layout.features)
     trainer = _Trainer(layout.inputs, architecture, training, len(problem.classes), context)
