@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from volant.wheel.results import NewProduct
 
 app = typer.Typer(**PLAIN)
+KINDS = ("churn", "credit_default", "disease_risk", "fraud", "house_prices")
 
 
 @app.command(epilog="Example: volant new churn --data customers.csv --target churned")
@@ -33,20 +34,24 @@ def new(
     task: Annotated[
         str | None, typer.Option(metavar="TASK", show_default=False, help="The task, where the guess would be wrong.")
     ] = None,
+    preset: Annotated[
+        str | None, typer.Option(metavar="PRESET", show_default=False, help=f"Settings for a kind: {', '.join(KINDS)}.")
+    ] = None,
     folder: FolderOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Start a product from a table: infer its types and task, write its file.
 
     Makes the folder NAME (inside FOLDER, where -C gives one) with volant.toml in it, and says why it
-    took each column for what it did. Change what is wrong in the file.
+    took each column for what it did. Change what is wrong in the file. A preset adds what products of a
+    kind have in common: costs of mistakes, the metric that decides, intervals.
     """
     shell = Shell.of(context, folder, as_json)
     from volant.wheel.new import new as make
 
     place = shell.where / name if shell.folder is not None else None
     with shell.progress() as progress:
-        made = make(name, data, target, folder=place, query=query, task=task, progress=progress)
+        made = make(name, data, target, folder=place, query=query, task=task, preset=preset, progress=progress)
 
     def drawn(console: Console) -> None:
         draw(console, made)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from volant.core.plugins import load
@@ -16,6 +17,7 @@ from volant.data.infer import infer_schema, infer_task
 from volant.data.sources import filled_in, read_source
 from volant.errors import BadInput
 from volant.wheel.collect import sample_of
+from volant.wheel.presets import Preset, classes_of, preset_of
 from volant.wheel.results import NewProduct
 
 HEADER = """\
@@ -26,16 +28,15 @@ name = {name_text}
 [task]
 type = {task}{pad}# {reason}
 target = {target}
-
+{promise}
 [data]
 source = {source}
 {query}{split}
 [columns]
 """
 SMALL = 400
-SMALL_SPLIT = """
-[data.split]  # {rows} rows are few: a larger share judges, so that the gate can tell a gain from chance
-judge = 0.3
+SMALL_SPLIT = """\
+judge = 0.3  # {rows} rows are few: a larger share judges, so that the gate can tell a gain from chance
 test = 0.2
 """
 
@@ -48,6 +49,7 @@ def new(
     folder: Path | None = None,
     query: str | None = None,
     task: str | None = None,
+    preset: str | None = None,
     progress: Progress | None = None,
 ) -> NewProduct:
     """Make the folder of a product with a product file in it.
@@ -59,10 +61,11 @@ def new(
         folder: where to put it.
         query: the SQL query, when `data` is a database URL.
         task: the task, when it should not be inferred.
+        preset: the kind of product, one of `PRESETS`, whose settings are written too.
         progress: told what happens.
 
     Raises:
-        BadInput: codes `product-exists`, `usage`, `source-…`, `column-missing`, `target-missing`.
+        BadInput: codes `product-exists`, `usage`, `source-…`, `column-missing`, `target-missing`, `target-unfit`.
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", name):
         fix = "begin with a letter; use letters, digits, - and _; at most 64 characters"
@@ -72,6 +75,8 @@ def new(
         raise BadInput(
             f"there is a product in {place.name} already", code="product-exists", fix="choose another name or folder"
         )
+    kind = None if preset is None else preset_of(preset, task)
+    task = task if kind is None else kind.task
     (progress or Silent()).stage("look at the data")
     source = read_source(data, folder=Path.cwd(), query=query)
     sample = sample_of(source)
@@ -84,17 +89,30 @@ def new(
         name_text=_toml(name),
         task=_toml(task or inferred),
         pad="  ",
-        reason="as asked for" if task else reason.replace("\n", " "),
+        reason="as the preset asks" if kind else "as asked for" if task else reason.replace("\n", " "),
         target=_toml(target),
         source=_toml(_relative(data, place)),
         query=f"query = {_toml(query)}\n" if query else "",
-        split=SMALL_SPLIT.format(rows=len(sample)) if len(sample) < SMALL else "",
+        split=_split(len(sample), kind),
+        promise=kind.promise if kind else "",
     )
-    text = head + "\n".join(_lines(schema)) + "\n"
+    text = head + "\n".join(_lines(schema)) + "\n" + (_settings(kind, classes_of(sample, schema, kind)) if kind else "")
     parse(text)
     _write(place, text)
     product = read(place)
     return NewProduct(name, place, product.file.task.type, reason, target, schema.columns)
+
+
+def _split(rows: int, preset: Preset | None) -> str:
+    """The section `[data.split]`, where there is something to say."""
+    lines = (preset.split if preset else "") + (SMALL_SPLIT.format(rows=rows) if rows < SMALL else "")
+    return f"\n[data.split]\n{lines}" if lines else ""
+
+
+def _settings(preset: Preset, classes: Sequence[str]) -> str:
+    """The sections of a preset, with the names of the classes."""
+    head = f"\n# Preset {preset.name}: {preset.summary}."
+    return head + preset.text.format(**dict(zip(("no", "yes"), map(_key, classes), strict=False)))
 
 
 def _relative(data: str, place: Path) -> str:
