@@ -50,7 +50,8 @@ def grow(
     deadline = Deadline(seconds)
     while model.n_estimators < trees:
         model.set_params(n_estimators=min(model.n_estimators + AT_ONCE, trees))
-        model.fit(part.x, part.y, sample_weight=part.weights)
+        with np.errstate(over="ignore", invalid="ignore"):  # the library adds everything up to see if it is finite
+            model.fit(part.x, part.y, sample_weight=part.weights)
         tell(model.n_estimators)
         if deadline.over():
             break

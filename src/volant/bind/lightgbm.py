@@ -14,6 +14,11 @@ import numpy as np
 from volant.bind.boosting import Deadline, Part, sleep_while_waiting
 from volant.bind.onnx import LESS_OR_EQUAL, MEMBER, Trees, floor32
 
+ZERO = 1.0000000180025095e-35
+"""Numbers no larger than this, either way, are zero to LightGBM."""
+BELOW_ZERO = float(np.nextafter(np.float32(-ZERO), np.float32(-np.inf)))
+"""The largest float32 that is below zero to LightGBM."""
+
 
 def train(
     params: Mapping[str, Any],
@@ -113,7 +118,8 @@ def _add_split(trees: Trees, node: Mapping[str, Any], waiting: list[tuple[Mappin
     else:
         threshold = float(node["threshold"])
         missing_left = bool(node["default_left"]) if node["missing_type"] == "NaN" else threshold >= 0.0
-        number = trees.add_node(feature, LESS_OR_EQUAL, floor32(threshold), missing_left)
+        split = BELOW_ZERO if -ZERO <= threshold < 0 else floor32(threshold)
+        number = trees.add_node(feature, LESS_OR_EQUAL, split, missing_left)
     waiting.append((node["right_child"], number, False))
     waiting.append((node["left_child"], number, True))
     return number
