@@ -37,7 +37,7 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Training:
-    """How a network learns; see `volant.neural.loop.Plan` for `epochs` to `until`.
+    """How a network learns; see `volant.neural.loop.Plan` for `epochs` to `until` and for `average`.
 
     Where rates go `by_width`, `rate` and `decay` are those of a layer with one input, and one with d inputs has
     `rate` / √d and `decay` · √d: that is how networks of any width learn alike.
@@ -52,4 +52,5 @@ class Training:
     rate: float
     decay: float
     dropout: float
+    average: float = 0.0
     by_width: bool = True

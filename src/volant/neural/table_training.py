@@ -113,7 +113,7 @@ def train(
 ) -> Trained:
     """Train a network; it is left with the weights that did best on the held-out rows, or with the last ones."""
     objective = TableObjective(network, classes, held_out, training.dropout)
-    plan = Plan(training.epochs, training.batch, training.until, training.patience, seconds)
+    plan = Plan(training.epochs, training.batch, training.until, training.patience, seconds, training.average)
     return Loop(objective, rows.tensors(), _optimiser(network, training), plan, progress).run()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,9 +18,9 @@ from volant.learners.tabular.network_fit import (
 )
 from volant.neural.architecture import Architecture, Training
 
-STEPS = 600
-"""Steps that a small table is trained for, at the least."""
-LEAST_EPOCHS, MOST_EPOCHS = 16, 64
+STEPS = 900
+"""Steps that small tables are trained for."""
+LEAST_EPOCHS, MOST_EPOCHS = 12, 100
 
 
 @dataclass(frozen=True)
@@ -35,15 +34,16 @@ class NetworkOptions:
     members: int = 8
     width: int = 128
     depth: int = 2
-    pieces: int = 12
+    pieces: int = 24
     activation: str = "relu"
     one_hot: int = 10
     rate: float = 0.04
     decay: float = 0.02
     dropout: float = 0.1
-    batch: int = 256
+    batch: int = 128
     epochs: int = 24
     patience: float = 0.25
+    average: float = 0.98
     until: float = 1.0
 
 
@@ -63,11 +63,9 @@ class Network:
         return network_cost(problem, machine, _architecture(chosen), _training(chosen))
 
     def portfolio(self, problem: Problem) -> Sequence[NetworkOptions]:
-        batch = 256 if problem.rows >= 2_000 else 128 if problem.rows >= 1_000 else 64
-        epochs = math.ceil(STEPS * batch / max(problem.rows, 1))
-        base = NetworkOptions(
-            batch=batch, epochs=min(max(epochs, LEAST_EPOCHS), MOST_EPOCHS), rate=0.04 if problem.classes else 0.08
-        )
+        batch = 64 if problem.rows < 1_500 else 128 if problem.rows < 15_000 else 256
+        epochs = min(max(STEPS * batch // max(problem.rows, 1), LEAST_EPOCHS), MOST_EPOCHS)
+        base = NetworkOptions(batch=batch, epochs=epochs, rate=0.04 if problem.classes else 0.08)
         return (base,)
 
     def settle(self, options: NetworkOptions, facts: Sequence[Mapping[str, Any]]) -> NetworkOptions:
@@ -106,4 +104,5 @@ def _training(options: NetworkOptions) -> Training:
         rate=options.rate,
         decay=options.decay,
         dropout=options.dropout,
+        average=options.average,
     )
