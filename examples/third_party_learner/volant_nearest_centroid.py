@@ -60,6 +60,8 @@ class NearestCentroid:
     def supports(self, problem: Problem) -> Support:
         if problem.task != "classify":
             return Support(False, "it learns classes only")
+        if any(c.monotone for c in problem.inputs):
+            return Support(False, "it cannot promise that predictions are monotone in a column")
         found = any(c.type in NUMERIC for c in problem.inputs)
         return Support(found, "" if found else "none of the input columns is a number")
 

@@ -323,6 +323,35 @@ def _disputed(case: Case, weight: float) -> MemoryRows:
     return MemoryRows.of(case.train.schema, pa.concat_tables([table, other]), weights)
 
 
+def keeps_to_directions_or_refuses(learner: Learner) -> None:
+    """One column's direction is the one that the data shows, the other's the opposite."""
+    for classes in (("no", "yes"), ()):
+        plain = make_case("directions", 300, classes=classes, types=("number", "number"))
+        asked = ("increasing", "decreasing")
+        inputs = tuple(replace(c, monotone=d) for c, d in zip(plain.problem.inputs, asked, strict=True))
+        case = replace(plain, problem=replace(plain.problem, inputs=inputs))
+        support = learner.supports(case.problem)
+        claim(bool(support) or bool(support.reason), "where it cannot keep to directions, it says so")
+        if not support or not learner.supports(plain.problem):
+            continue
+        with tempfile.TemporaryDirectory() as place:
+            runner = Runner(_export(learner, case, Path(place)), Path(place))
+            for swept, sign in zip(inputs, (1, -1), strict=True):
+                steps = sign * _swept(runner, case, swept.name)
+                claim(bool((steps >= -1e-6).all()), f"predictions are {swept.monotone} in a column if so asked")
+
+
+def _swept(runner: Runner, case: Case, name: str) -> np.ndarray:
+    """Changes of the prediction as one number grows, in the place of eight rows, relative to the spread of targets."""
+    grid, changes = np.linspace(-60.0, 60.0, 150), []
+    for row in range(8):
+        batch = case.fresh.take(np.full(len(grid), row)).batch([c.name for c in case.problem.inputs])
+        task = plugins.load("tasks", case.problem.task)
+        out = runner.predict({**batch, name: grid})[task.output]
+        changes.append(np.diff(out[:, 1] if case.problem.classes else out / 15.0))
+    return np.concatenate(changes)
+
+
 def honours_seconds(learner: Learner) -> None:
     case = next(_supported(learner))
     large = make_case("many rows", 4_000, classes=case.problem.classes, types=("number",) * 6)
@@ -357,6 +386,7 @@ LEARNER_CONTRACT = (
     bears_few_rows,
     weight_zero_is_absence,
     heavier_rows_win,
+    keeps_to_directions_or_refuses,
     honours_seconds,
 )
 """Every promise of a learner, each a function that takes the learner."""
