@@ -138,7 +138,11 @@ class Model(Protocol):
 
 
 class Learner(Protocol):
-    """A model family. Stateless: options come in, a model comes out."""
+    """A model family. Stateless: options come in, a model comes out.
+
+    Fits may run at the same time in one process. A learner for which that cannot be, because a library it uses
+    keeps random state of its own, says so by an attribute `exclusive = True`.
+    """
 
     name: str
     version: int

@@ -6,12 +6,14 @@ time budget a fit is begun only if it is expected to end in time, and is told ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from volant.bind.threads import blas_threads
 from volant.core.budget import Spending
 from volant.core.clock import Machine
 from volant.core.progress import Progress
@@ -36,6 +38,8 @@ SETTLED = 3
 """Last fits that time is kept for while configurations are tried."""
 FORCED = 0.45
 """Share of the time left that a configuration may take which is expected to need more than there is."""
+FAR_BEHIND = 0.3
+"""Share of the way from the best configuration back to the baseline, from which on another is given up early."""
 FOLDED = 0.35
 """Share of the budget that the folds of the first configuration may take; else one part is held out."""
 
@@ -79,11 +83,14 @@ class Search:
         self.truth = task.encode(data, problem)
         self.weights = data.weights()
         self._ratios: dict[str, float] = {}
+        self._best: Trial | None = None
+        self._baseline_loss = float("inf")
 
     def run(self) -> Found:
         """Search until the portfolio, the tuning or the budget is at its end."""
         self.progress.stage("train", self.spending.budget.seconds)
         baseline = self._baseline()
+        self._baseline_loss = self._oriented(self._of(baseline))
         trials = plan(self.learners, self.problem, self._seconds, self._logarithm())
         folds = self._folds(trials)
         numbers = self._numbers(folds)
@@ -112,7 +119,8 @@ class Search:
             return 1
         folds = how_many(len(self.data))
         if self.spending.budget.units is not None:
-            return folds if self.spending.budget.units > folds else 1
+            folds = min(folds, self.spending.budget.units // 3)
+            return folds if folds > 2 else 1
         first = next((t for t in trials if t.status == "waiting"), None)
         return folds if first is None or self._expected(first) * folds < FOLDED * self._left() else 1
 
@@ -219,47 +227,90 @@ class Search:
 
     def _cross_validate(self, trial: Trial, numbers: np.ndarray, folds: int, stop_at: float) -> None:
         """Fit each fold; `stop_at` is what `remaining_seconds` will be when the time for it is over."""
-        parts = []
-        for fold in range(folds):
-            left = (self.spending.remaining_seconds() - stop_at) / (folds - fold)
-            out = np.flatnonzero(numbers == fold)
-            fit = self._fold(trial.configuration, np.flatnonzero(numbers != fold), out, fold, max(left, 0.2))
+        crew = self._crew(trial.configuration.learner, folds)
+        made = self._side_by_side if crew > 1 else self._one_by_one
+        for fit in made(trial.configuration, numbers, folds, stop_at):
             trial.fits.append(fit)
-            assert fit.predicted is not None
-            parts.append((out, fit.predicted))
-        shape = (len(self.data), *parts[0][1].shape[1:])
-        trial.predicted = np.full(shape, np.nan)
-        for out, predicted in parts:
-            trial.predicted[out] = predicted
+            if self._far_behind(trial, numbers, folds):
+                trial.status, trial.reason = "beaten", "far behind the best on the first folds"
+                return
+        first = trial.fits[0].predicted
+        assert first is not None
+        trial.predicted = np.full((len(self.data), *first.shape[1:]), np.nan)
+        for fold, fit in enumerate(trial.fits):
+            trial.predicted[numbers == fold] = fit.predicted
         self._note_speed(trial)
         trial.score = self._score(trial.predicted)
         if not np.isfinite(trial.score):
             trial.status, trial.reason = "failed", "its predictions are not finite"
             return
         trial.status = "done"
+        if self._loss_of(trial) < (float("inf") if self._best is None else self._loss_of(self._best)):
+            self._best = trial
         self.progress.say(f"{trial.configuration.name}: {self.rules.metric} {trial.score:.4f}")
 
-    def _note_speed(self, trial: Trial) -> None:
-        learner = trial.configuration.learner
-        per_fit = trial.seconds / max(len(trial.fits), 1)
-        self._ratios[learner.name] = per_fit / max(self._seconds(learner), 1e-3)
+    def _far_behind(self, trial: Trial, numbers: np.ndarray, folds: int) -> bool:
+        """Whether a configuration lost so much on its first folds that its other ones are not worth their time."""
+        if self._best is None or self._best.predicted is None or len(trial.fits) != (folds + 2) // 3 or folds == 1:
+            return False
+        rows = np.flatnonzero(numbers < len(trial.fits))
+        mine = np.full_like(self._best.predicted, np.nan)
+        for fold, fit in enumerate(trial.fits):
+            mine[numbers == fold] = fit.predicted
+        loss, best = self._loss(mine), self._loss(_only(self._best.predicted, rows))
+        return loss - best > FAR_BEHIND * abs(self._baseline_loss - best)
 
-    def _fold(self, configuration: Configuration, rows: np.ndarray, out: np.ndarray, fold: int, seconds: float) -> Fit:
+    def _crew(self, learner: Learner, folds: int) -> int:
+        """Folds that are fitted at the same time, with one thread each: quicker than one after another with many."""
+        return 1 if getattr(learner, "exclusive", False) else min(folds, self.rules.threads)
+
+    def _one_by_one(
+        self, configuration: Configuration, numbers: np.ndarray, folds: int, stop_at: float
+    ) -> Iterator[Fit]:
+        for fold in range(folds):
+            left = (self.spending.remaining_seconds() - stop_at) / (folds - fold)
+            yield self._noted(self._fold(configuration, numbers, fold, self._context(left)), configuration, fold)
+
+    def _side_by_side(
+        self, configuration: Configuration, numbers: np.ndarray, folds: int, stop_at: float
+    ) -> Iterator[Fit]:
+        crew = self._crew(configuration.learner, folds)
+        turns = -(-folds // crew)
+
+        def fitted(fold: int) -> Fit:
+            left = (self.spending.remaining_seconds() - stop_at) / (turns - fold // crew)
+            return self._fold(configuration, numbers, fold, replace(self._context(left), threads=1))
+
+        with blas_threads(1), ThreadPoolExecutor(crew) as pool:
+            for fold, fit in enumerate(pool.map(fitted, range(folds))):
+                yield self._noted(fit, configuration, fold)
+
+    def _note_speed(self, trial: Trial) -> None:
+        """How long a fold takes, counted so that all of them together take their number times as long."""
+        learner, folds = trial.configuration.learner, max(len(trial.fits), 1)
+        crew = self._crew(learner, folds)
+        share = 1.0 if crew == 1 else -(-folds // crew) / folds
+        self._ratios[learner.name] = share * trial.seconds / folds / max(self._seconds(learner), 1e-3)
+
+    def _fold(self, configuration: Configuration, numbers: np.ndarray, fold: int, context: RunContext) -> Fit:
+        rows, out = np.flatnonzero(numbers != fold), np.flatnonzero(numbers == fold)
         name = f"{configuration.key[:12]}-{len(rows)}-{fold}"
-        fit = self.fits.load(name)
-        if fit is None:
-            context = self._context(seconds, self.data.take(out))
-            fit = self.fits.make(name, configuration, self.data.take(rows), context)
+        made = self.fits.load(name)
+        if made is not None:
+            return made
+        context = replace(context, validation=self.data.take(out))
+        return self.fits.make(name, configuration, self.data.take(rows), context)
+
+    def _noted(self, fit: Fit, configuration: Configuration, fold: int) -> Fit:
         self.spending.spend(1)
         self._advance(f"{configuration.name}, fold {fold + 1}")
         return fit
 
-    def _context(self, seconds: float, validation: Rows | None) -> RunContext:
+    def _context(self, seconds: float) -> RunContext:
         by_work = self.spending.budget.units is not None
         return RunContext(
             seed=self.rules.seed,
-            validation=validation,
-            seconds=float("inf") if by_work else seconds,
+            seconds=float("inf") if by_work else max(seconds, 0.2),
             threads=self.rules.threads,
             spending=self.spending,
         )
@@ -293,7 +344,7 @@ class Search:
             trial.weight = weight
         chosen = sorted((t for t in done if t.weight), key=lambda t: -t.weight)
         mixed = np.sum([t.weight * t.predicted for t in chosen if t.predicted is not None], axis=0)
-        members = [m for t in chosen for m in self._members(t, folds)]
+        members = self._members(chosen)
         calibration = self._calibration(mixed)
         return Found(
             tuple(members),
@@ -345,19 +396,34 @@ class Search:
         rows = np.flatnonzero(~np.isnan(mixed).any(axis=1))
         return calibrate(mixed[rows], self.truth[rows], self.weights[rows], self.rules.seed)
 
-    def _members(self, trial: Trial, folds: int) -> list[Member]:
-        """The last fit of a configuration on all rows, or its folds' fits where the budget has no room for it."""
+    def _members(self, chosen: Sequence[Trial]) -> list[Member]:
+        """The last fits, on all rows, of the chosen; a configuration's folds where the budget has no room for one."""
+        crew = min(len(chosen), self.rules.threads)
+        alone = crew == 1 or any(getattr(t.configuration.learner, "exclusive", False) for t in chosen)
+        found: list[Member] = []
+        if alone:
+            lasts = [self._last(trial, self.rules.threads, trial.longest) for trial in chosen]
+        else:
+            expected = sum(t.longest for t in chosen) / crew
+            with blas_threads(1), ThreadPoolExecutor(crew) as pool:
+                lasts = list(pool.map(lambda trial: self._last(trial, 1, max(expected, trial.longest)), chosen))
+        for trial, fit in zip(chosen, lasts, strict=True):
+            trial.final = fit
+            if fit is None:
+                found.extend(Member(f, trial.weight / len(trial.fits)) for f in trial.fits)
+            else:
+                self.spending.spend(1)
+                found.append(Member(fit, trial.weight))
+        return found
+
+    def _last(self, trial: Trial, threads: int, expected: float) -> Fit | None:
+        """The last fit of a configuration, if it is expected to end in time and answers with numbers."""
         settled = trial.configuration.settled([f.facts for f in trial.fits])
         name = f"{settled.key[:12]}-final"
         fit = self.fits.load(name)
-        if fit is None and self._room(1, trial.longest * AGAIN):
-            fit = self.fits.make(name, settled, self.data, self._context(max(self._left(), 0.2), None))
-        if fit is not None and self._is_finite(fit):
-            self.spending.spend(1)
-            trial.final = fit
-            self._advance(f"{trial.configuration.name}, all rows")
-            return [Member(fit, trial.weight)]
-        return [Member(f, trial.weight / len(trial.fits)) for f in trial.fits]
+        if fit is None and self._room(1, expected * AGAIN):
+            fit = self.fits.make(name, settled, self.data, replace(self._context(self._left()), threads=threads))
+        return fit if fit is not None and self._is_finite(fit) else None
 
     def _is_finite(self, fit: Fit) -> bool:
         """Whether a fit that no held-out row has judged answers with numbers."""
@@ -369,3 +435,10 @@ def _held_out(mixed: np.ndarray, calibration: Calibration) -> HeldOut:
     """The rows of out-of-fold predictions that have one, calibrated."""
     rows = np.flatnonzero(~np.isnan(mixed.reshape(len(mixed), -1)).any(axis=1))
     return HeldOut(rows, calibration.apply(mixed[rows]))
+
+
+def _only(predicted: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Predictions for some rows, NaN for all others."""
+    out = np.full_like(predicted, np.nan)
+    out[rows] = predicted[rows]
+    return out

@@ -58,7 +58,7 @@ def test_folds_are_even_keep_keys_together_and_spread_classes():
 
 
 def test_how_many_folds():
-    assert [how_many(n) for n in (100, 10_000, 100_000)] == [5, 3, 1]
+    assert [how_many(n) for n in (100, 3_000, 10_000, 100_000)] == [8, 6, 4, 1]
 
 
 def test_the_latest_rows_are_held_out():

@@ -11,12 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from volant.bind.boosting import Part
 from volant.bind.onnx import linear_model
+from volant.bind.threads import blas_threads
 from volant.core.clock import Machine
 from volant.core.plugins import load
 from volant.core.protocols import Rows, RunContext
 from volant.core.records import Cost, Pipeline, Problem, Support
+from volant.learners.tabular.boosting import directions
 from volant.learners.tabular.features import Features, answer, linear_features, support, usable
+from volant.learners.tabular.proximal import Line, Penalty, descend
 
 MOST_CELLS = 50_000_000
 """Cells of the matrix that is fitted at the most: 200 MB of float32."""
@@ -28,10 +32,15 @@ ABSENT = -30.0
 
 @dataclass(frozen=True)
 class LinearOptions:
-    """`strength` is the inverse of the L2 penalty; `iterations` bounds the solver."""
+    """`strength` is the inverse of the penalty, `l1` the share of it that makes coefficients zero (elastic net)."""
 
     strength: float = 1.0
+    l1: float = 0.0
     iterations: int = 200
+
+    @property
+    def penalty(self) -> Penalty:
+        return Penalty(self.l1 / self.strength, (1.0 - self.l1) / self.strength)
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,7 @@ class LinearModel:
 
 
 class Linear:
-    """Logistic regression for classes, ridge regression for numbers."""
+    """Logistic regression for classes, ridge regression for numbers; with L1 and with signs where asked for."""
 
     name = "linear"
     version = 1
@@ -70,7 +79,7 @@ class Linear:
     options = LinearOptions
 
     def supports(self, problem: Problem) -> Support:
-        return support(problem)
+        return support(problem, monotone=True)
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         width = sum(256 if c.type == "text" else 20 if c.type == "category" else 2 for c in usable(problem))
@@ -80,7 +89,8 @@ class Linear:
         return Cost(seconds=seconds, bytes=12 * cells + 64 * problem.rows)
 
     def portfolio(self, problem: Problem) -> Sequence[LinearOptions]:
-        return tuple(LinearOptions(strength=s) for s in (1.0, 0.1, 10.0, 0.01))
+        plain = (LinearOptions(strength=s) for s in (1.0, 0.1, 10.0, 0.01))
+        return (*plain, LinearOptions(strength=0.3, l1=1.0), LinearOptions(strength=0.05, l1=0.5))
 
     def settle(self, options: LinearOptions, facts: Sequence[dict[str, Any]]) -> LinearOptions:
         return options
@@ -93,7 +103,7 @@ class Linear:
         x, weights = features.matrix(data), data.weights()
         if problem.classes:
             return _fit_classes(features, x, target, weights, len(problem.classes), options, context)
-        return _fit_number(features, x, target, weights, options)
+        return _fit_number(features, x, target, weights, options, context)
 
 
 def _enough(data: Rows, width: int, seed: int) -> Rows:
@@ -105,12 +115,20 @@ def _enough(data: Rows, width: int, seed: int) -> Rows:
 
 
 def _fit_number(
-    features: Features, x: np.ndarray, y: np.ndarray, weights: np.ndarray, options: LinearOptions
+    features: Features,
+    x: np.ndarray,
+    y: np.ndarray,
+    weights: np.ndarray,
+    options: LinearOptions,
+    context: RunContext,
 ) -> LinearModel:
     from sklearn.linear_model import Ridge
 
     shift = float(np.average(y, weights=weights))
     scale = float(np.sqrt(np.average((y - shift) ** 2, weights=weights))) or 1.0
+    if options.l1 or features.signs:
+        line = _descend(features, Part(x, (y - shift) / scale, weights), 0, options, context)
+        return LinearModel(features, line.coefficients, line.bias, 0, scale, shift, line.iterations)
     ridge = Ridge(alpha=1.0 / options.strength)
     ridge.fit(x.astype(np.float64), (y - shift) / scale, sample_weight=weights)
     bias = np.array([ridge.intercept_], dtype=np.float64)
@@ -131,7 +149,12 @@ def _fit_classes(
         bias = np.full(classes, ABSENT)
         bias[present[0]] = 0.0
         return LinearModel(features, np.zeros((x.shape[1], classes)), bias, classes, 1.0, 0.0, 0)
-    coefficients, intercepts, iterations = _logistic(x, y, weights, options, context.seconds, context.threads)
+    if options.l1 or features.signs:
+        part = Part(x, np.searchsorted(present, y), weights)
+        line = _descend(features, part, len(present), options, context)
+        coefficients, intercepts, iterations = line.coefficients.T, line.bias, line.iterations
+    else:
+        coefficients, intercepts, iterations = _logistic(x, y, weights, options, context.seconds, context.threads)
     if classes == 2:
         return LinearModel(features, coefficients.T, intercepts, classes, 1.0, 0.0, iterations)
     if len(present) == 2:
@@ -144,18 +167,26 @@ def _fit_classes(
     return LinearModel(features, matrix, bias, classes, 1.0, 0.0, iterations)
 
 
+def _descend(features: Features, part: Part, classes: int, options: LinearOptions, context: RunContext) -> Line:
+    """The fit that knows L1 penalties and signs."""
+    signs = np.array(directions(features))
+    with blas_threads(1 if part.x.size < MANY_CELLS else context.threads):
+        return descend(
+            part, options.penalty, signs, classes=classes, iterations=2 * options.iterations, seconds=context.seconds
+        )
+
+
 def _logistic(
     x: np.ndarray, y: np.ndarray, weights: np.ndarray, options: LinearOptions, seconds: float, threads: int
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Fit in slices of the iterations, so that a deadline can stop it between two of them."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
 
     piece, done, started = 25, 0, None if seconds == float("inf") else time.monotonic()
     model = LogisticRegression(C=options.strength, max_iter=piece, warm_start=True)
     while done < options.iterations:
-        with warnings.catch_warnings(), threadpool_limits(1 if x.size < MANY_CELLS else threads):
+        with warnings.catch_warnings(), blas_threads(1 if x.size < MANY_CELLS else threads):
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(x, y, sample_weight=weights)
         used = int(np.max(model.n_iter_))
