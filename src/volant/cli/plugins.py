@@ -13,7 +13,8 @@ from volant.cli.shell import PLAIN, FolderOption, JsonOption, Shell
 def summary(plugin: Any) -> str:
     """What a plugin says of itself: its `summary`, or the first line of its docstring."""
     said = getattr(plugin, "summary", "") or (inspect.getdoc(plugin) or "").partition("\n")[0]
-    return str(said).strip()
+    missing = plugin.missing() if hasattr(plugin, "missing") else ""
+    return f"{str(said).strip()} (not installed: install {missing})" if missing else str(said).strip()
 
 
 def describe(kind: str) -> list[dict[str, Any]]:

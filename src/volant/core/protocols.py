@@ -174,6 +174,13 @@ class Range:
     choices: tuple[Any, ...] = ()
 
 
+class Needs(Protocol):
+    """Optional ability of a learner: it names the extra that must be installed before it works."""
+
+    def missing(self) -> str:
+        """What is missing, as it is installed (`volant[catboost]`), or nothing."""
+
+
 class Tunes(Protocol):
     """Optional ability of a learner: it names the ranges of its options, by name, that are worth searching."""
 

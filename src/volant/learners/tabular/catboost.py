@@ -60,7 +60,11 @@ class Catboost:
         return "" if catboost.installed() else "volant[catboost]"
 
     def supports(self, problem: Problem) -> Support:
-        return Support(False, f"install {self.missing()}") if self.missing() else support(problem, monotone=True)
+        return (
+            Support(False, f"it needs CatBoost: install {self.missing()}")
+            if self.missing()
+            else support(problem, monotone=True)
+        )
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         features = width(problem)

@@ -55,7 +55,11 @@ class Xgboost:
         return "" if xgboost.installed() else "volant[xgboost]"
 
     def supports(self, problem: Problem) -> Support:
-        return Support(False, f"install {self.missing()}") if self.missing() else support(problem, monotone=True)
+        return (
+            Support(False, f"it needs XGBoost: install {self.missing()}")
+            if self.missing()
+            else support(problem, monotone=True)
+        )
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         features = width(problem)
