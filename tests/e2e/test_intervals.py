@@ -80,6 +80,29 @@ def test_subjects_weights_and_time_are_taken_into_account(tmp_path, roles, split
     assert 0.7 < scores["coverage"].value < 0.93
 
 
+def test_a_product_that_is_served_already_gets_intervals_though_its_numbers_are_the_same(tmp_path):
+    handle = made(tmp_path)
+    before = handle.train()
+    assert before.promoted
+    after = promise(handle).train()
+    assert after.promoted, after.verdict.reasons
+    assert after.verdict.champion == before.candidate
+    assert any("interval_score is" in reason for reason in after.verdict.reasons)
+    assert [event.contract for event in ProductHandle.at(handle.product.folder).history()][:2] in ([1, 2], [2, 1])
+    again = ProductHandle.at(handle.product.folder).train()
+    assert "nothing has changed" in again.note
+
+
+def test_a_product_gets_no_intervals_with_numbers_that_are_worse(tmp_path):
+    handle = made(tmp_path)
+    assert handle.train().promoted
+    file = handle.product.folder / "volant.toml"
+    file.write_text(file.read_text().replace('learners = ["linear"]', 'learners = ["prior"]'))
+    refused = promise(handle).train()
+    assert not refused.promoted
+    assert any(reason.startswith("rmse is") for reason in refused.verdict.reasons)
+
+
 def test_the_gate_holds_intervals_to_their_minimum(tmp_path):
     result = promise(made(tmp_path), extra="[quality]\nminimum = { interval_score = 0.1 }\n").train()
     assert not result.promoted

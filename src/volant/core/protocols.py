@@ -254,6 +254,8 @@ class Bounded(Protocol):
 
     bounds: tuple[str, str]
     """The two outputs beside `output`, the lower end first."""
+    interval_metric: str
+    """The metric that tells which of two intervals is the better one."""
 
 
 class Check(Protocol):

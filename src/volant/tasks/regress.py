@@ -35,6 +35,7 @@ class Regress:
     default_metric = "rmse"
     output = "value"
     bounds = ("low", "high")
+    interval_metric = "interval_score"
 
     def problem(self, data: Rows, target: str, metric: str = "") -> Problem:
         """Check that the target is a number that varies.

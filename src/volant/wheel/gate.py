@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from volant.core.ids import digest
-from volant.core.protocols import Rows
+from volant.core.protocols import Bounded, Rows
 from volant.core.records import Batch, Comparison, Problem, Schema, Score, Verdict
 from volant.data.dataset import Dataset
 from volant.evaluate.compare import compare
@@ -93,8 +93,52 @@ def judge(context: Context, judged: Judged, rows: Rows, problem: Problem, champi
     comparisons = _compare(context, judged.units, before, rows, slices, shared, alpha)
     gaps = gaps_of(context, judged.units, before if champion else None, rows, problem, alpha)
     facts = replace(judged.facts, champion=None if champion is None else champion.digest, gaps=gaps)
-    verdict = decide(comparisons, rules(context, rows.schema, tuple(slices), alpha), facts)
+    asked = rules(context, rows.schema, tuple(slices), alpha)
+    verdict = decide(comparisons, asked, facts)
+    if champion is not None and problem.interval and not verdict.passed and not _has_interval(champion, context):
+        verdict = _for_its_interval(context, judged.units, before, rows, comparisons, asked, facts)
     return replace(verdict, alpha=alpha, turn=turn, judge=name)
+
+
+def _has_interval(release: Release, context: Context) -> bool:
+    """Whether a release gives the intervals that the product file asks for by now."""
+    task = context.task
+    return not isinstance(task, Bounded) or set(task.bounds) <= {field.name for field in release.signature.outputs}
+
+
+def _for_its_interval(
+    context: Context,
+    units: Batch,
+    before: Batch,
+    rows: Rows,
+    comparisons: Sequence[Comparison],
+    asked: GateRules,
+    facts: CandidateFacts,
+) -> Verdict:
+    """The verdict where the product file asks for intervals and the champion has none.
+
+    What is better then is the interval, surely, where the champion's is taken to be its number alone; the metric
+    that decides otherwise must stay within the tolerance, as on a required slice.
+    """
+    assert isinstance(context.task, Bounded)
+    metric = context.task.interval_metric
+    found = compare(
+        before,
+        units,
+        task=context.task,
+        metric=metric,
+        slices={},
+        alpha=asked.alpha,
+        keys=rows.keys(),
+        weights=rows.weights(),
+        seed=context.product.file.train.seed,
+    )
+    better = decide(found, replace(asked, metric=metric, required=()), facts)
+    unharmed = decide(comparisons, replace(asked, min_gain=-asked.tolerance), facts)
+    refusals = [reason for one in (better, unharmed) if not one.passed for reason in one.reasons]
+    first = "Intervals are asked for and the champion has none, so they must be better, and nothing else much worse."
+    reasons = refusals or [first, better.reasons[0], *unharmed.reasons]
+    return replace(unharmed, passed=not refusals, reasons=tuple(dict.fromkeys(reasons)))
 
 
 def _with_new_classes(

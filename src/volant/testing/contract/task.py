@@ -179,6 +179,7 @@ def intervals_are_optional(task: Task) -> None:
     for case, problem in _posed(task):
         if not isinstance(task, Bounded):
             return
+        claim(bool(task.metrics[task.interval_metric].needs), "`interval_metric` is a metric of intervals")
         truth = task.encode(case.train, problem)
         alone = {task.output: _poor(truth, problem, task)[task.output]}
         plain = task.units(truth, alone, replace(problem, interval=0.0))
