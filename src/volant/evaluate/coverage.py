@@ -17,7 +17,7 @@ from volant.tasks.regress_metrics import covered, interval_loss
 
 GROUPS = 10
 LEAST_ROWS = 30
-MOST_POINTS = 300
+MOST_POINTS = 100
 SLICE_ROWS = 5
 """Values of fewer rows are shown together: a rare value could tell who somebody is."""
 

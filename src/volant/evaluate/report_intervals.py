@@ -13,7 +13,8 @@ def intervals_section(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if not found:
         return None
     promised = found["promised"]
-    slices = [{**one, **_against(one, promised)} for one in found["slices"]]
+    least = min([0.5, *(one["covered_low"] for one in found["slices"])])
+    slices = [{**one, **_against(one, promised, least)} for one in found["slices"]]
     return {
         **found,
         "slices": slices,
@@ -23,11 +24,10 @@ def intervals_section(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     }
 
 
-def _against(one: Mapping[str, Any], promised: float) -> dict[str, Any]:
+def _against(one: Mapping[str, Any], promised: float, least: float) -> dict[str, Any]:
     """Whether a group surely gets less than was promised, and its drawing."""
     low, high = one["covered_low"], one["covered_high"]
-    span = (min(0.5, low), 1.0)
-    return {"worse": high < promised, "plot": whisker(one["covered"], low, high, span, (promised,))}
+    return {"worse": high < promised, "plot": whisker(one["covered"], low, high, (least, 1.0), (promised,))}
 
 
 def _fan(points: Sequence[Sequence[float]]) -> str:
