@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from volant.core.clock import Machine
 from volant.core.plugins import load
 from volant.core.protocols import Rows, RunContext
 from volant.core.records import Cost, Pipeline, Problem, Support
-from volant.learners.tabular.boosting import directions
+from volant.learners.tabular.boosting import Hours, directions
 from volant.learners.tabular.features import Features, answer, linear_features, support, usable
 from volant.learners.tabular.proximal import Line, Penalty, descend
 
@@ -36,7 +34,7 @@ class LinearOptions:
 
     strength: float = 1.0
     l1: float = 0.0
-    iterations: int = 200
+    iterations: int = 400
 
     @property
     def penalty(self) -> Penalty:
@@ -74,7 +72,7 @@ class Linear:
     """Logistic regression for classes, ridge regression for numbers; with L1 and with signs where asked for."""
 
     name = "linear"
-    version = 1
+    version = 2
     summary = "logistic or ridge regression on scaled and one-hot features"
     options = LinearOptions
 
@@ -89,18 +87,20 @@ class Linear:
         return Cost(seconds=seconds, bytes=12 * cells + 64 * problem.rows)
 
     def portfolio(self, problem: Problem) -> Sequence[LinearOptions]:
-        plain = (LinearOptions(strength=s) for s in (1.0, 0.1, 10.0, 0.01))
-        return (*plain, LinearOptions(strength=0.3, l1=1.0), LinearOptions(strength=0.05, l1=0.5))
+        plain = [LinearOptions(strength=strength) for strength in (1.0, 0.1, 10.0)]
+        return (*plain, LinearOptions(strength=0.3, l1=1.0), LinearOptions(strength=0.01), LinearOptions(0.1, 0.5))
 
     def settle(self, options: LinearOptions, facts: Sequence[dict[str, Any]]) -> LinearOptions:
         return options
 
     def fit(self, data: Rows, problem: Problem, options: LinearOptions, context: RunContext) -> LinearModel:
+        hours = Hours(context.seconds)
         data = data.take(np.flatnonzero(data.weights() > 0))
         features = linear_features(data, problem)
         data = _enough(data, features.width, context.seed)
         target = load("tasks", problem.task).encode(data, problem)
         x, weights = features.matrix(data), data.weights()
+        context = replace(context, seconds=hours.left(0.9))
         if problem.classes:
             return _fit_classes(features, x, target, weights, len(problem.classes), options, context)
         return _fit_number(features, x, target, weights, options, context)
@@ -149,48 +149,20 @@ def _fit_classes(
         bias = np.full(classes, ABSENT)
         bias[present[0]] = 0.0
         return LinearModel(features, np.zeros((x.shape[1], classes)), bias, classes, 1.0, 0.0, 0)
-    if options.l1 or features.signs:
-        part = Part(x, np.searchsorted(present, y), weights)
-        line = _descend(features, part, len(present), options, context)
-        coefficients, intercepts, iterations = line.coefficients.T, line.bias, line.iterations
-    else:
-        coefficients, intercepts, iterations = _logistic(x, y, weights, options, context.seconds, context.threads)
+    line = _descend(features, Part(x, np.searchsorted(present, y), weights), len(present), options, context)
+    coefficients, intercepts, iterations = line.coefficients, line.bias, line.iterations
     if classes == 2:
-        return LinearModel(features, coefficients.T, intercepts, classes, 1.0, 0.0, iterations)
+        return LinearModel(features, coefficients, intercepts, classes, 1.0, 0.0, iterations)
     if len(present) == 2:
-        coefficients, intercepts = (
-            np.vstack([-coefficients, coefficients]) / 2,
-            np.hstack([-intercepts, intercepts]) / 2,
-        )
+        coefficients, intercepts = coefficients * [[-0.5, 0.5]], intercepts * [-0.5, 0.5]
     matrix, bias = np.zeros((x.shape[1], classes)), np.full(classes, ABSENT)
-    matrix[:, present], bias[present] = coefficients.T, intercepts
+    matrix[:, present], bias[present] = coefficients, intercepts
     return LinearModel(features, matrix, bias, classes, 1.0, 0.0, iterations)
 
 
 def _descend(features: Features, part: Part, classes: int, options: LinearOptions, context: RunContext) -> Line:
-    """The fit that knows L1 penalties and signs."""
     signs = np.array(directions(features))
     with blas_threads(1 if part.x.size < MANY_CELLS else context.threads):
         return descend(
-            part, options.penalty, signs, classes=classes, iterations=2 * options.iterations, seconds=context.seconds
+            part, options.penalty, signs, classes=classes, iterations=options.iterations, seconds=context.seconds
         )
-
-
-def _logistic(
-    x: np.ndarray, y: np.ndarray, weights: np.ndarray, options: LinearOptions, seconds: float, threads: int
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Fit in slices of the iterations, so that a deadline can stop it between two of them."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
-    piece, done, started = 25, 0, None if seconds == float("inf") else time.monotonic()
-    model = LogisticRegression(C=options.strength, max_iter=piece, warm_start=True)
-    while done < options.iterations:
-        with warnings.catch_warnings(), blas_threads(1 if x.size < MANY_CELLS else threads):
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(x, y, sample_weight=weights)
-        used = int(np.max(model.n_iter_))
-        done += used
-        if used < piece or (started is not None and (time.monotonic() - started) * (1 + piece / done) > seconds):
-            break
-    return np.asarray(model.coef_, np.float64), np.asarray(model.intercept_, np.float64), done

@@ -20,7 +20,7 @@ MOST_ROWS = 30_000
 MOST_CELLS = 2_000_000
 """Numbers that are kept, 8 MB: where there are many columns fewer rows stay."""
 LEAST_ROWS = 500
-PAIRS = 2.5e7
+PAIRS = 6e7
 """Pairs of rows that one core compares in a second, about."""
 
 
