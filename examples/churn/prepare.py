@@ -1,0 +1,33 @@
+"""Writes the customers of a telephone company (IBM's Telco table) as CSV.
+
+VOLANT_DATA=… python examples/churn/prepare.py
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+HERE = Path(__file__).parent
+
+
+def table(name: str) -> pa.Table:
+    """A public table from the folder that VOLANT_DATA names."""
+    path = Path(os.environ.get("VOLANT_DATA", "data")) / "tabular_a" / f"{name}.parquet"
+    if not path.is_file():
+        sys.exit(f"the table {name} is not here: set VOLANT_DATA to the folder that holds tabular_a/{name}.parquet")
+    return pyarrow.parquet.read_table(path)
+
+
+def prepare(folder: Path) -> None:
+    """Write `telco.csv`; the column that only numbers the customers stays, as their name."""
+    pyarrow.csv.write_csv(table("telco_churn"), folder / "telco.csv")
+
+
+if __name__ == "__main__":
+    prepare(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE)
