@@ -64,19 +64,24 @@ def _parse(text: str) -> dict[str, Any]:
 def draw(console: Console, said: Explanation) -> None:
     """The reasons, and the contributions as bars to both sides of zero, largest first."""
     from volant.cli.drawing import line, number, table
+    from volant.evaluate.reasons import signed
 
     answer = f"probability of {said.label}" if said.label else "value"
     line(console, f"the {answer} is {number(said.answer)}", "bold")
     for reason in said.reasons:
         line(console, f"  because {reason}")
-    line(console, f"{_scaled(said)}; typical rows have {said.base:.4g} on average, this one {said.output:.4g}", "dim")
+    line(
+        console,
+        f"{_scaled(said)}; typical rows have {number(said.base)} on average, this one {number(said.output)}",
+        "dim",
+    )
     ranked = sorted(said.contributions, key=lambda one: -abs(one.contribution))
     largest = max((abs(one.contribution) for one in ranked), default=0.0) or 1.0
     sampled = any(one.error for one in ranked)
     drawn = table("column", "value", "adds", *(["±"] if sampled else []), "", right=("adds", "±"))
     for one in ranked:
-        error = [f"{2 * one.error:.2g}"] if sampled else []
-        drawn.add_row(one.column, one.value, f"{one.contribution:+.4g}", *error, _bar(one.contribution / largest))
+        error = [number(2 * one.error)] if sampled else []
+        drawn.add_row(one.column, one.value, signed(one.contribution), *error, _bar(one.contribution / largest))
     console.print(drawn)
 
 

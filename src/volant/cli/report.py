@@ -23,7 +23,8 @@ def report(
 ) -> None:
     """Write the report of the champion, or of a candidate, as one HTML file and print where it is."""
     shell = Shell.of(context, folder, as_json)
-    path = shell.product().report(candidate)
+    with shell.progress() as progress:
+        path = shell.product().report(candidate, progress=progress)
     from volant.cli.drawing import line, place
 
     shell.show({"report": str(path)}, lambda console: line(console, place(path)))

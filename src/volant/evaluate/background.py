@@ -10,11 +10,12 @@ Statistical Disclosure Control, 2002; values of members are swapped rather than 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from volant.core.protocols import Rows
 from volant.core.records import Batch, Signature
 from volant.runtime.load import Release, inside, read_json
 from volant.runtime.rows import to_array, type_of
@@ -153,6 +154,18 @@ def background_of(release: Release) -> Batch:
     if inside(release.folder, FILE).is_file():
         return as_batch(read_json(release.folder, FILE)["columns"], signature)
     return as_batch(_from_profile(release.profile, signature), signature)
+
+
+def left_out(signature: Signature) -> list[str]:
+    """Columns of which a release keeps no cells, such as texts: they could name persons."""
+    return [field.name for field in signature.inputs if field.type not in _DRAWN]
+
+
+def with_texts(background: Batch, names: Sequence[str], rows: Rows, seed: int = 0) -> Batch:
+    """A background whose columns `names` hold cells of `rows`, of which there is at least one."""
+    size = len(next(iter(background.values())))
+    places = np.resize(np.random.default_rng(seed).permutation(len(rows))[:size], size)
+    return {**background, **rows.take(places).batch(names)}
 
 
 def as_batch(columns: Mapping[str, list[Any]], signature: Signature) -> Batch:

@@ -54,7 +54,9 @@ def reasons(
     sure = (parts if towards else np.abs(parts)) > np.maximum(SURE * errors, 1e-12)
     facts = profile.get("columns", {})
     return tuple(
-        Reason(field.name, float(parts[i]), f"{in_words(field, values[i], facts.get(field.name, {}))}: {parts[i]:+.3g}")
+        Reason(
+            field.name, float(parts[i]), f"{in_words(field, values[i], facts.get(field.name, {}))}: {signed(parts[i])}"
+        )
         for i, field in ((i, fields[i]) for i in order if sure[i])
     )[:most]
 
@@ -72,7 +74,7 @@ def in_words(field: Field, value: Any, facts: Mapping[str, Any]) -> str:
     if field.type == "category":
         return f"{field.name} {_category(str(value), field, facts.get('shares') or {})}"
     if field.type == "boolean":
-        return f"{field.name} is {'yes' if value else 'no'}"
+        return f"{field.name} is {cell(value, field.type)}"
     return f"the {field.type} in {field.name}"
 
 
@@ -81,9 +83,20 @@ def is_missing(value: Any) -> bool:
     return value is None or bool(value != value)
 
 
-def cell(value: Any) -> str:
-    """A cell for people, empty where it is missing."""
-    return "" if is_missing(value) else shown(value)
+def cell(value: Any, kind: str) -> str:
+    """A cell of a type for people, empty where it is missing."""
+    if is_missing(value):
+        return ""
+    return ("yes" if value else "no") if kind == "boolean" else shown(value)
+
+
+def signed(value: float) -> str:
+    """What a column adds, with its sign and three significant digits.
+
+    >>> signed(0.31249), signed(-12345.6)
+    ('+0.312', '-12,346')
+    """
+    return f"{value:+,.0f}" if abs(value) >= 1000 else f"{value:+.3g}"
 
 
 def shown(value: Any) -> str:

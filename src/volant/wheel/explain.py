@@ -12,7 +12,7 @@ from volant.core.protocols import Rows
 from volant.core.records import Batch
 from volant.data.dataset import Dataset, open_dataset
 from volant.errors import BadInput
-from volant.evaluate.background import MOST_ROWS, typical_rows
+from volant.evaluate.background import MOST_ROWS, background_of, left_out, typical_rows, with_texts
 from volant.evaluate.explainer import Explained, Explainer
 from volant.evaluate.reasons import MOST, cell, reasons
 from volant.runtime.load import Release
@@ -47,7 +47,8 @@ def explain(
     """
     release = need_champion(context)
     one = _row(context, release, row) if values is None else rows_to_batch([values], release.signature)[0]
-    found = Explainer(release).explain(one, method=method, label=label, seed=context.product.file.train.seed)
+    seed = context.product.file.train.seed
+    found = Explainer(release, _background(context, release)).explain(one, method=method, label=label, seed=seed)
     return _told(release, found, one, row, method, most_reasons)
 
 
@@ -64,6 +65,20 @@ def background_file(release: Release, rows: Rows, output: str, seed: int) -> byt
     leading = answers if answers.ndim == 1 else answers[:, answers.var(axis=0).argmax()]
     columns = typical_rows(batch, leading, kinds, seed=seed)
     return json.dumps({"version": 1, "columns": columns}, ensure_ascii=False, allow_nan=False).encode()
+
+
+def background_with_texts(release: Release, dataset: Dataset, seed: int) -> Batch:
+    """The release's typical rows, with texts of the dataset's training rows, of which the release keeps none."""
+    typical, names = background_of(release), left_out(release.signature)
+    rows = dataset.part("train")
+    known = names and set(names) <= set(dataset.schema.names) and len(rows)
+    return with_texts(typical, names, rows, seed) if known else typical
+
+
+def _background(context: Context, release: Release) -> Batch:
+    if not left_out(release.signature) or context.store.latest_dataset() is None:
+        return background_of(release)
+    return background_with_texts(release, _newest(context), context.product.file.train.seed)
 
 
 def _row(context: Context, release: Release, row: int | None) -> Batch:
@@ -98,7 +113,7 @@ def _told(release: Release, found: Explained, one: Batch, row: int | None, metho
         most=most,
     )
     listed = [
-        Contribution(field.name, cell(one[field.name][0]), float(part), float(error))
+        Contribution(field.name, cell(one[field.name][0], field.type), float(part), float(error))
         for field, part, error in zip(fields, found.parts, found.errors, strict=True)
     ]
     listed.sort(key=lambda c: -abs(c.contribution))

@@ -65,11 +65,11 @@ class ProductHandle:
         with work_on(self.product, progress=progress, clock=self.clock) as context:
             return improve(context, budget=budget)
 
-    def report(self, candidate: str | None = None) -> Path:
-        """The HTML report of the champion or of a candidate."""
+    def report(self, candidate: str | None = None, *, progress: Progress | None = None) -> Path:
+        """The HTML report of the champion or of a candidate; see `volant.wheel.report.report`."""
         from volant.wheel.report import report
 
-        with work_on(self.product, clock=self.clock) as context:
+        with work_on(self.product, progress=progress, clock=self.clock) as context:
             return report(context, candidate)
 
     def predict(self, input: str | Path, output: str | Path, *, progress: Progress | None = None) -> PredictResult:

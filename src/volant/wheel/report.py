@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from volant.data.dataset import Dataset
+from volant.core.protocols import Rows
+from volant.data.dataset import Dataset, open_dataset
 from volant.errors import BadInput
+from volant.evaluate.behaviour import SECONDS as IN_TRAINING
+from volant.evaluate.behaviour import behaviour
 from volant.evaluate.evaluation import Evaluation
 from volant.evaluate.report import write_report
+from volant.runtime.load import open_release
 from volant.wheel.context import Context
+from volant.wheel.explain import background_with_texts
 from volant.wheel.results import TrainResult
+
+HTML, FACTS = "report.html", "report.json"
+
+SPARE = 8.0
+"""Seconds that must be left of a training's budget for its report to study how the model behaves, in half of them.
+
+Otherwise `volant report` does so.
+"""
+
+
+SECONDS = 20.0
+"""Seconds that `volant report` may take to study how a model behaves."""
 
 
 def write_candidate_report(
-    context: Context, dataset: Dataset, folder: Path, result: TrainResult, evaluation: Evaluation
+    context: Context,
+    dataset: Dataset,
+    folder: Path,
+    result: TrainResult,
+    evaluation: Evaluation,
+    left: float = 0.0,
 ) -> Path:
-    """Write `report.html` beside the candidate's files. It is no part of the artifact."""
+    """Write `report.html` beside the candidate's files, and the facts behind it. They are no part of the artifact.
+
+    `left` are the seconds that may still be spent on it; infinite ones are not.
+    """
     facts: dict[str, Any] = {
         "train": result.record(),
         "evaluation": evaluation.record(),
@@ -24,13 +52,21 @@ def write_candidate_report(
         "rows": dict(dataset.facts["sides"]),
         "at": context.clock.now().isoformat(timespec="seconds"),
     }
-    path = folder / "report.html"
-    write_report(path, product_name=context.product.name, facts=facts)
-    return path
+    if SPARE < left < float("inf"):
+        facts["behaviour"] = _behaviour(context, dataset, folder, min(left / 2, IN_TRAINING))
+    return _write(context, folder, facts)
+
+
+def _write(context: Context, folder: Path, facts: Mapping[str, Any]) -> Path:
+    draft = folder / f".{FACTS}.{os.getpid()}"
+    draft.write_text(json.dumps(facts, ensure_ascii=False, default=str), encoding="utf-8")
+    draft.replace(folder / FACTS)
+    write_report(folder / HTML, product_name=context.product.name, facts=facts)
+    return folder / HTML
 
 
 def report(context: Context, candidate: str | None = None) -> Path:
-    """The report of the champion, or of a candidate.
+    """The report of the champion, or of a candidate, with how it behaves.
 
     Raises:
         BadInput: codes `no-release`, `no-candidate`.
@@ -42,9 +78,36 @@ def report(context: Context, candidate: str | None = None) -> Path:
         if champion is None:
             raise BadInput("the product has no release yet", code="no-release", fix="run `volant train` first")
         digest = champion.release
-    path = context.folder("candidates") / digest / "report.html"
-    if not path.is_file():
+    folder = context.folder("candidates") / digest
+    if not (folder / HTML).is_file():
         raise BadInput(
             "there is no report of that candidate", code="no-candidate", where=digest[:12], fix="train again"
         )
-    return path
+    return _completed(context, folder)
+
+
+def _completed(context: Context, folder: Path) -> Path:
+    """The report with what training had no time for, where the data that it was trained on is still there."""
+    path = folder / FACTS
+    facts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    trained_on = context.folder("datasets") / str((facts.get("train") or {}).get("dataset"))
+    if not facts or facts.get("behaviour") or not trained_on.is_dir():
+        return folder / HTML
+    context.progress.stage("report")
+    context.progress.say("looking at how the model behaves")
+    dataset = open_dataset(trained_on)
+    return _write(context, folder, {**facts, "behaviour": _behaviour(context, dataset, folder, SECONDS)})
+
+
+def _behaviour(context: Context, dataset: Dataset, folder: Path, seconds: float) -> dict[str, Any]:
+    seed = context.product.file.train.seed
+    release = open_release(folder, threads=context.product.file.train.threads)
+    background = background_with_texts(release, dataset, seed)
+    unseen, train = _unseen(dataset), dataset.part("train")
+    return behaviour(release, unseen, train, background=background, seconds=seconds, seed=seed).record()
+
+
+def _unseen(dataset: Dataset) -> Rows:
+    """Rows that the model was not trained on."""
+    rows = dataset.part("test")
+    return rows if len(rows) else dataset.part("judge")

@@ -137,7 +137,9 @@ def conclude(
     context.store.finish_run(made.run, "done", {"candidate": made.digest, "seconds": round(seconds, 3)})
     result = _result(context, dataset, made, spending, seconds)
     result = replace(result, verdict=verdict, promoted=verdict is not None and verdict.passed, note=note)
-    return replace(result, report=write_candidate_report(context, dataset, made.folder, result, made.evaluation))
+    left = spending.remaining_seconds()
+    report = write_candidate_report(context, dataset, made.folder, result, made.evaluation, left)
+    return replace(result, report=report)
 
 
 def _note(made: Made, same: bool) -> str:

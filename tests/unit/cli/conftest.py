@@ -109,7 +109,7 @@ class FakeProduct:
         (progress or Silent()).say("40 rows a second")
         return train_result(self.promoted)
 
-    def report(self, candidate: str | None = None) -> Path:
+    def report(self, candidate: str | None = None, *, progress: Progress | None = None) -> Path:
         self._note("report", candidate=candidate)
         return Path("report.html")
 
@@ -117,8 +117,16 @@ class FakeProduct:
         self._note("predict", input=input, output=output, progress=progress is not None)
         return results.PredictResult(7043, output, DIGEST, 0.2)
 
-    def explain(self, row: int | None = None, values: dict[str, Any] | None = None, **more: Any) -> results.Explanation:
-        self._note("explain", row=row, values=values, **more)
+    def explain(
+        self,
+        row: int | None = None,
+        values: dict[str, Any] | None = None,
+        *,
+        method: str = "shap",
+        label: str | None = None,
+        reasons: int = 4,
+    ) -> results.Explanation:
+        self._note("explain", row=row, values=values, method=method, label=label, reasons=reasons)
         listed = (results.Contribution("age", "42", -0.1), results.Contribution("plan", "gold", 0.3))
         why = ("plan is gold: +0.3",)
         return results.Explanation(DIGEST, row, "yes", 0.2, 0.4, listed, answer=0.8, scale="log-odds", reasons=why)
