@@ -533,8 +533,9 @@ def _wrong_metrics(file: ProductFile, lines: Mapping[tuple[str, ...], int], wher
 
 def _wrong_interval(file: ProductFile, lines: Mapping[tuple[str, ...], int], where: str) -> Iterator[Trouble]:
     """Intervals that the task cannot give, and metrics of intervals where none are given or where one would decide."""
-    asked, named = file.task.interval is not None, (file.quality.metric, *file.quality.minimum)
-    if (not asked and named == (None,)) or file.task.type not in plugins.names("tasks"):
+    asked, decisive = file.task.interval is not None, file.quality.metric or ""
+    named = {*file.quality.minimum, decisive} - {""}
+    if not (asked or named) or file.task.type not in plugins.names("tasks"):
         return
     task = plugins.load("tasks", file.task.type)
     if asked and not hasattr(task, "bounds"):
@@ -544,6 +545,6 @@ def _wrong_interval(file: ProductFile, lines: Mapping[tuple[str, ...], int], whe
     for name in sorted(optional & set(file.quality.minimum)) if not asked else ():
         place = _place(("quality", "minimum", name), lines, where)
         yield Trouble(f"{name} judges intervals, and none are given", place, name, (), "add task.interval = 0.9")
-    if file.quality.metric in optional:
-        what = f"{file.quality.metric} judges intervals alone: it can be a minimum, not what decides"
-        yield Trouble(what, _place(("quality", "metric"), lines, where), file.quality.metric, (), "name another metric")
+    if decisive in optional:
+        what = f"{decisive} judges intervals alone: it can be a minimum, not what decides"
+        yield Trouble(what, _place(("quality", "metric"), lines, where), decisive, (), "name another metric")
