@@ -37,14 +37,14 @@ ABSENT = -30.0
 class CatboostOptions:
     """Options in the library's terms; `rounds` is the most that are boosted, `patience` when to stop."""
 
-    learning_rate: float = 0.06
+    learning_rate: float = 0.08
     depth: int = 6
     l2: float = 3.0
     random_strength: float = 1.0
     bagging_temperature: float = 1.0
     column_fraction: float = 1.0
-    borders: int = 254
-    rounds: int = 2000
+    borders: int = 128
+    rounds: int = 1500
     patience: int = 60
 
 
@@ -68,18 +68,20 @@ class Catboost:
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         features = width(problem)
-        per_round = problem.rows * features * margins(problem) / 1.0e8 + 2e-3
-        seconds = 0.3 + 700 * per_round * 2 / max(machine.cores, 1)
+        cells = features * margins(problem)
+        per_round = 1.5e-3 + 9e-5 * cells + problem.rows * cells / 1e8
+        seconds = 0.3 + 500 * per_round / (1.0 + 0.6 * (max(machine.cores, 1) - 1))
         return Cost(seconds=seconds, bytes=problem.rows * (features * 9 + margins(problem) * 64))
 
     def portfolio(self, problem: Problem) -> Sequence[CatboostOptions]:
-        few = {"learning_rate": 0.1, "rounds": 400, "patience": 40} if problem.rows < FEW_ROWS else {}
-        base = CatboostOptions(**few)
+        base = CatboostOptions(learning_rate=0.08 if margins(problem) == 1 else 0.12)
+        if problem.rows < FEW_ROWS:
+            base = CatboostOptions(learning_rate=0.1, rounds=400, patience=40)
         return (
             base,
-            replace(base, depth=8, l2=5.0, column_fraction=0.7),
+            replace(base, depth=8, l2=5.0, column_fraction=0.7, borders=254),
             replace(base, depth=4, l2=1.0),
-            replace(base, learning_rate=0.03, depth=7, random_strength=2.0, bagging_temperature=0.3),
+            replace(base, learning_rate=base.learning_rate / 2, depth=7, random_strength=2.0, bagging_temperature=0.3),
         )
 
     def settle(self, options: CatboostOptions, facts: Sequence[dict[str, Any]]) -> CatboostOptions:

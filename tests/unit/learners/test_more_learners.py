@@ -1,0 +1,131 @@
+"""What the learners of other libraries promise beyond the contract of all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from volant.bind.boosting import Part
+from volant.cli.plugins import describe
+from volant.core.clock import Machine
+from volant.core.plugins import load
+from volant.core.protocols import RunContext
+from volant.learners.tabular.neighbours import _stretch
+from volant.learners.tabular.proximal import Penalty, descend
+from volant.runtime.load import Runner
+from volant.testing.contract.tables import make_case
+
+ENDLESS = float("inf")
+
+
+def exported(name, case, folder, **options):
+    learner = load("learners", name)
+    chosen = replace(learner.portfolio(case.problem)[0], **options)
+    model = learner.fit(case.train, case.problem, chosen, RunContext(validation=case.fresh))
+    return model, Runner(model.export(folder), folder)
+
+
+def answers(runner, case):
+    (output,) = runner.pipeline.outputs
+    return runner.predict(case.fresh.batch([c.name for c in case.problem.inputs]))[output]
+
+
+@pytest.mark.parametrize(("name", "library"), [("catboost", "CatBoost"), ("xgboost", "XGBoost")])
+def test_without_its_library_a_learner_says_what_to_install(name, library, monkeypatch):
+    monkeypatch.setattr(f"volant.bind.{name}.installed", lambda: False)
+    support = load("learners", name).supports(make_case("any", 60, classes=("no", "yes")).problem)
+    assert not support
+    assert support.reason == f"it needs {library}: install volant[{name}]"
+    (listed,) = [one for one in describe("learners") if one["name"] == name]
+    assert f"install volant[{name}]" in listed["summary"]
+
+
+@pytest.mark.parametrize("name", ["catboost", "xgboost", "extra_trees"])
+def test_a_fit_says_nothing_and_leaves_nothing_behind(name, tmp_path, monkeypatch, capfd):
+    pytest.importorskip(name if name != "extra_trees" else "sklearn")
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path)
+    case = make_case("quiet", 120, classes=("b", "c", "a", "nobody"), types=("number", "category"))
+    exported(name, case, tmp_path / "model")
+    assert capfd.readouterr() == ("", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("classes", [(), ("no", "yes"), ("b", "c", "a")])
+def test_extra_trees_keep_to_the_bound_on_nodes(classes, tmp_path):
+    case = make_case("bound", 400, classes=classes, types=("number",) * 4)
+    model, _ = exported("extra_trees", case, tmp_path, trees=10, most_nodes=300)
+    assert model.facts()["nodes"] <= 300
+
+
+def test_no_leaf_of_extra_trees_is_certain(tmp_path):
+    case = make_case("certain", 200, classes=("no", "yes"), types=("number",))
+    _, runner = exported("extra_trees", case, tmp_path)
+    assert answers(runner, case).min() > 1e-4
+
+
+def test_neighbours_keep_no_more_rows_than_asked_and_are_never_certain(tmp_path):
+    case = make_case("kept", 500, classes=("b", "c", "a"), types=("number",) * 3)
+    model, runner = exported("neighbours", case, tmp_path, most_rows=120, neighbours=3)
+    assert model.facts()["rows"] == 120
+    assert answers(runner, case).min() > 1e-3
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+def test_neighbours_look_more_at_columns_that_tell_more(classes):
+    x = np.random.default_rng(0).normal(size=(600, 3)).astype(np.float32)
+    score = x[:, 0] + 0.3 * x[:, 1]
+    y = np.digitize(score, [-0.5, 0.5]) if classes else score
+    told, less, nothing = _stretch(Part(x, y, np.ones(600)), classes, 1.0)
+    assert told == 1.0
+    assert told > less > nothing
+    assert (_stretch(Part(x, y, np.ones(600)), classes, 0.0) == 1.0).all()
+
+
+def test_an_l1_penalty_makes_coefficients_zero_and_reaches_the_minimum():
+    from sklearn.linear_model import Lasso
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 12)).astype(np.float32)
+    y = x[:, 0] - 2 * x[:, 1] + 0.1 * rng.normal(size=400)
+    line = descend(
+        Part(x, y, np.ones(400)), Penalty(40.0, 0.0), np.zeros(12), classes=0, iterations=500, seconds=ENDLESS
+    )
+    expected = Lasso(alpha=0.1).fit(x, y)
+    assert (line.coefficients[2:] == 0).all()
+    assert line.coefficients[:, 0] == pytest.approx(expected.coef_, abs=1e-3)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_descent_ends_where_scikit_learn_ends(classes):
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(500, 6)).astype(np.float32)
+    x[:, 5] = rng.random(500) < 0.03
+    y = np.argmax(x[:, :classes] + rng.gumbel(size=(500, classes)), axis=1)
+    weights = rng.uniform(0.5, 2.0, 500)
+    given = Part(x, y, weights)
+    line = descend(given, Penalty(0.0, 1.0), np.zeros(6), classes=classes, iterations=2000, seconds=ENDLESS)
+    expected = LogisticRegression(C=1.0, tol=1e-8, max_iter=2000).fit(x, y, sample_weight=weights)
+    assert np.abs(line.coefficients.T - expected.coef_).max() < 0.02
+
+
+def test_a_descent_out_of_time_ends_after_a_step():
+    x = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    line = descend(
+        Part(x, x[:, 0], np.ones(50)), Penalty(0.0, 1.0), np.zeros(3), classes=0, iterations=10**6, seconds=0.0
+    )
+    assert line.iterations == 1
+
+
+@pytest.mark.parametrize("name", ["catboost", "xgboost", "extra_trees", "neighbours", "linear"])
+def test_an_estimate_grows_with_rows_and_classes(name):
+    learner = load("learners", name)
+    machine = Machine(cores=2, memory=2**33, disk=2**33)
+    few, many = (make_case("cost", 60, classes=c).problem for c in (("a", "b"), tuple("abcdefgh")))
+    assert learner.estimate(replace(few, rows=100_000), machine).seconds > learner.estimate(few, machine).seconds
+    if name != "neighbours":
+        assert learner.estimate(many, machine).seconds >= learner.estimate(few, machine).seconds
