@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from volant.bind import catboost
 from volant.bind.boosting import Part
 from volant.core.clock import Machine
-from volant.core.protocols import Rows, RunContext
+from volant.core.protocols import Range, Rows, RunContext
 from volant.core.records import Cost, Problem, Support
 from volant.learners.tabular.boosting import (
     Aim,
@@ -83,6 +83,15 @@ class Catboost:
             replace(base, depth=4, l2=1.0),
             replace(base, learning_rate=base.learning_rate / 2, depth=7, random_strength=2.0, bagging_temperature=0.3),
         )
+
+    def space(self, problem: Problem) -> Mapping[str, Range]:
+        return {
+            "learning_rate": Range(0.03, 0.15, log=True),
+            "depth": Range(4, 9, whole=True),
+            "l2": Range(1.0, 20.0, log=True),
+            "random_strength": Range(0.3, 4.0, log=True),
+            "bagging_temperature": Range(0.0, 1.5),
+        }
 
     def settle(self, options: CatboostOptions, facts: Sequence[dict[str, Any]]) -> CatboostOptions:
         return replace(options, rounds=settled(facts))

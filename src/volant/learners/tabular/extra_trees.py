@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from volant.bind import forest
 from volant.bind.boosting import Part
 from volant.core.clock import Machine
-from volant.core.protocols import Rows, RunContext
+from volant.core.protocols import Range, Rows, RunContext
 from volant.core.records import Cost, Problem, Support
 from volant.learners.tabular.boosting import Aim, BoostedModel, Hours, width
 from volant.learners.tabular.features import encoded_features, support
@@ -67,6 +67,14 @@ class ExtraTrees:
             replace(base, kind="random", min_leaf=2, column_fraction=0.5),
             replace(base, criterion="log_loss", min_leaf=3, column_fraction=0.3),
         )
+
+    def space(self, problem: Problem) -> Mapping[str, Range]:
+        return {
+            "kind": Range(choices=("extra", "random")),
+            "min_leaf": Range(1, 20, log=True, whole=True),
+            "column_fraction": Range(0.2, 1.0),
+            "smoothing": Range(0.02, 1.0, log=True),
+        }
 
     def settle(self, options: ExtraTreesOptions, facts: Sequence[dict[str, Any]]) -> ExtraTreesOptions:
         return options

@@ -39,7 +39,7 @@ class NeighboursOptions:
 
     neighbours: int = 20
     sharpness: float = 2.0
-    smoothing: float = 0.5
+    smoothing: float = 0.2
     relevance: float = 1.0
     most_rows: int = MOST_ROWS
 

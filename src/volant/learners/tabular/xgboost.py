@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from volant.bind import xgboost
 from volant.core.clock import Machine
-from volant.core.protocols import Rows, RunContext
+from volant.core.protocols import Range, Rows, RunContext
 from volant.core.records import Cost, Problem, Support
 from volant.learners.tabular.boosting import (
     Aim,
@@ -75,6 +75,16 @@ class Xgboost:
             replace(base, depth=4, l2=3.0),
             replace(base, learning_rate=0.03, depth=10, min_child_weight=2.0, gamma=0.1, subsample=0.6),
         )
+
+    def space(self, problem: Problem) -> Mapping[str, Range]:
+        return {
+            "learning_rate": Range(0.02, 0.1, log=True),
+            "depth": Range(3, 10, whole=True),
+            "min_child_weight": Range(0.5, 20.0, log=True),
+            "subsample": Range(0.5, 1.0),
+            "column_fraction": Range(0.2, 1.0),
+            "l2": Range(0.1, 20.0, log=True),
+        }
 
     def settle(self, options: XgboostOptions, facts: Sequence[dict[str, Any]]) -> XgboostOptions:
         return replace(options, rounds=settled(facts))
