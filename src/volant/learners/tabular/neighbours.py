@@ -37,10 +37,10 @@ class NeighboursOptions:
     a column counts in a distance that tells more of the target by itself; with 0 all count alike.
     """
 
-    neighbours: int = 20
-    sharpness: float = 2.0
-    smoothing: float = 0.2
-    relevance: float = 1.0
+    neighbours: int = 15
+    sharpness: float = 3.0
+    smoothing: float = 0.1
+    relevance: float = 1.2
     most_rows: int = MOST_ROWS
 
 
@@ -95,9 +95,9 @@ class Neighbours:
         base = NeighboursOptions()
         return (
             base,
-            replace(base, neighbours=60),
-            replace(base, neighbours=7, sharpness=1.0),
-            replace(base, neighbours=200, sharpness=4.0),
+            replace(base, neighbours=30, sharpness=5.0, relevance=0.8),
+            replace(base, neighbours=12, sharpness=2.0, relevance=1.8),
+            replace(base, neighbours=100, sharpness=5.0, smoothing=0.3),
         )
 
     def settle(self, options: NeighboursOptions, facts: Sequence[dict[str, Any]]) -> NeighboursOptions:
