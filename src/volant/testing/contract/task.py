@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from volant.core.protocols import Bounded, Metric, Task
-from volant.core.records import Batch, Pipeline, Problem, Step
+from volant.core.records import Batch, Decision, Pipeline, Problem, Step
 from volant.errors import BadInput
 from volant.runtime.steps import STEPS
 from volant.tasks.metrics import applicable, take
@@ -199,6 +199,8 @@ def finishes_pipelines(task: Task) -> None:
         value: Any = [1 / len(problem.classes)] * len(problem.classes) if problem.classes else 1.0
         step = Step("constant", (problem.inputs[0].name,), "raw", {"value": value})
         finished = task.finish(Pipeline((step,), {task.output: "raw"}), problem)
+        decided = task.finish(Pipeline((step,), {task.output: "raw"}), problem, Decision())
+        claim(decided == finished, "a decision in which nothing is set changes nothing")
         claim(task.output in finished.outputs, f"the finished pipeline still gives {task.output!r}")
         claim({s.op for s in finished.steps} <= set(STEPS), "only steps of the closed vocabulary are added")
         claim(Pipeline.of(finished.record()) == finished, "the finished pipeline is plain data")
