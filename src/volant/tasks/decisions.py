@@ -52,7 +52,7 @@ class Choice:
 def costs_of(answer: np.ndarray, costs: Sequence[Sequence[float]]) -> np.ndarray:
     """What answers (n,) cost if the truth is each of the classes, (n, C); one that is not known costs the most."""
     table = np.asarray(costs, dtype=np.float64)  # (truth, answer)
-    return np.concatenate([table.T, table.max(axis=1)[None, :]])[answer]
+    return np.asarray(np.concatenate([table.T, table.max(axis=1)[None, :]])[answer])
 
 
 def cost_threshold(costs: Sequence[Sequence[float]]) -> float | None:

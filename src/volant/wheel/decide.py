@@ -46,8 +46,12 @@ def decided(context: Context, train: Dataset, problem: Problem, found: Found) ->
     if not problem.classes:
         return Choice(Decision())
     if found.held_out is None:
-        return _chosen(context, train, problem, _of_baseline(context, train, found))
-    return _chosen(context, train.take(found.held_out.positions), problem, found.held_out.predicted)
+        choice = _chosen(context, train, problem, _of_baseline(context, train, found))
+    else:
+        choice = _chosen(context, train.take(found.held_out.positions), problem, found.held_out.predicted)
+    if not choice.kept:
+        context.progress.say("no threshold keeps what decide.minimum or fairness.limit asks for; the nearest is taken")
+    return choice
 
 
 def _of_baseline(context: Context, rows: Rows, found: Found) -> np.ndarray:
