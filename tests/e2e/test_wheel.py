@@ -289,3 +289,35 @@ def test_other_tables_go_the_same_way(tmp_path, name, task, metric, least):
     result = handle.train()
     assert {s.metric: s.value for s in result.judged}[metric] > least
     assert result.promoted
+
+
+def test_the_report_is_completed_when_it_is_asked_for(trained):
+    path = trained.report()
+    html = path.read_text()
+    for said in ("What its columns add", "How answers move with its columns", "In rules"):
+        assert said in html
+    written = path.stat().st_mtime_ns
+    assert trained.report().stat().st_mtime_ns == written, "what is known is not looked for again"
+
+
+def test_typical_rows_lie_in_the_release_and_are_nobodys(trained):
+    folder = trained.product.home / "candidates" / trained.status().champion
+    columns = json.loads((folder / "background.json").read_text())["columns"]
+    assert "background.json" in json.loads((folder / "manifest.json").read_text())["files"]
+    assert "background.json" not in json.loads((folder / "manifest.json").read_text())["model"]
+    table = pyarrow.csv.read_csv(trained.product.folder.parent / "cancer.csv")
+    people = set(zip(*(table.column(name).to_pylist() for name in columns), strict=True))
+    typical = set(zip(*columns.values(), strict=True))
+    assert len(typical) >= 8
+    assert not typical & people
+
+
+@pytest.mark.parametrize("method", ["shap", "lime"])
+def test_an_explanation_says_how_it_was_made_and_why(trained, method):
+    found = trained.explain(row=3, method=method, reasons=2)
+    assert found.base + sum(c.contribution for c in found.contributions) == pytest.approx(found.output, rel=1e-6)
+    assert (found.fit is None) == (method == "shap")
+    assert len(found.reasons) == 2
+    assert found.reasons[0].startswith(found.contributions[0].column) or found.contributions[0].contribution < 0
+    other = next(c for c in ("benign", "malignant") if c != found.label)
+    assert trained.explain(row=3, method=method, label=other).answer == pytest.approx(1 - found.answer)
