@@ -32,7 +32,8 @@ from volant.data.dataset import Dataset, SplitRule, write_dataset
 from volant.data.infer import infer_schema
 from volant.release.export import Part, combine
 from volant.runtime.load import Runner
-from volant.search.bands import Effort, HeldOutRows, fit_band
+from volant.search.bands import HeldOutRows, fit_band
+from volant.search.halves import Effort
 from volant.search.search import Search
 from volant.search.trials import Rules
 from volant.wheel.intervals import with_interval

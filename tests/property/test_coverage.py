@@ -6,7 +6,8 @@ import pytest
 
 from volant.core.records import Column, Pipeline, Problem, Schema, Step
 from volant.runtime.load import Runner
-from volant.search.bands import Effort, HeldOutRows, fit_band
+from volant.search.bands import HeldOutRows, fit_band
+from volant.search.halves import Effort
 from volant.testing.rows import MemoryRows
 from volant.wheel.intervals import with_interval
 

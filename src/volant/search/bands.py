@@ -16,33 +16,25 @@ Algorithms, 2023 (why residuals of folds serve a model that was fitted on all ro
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from volant.bind import lightgbm
-from volant.bind.boosting import Part
 from volant.bind.onnx import Trees, trees_model
 from volant.core.protocols import Rows
 from volant.core.records import Pipeline, Problem, Step
 from volant.learners.tabular.features import Features, tree_features, usable
 from volant.search.conformal import reach
-from volant.search.folds import fold_numbers
+from volant.search.halves import FITS, ROUNDS, Effort, Halves
 from volant.tasks.regress_metrics import interval_loss
 
 VALUE = "interval:value"
 """The name that the prediction has in the pipeline of a band."""
 
-REPEATS = 5
-"""How often the rows are halved; each half is fitted."""
-
-ROUNDS = 50
-FITS = 3 * 2 * REPEATS
-"""Fits of all that is tried: sizes, and two quantiles."""
+TRIED = 3
+"""Targets of all that is tried: the size of an error, and two quantiles."""
 
 MOST_ROWS = 20_000
 LEAST_KEYS = 60
@@ -62,15 +54,6 @@ class HeldOutRows:
     rows: Rows
     truth: np.ndarray
     predicted: np.ndarray
-
-
-@dataclass(frozen=True)
-class Effort:
-    """Seed, threads, and the seconds that fitting may take."""
-
-    seed: int
-    threads: int
-    seconds: float = float("inf")
 
 
 @dataclass(frozen=True)
@@ -120,7 +103,7 @@ def _margins() -> Step:
 def expected_seconds(problem: Problem, threads: int) -> float:
     """Seconds that `fit_band` takes: measured on two cores."""
     rows, width = min(problem.rows, MOST_ROWS), len(usable(problem)) + 1
-    return 0.3 + FITS * (0.02 + ROUNDS * (3e-4 + rows / 2 * width * 3e-8 / max(threads, 1)))
+    return 0.3 + TRIED * FITS * (0.02 + ROUNDS * (3e-4 + rows / 2 * width * 3e-8 / max(threads, 1)))
 
 
 def fit_band(known: HeldOutRows, problem: Problem, effort: Effort) -> Band:
@@ -133,12 +116,15 @@ def fit_band(known: HeldOutRows, problem: Problem, effort: Effort) -> Band:
     """
     errors = _Errors.of(known, problem.interval, effort.seed)
     best = _constant(errors)
-    if effort.seconds < 0.5 or not usable(problem) or errors.keys_known < LEAST_KEYS or not errors.size:
+    hasty = effort.seconds < expected_seconds(problem, effort.threads) / 2
+    if hasty or not usable(problem) or errors.keys_known < LEAST_KEYS or not errors.size:
         return best.band
-    fitting = _Fitting(errors, tree_features(errors.rows, problem), effort)
-    for shape in (_spread(fitting), _quantiles(fitting)):
-        if shape.loss < best.loss * (1 - LEAST_GAIN * (best.band.trees is None)):
-            best = shape
+    features = tree_features(errors.rows, problem)
+    halves = Halves(errors.matrix(features), errors.weights, errors.keys, features.categorical, effort)
+    for shape, targets in ((_spread, 1), (_quantiles, 2)):
+        found = shape(errors, features, halves) if halves.affords(targets) else best
+        if found.loss < best.loss * (1 - LEAST_GAIN * (best.band.trees is None)):
+            best = found
     return best.band
 
 
@@ -172,6 +158,11 @@ class _Errors:
             floor=0.0 if never_negative else None,
         )
 
+    def matrix(self, features: Features) -> np.ndarray:
+        """The inputs, and the prediction as one more column, float32 (n, width + 1)."""
+        value = np.clip(self.predicted, -3e38, 3e38).astype(np.float32)
+        return np.concatenate([features.matrix(self.rows), value[:, None]], axis=1)
+
     @property
     def size(self) -> float:
         """The mean size of an error."""
@@ -200,7 +191,7 @@ def _reaches(errors: _Errors, low: np.ndarray, high: np.ndarray, scale: np.ndarr
 def _loss(errors: _Errors, low: np.ndarray, high: np.ndarray) -> float:
     """The mean interval score of ends that are given as errors."""
     low, high = np.minimum(low, 0.0), np.maximum(high, 0.0)
-    units = {"y": errors.errors, "low": low, "high": high, "promised": np.float64(errors.promised)}
+    units = {"y": errors.errors, "low": low, "high": high, "promised": np.asarray(errors.promised)}
     return float(np.average(interval_loss(units), weights=errors.weights))
 
 
@@ -212,86 +203,26 @@ def _constant(errors: _Errors) -> _Shape:
     return _Shape(band, _loss(errors, nothing - below, nothing + above))
 
 
-def _spread(fitting: _Fitting) -> _Shape:
+def _spread(errors: _Errors, features: Features, halves: Halves) -> _Shape:
     """A reach in proportion to the size of the error that the inputs let expect."""
-    errors = fitting.errors
     sizes = np.abs(errors.errors) / errors.size + SMALLEST
-    margins, trees = fitting.crossed([({"objective": "gamma"}, sizes)])
+    margins, trees = halves.crossed([({"objective": "gamma"}, sizes)])
     scale = errors.size * np.exp(margins[:, 0])
     nothing = np.zeros(len(scale))
     below, above = _reaches(errors, nothing, nothing, scale)
     low, high = End(factor=-below * errors.size), End(factor=above * errors.size)
-    band = Band(low, high, True, errors.floor, fitting.features, trees)
+    band = Band(low, high, True, errors.floor, features, trees)
     return _Shape(band, _loss(errors, -below * scale, above * scale))
 
 
-def _quantiles(fitting: _Fitting) -> _Shape:
+def _quantiles(errors: _Errors, features: Features, halves: Halves) -> _Shape:
     """Quantiles of the error, moved outwards by the same for every row."""
-    errors, tail = fitting.errors, (1 - fitting.errors.promised) / 2
+    tail = (1 - errors.promised) / 2
     target = errors.errors / errors.size
     wanted = [({"objective": "quantile", "alpha": alpha}, target) for alpha in (tail, 1 - tail)]
-    margins, trees = fitting.crossed(wanted)
+    margins, trees = halves.crossed(wanted)
     low, high = errors.size * margins[:, 0], errors.size * margins[:, 1]
     below, above = _reaches(errors, low, high, np.ones(len(target)))
     ends = End(-below, errors.size, 0), End(above, errors.size, 1)
-    band = Band(*ends, False, errors.floor, fitting.features, trees)
+    band = Band(*ends, False, errors.floor, features, trees)
     return _Shape(band, _loss(errors, low - below, high + above))
-
-
-class _Fitting:
-    """Fits boosted trees on the inputs and the prediction, on halves of the rows by key."""
-
-    def __init__(self, errors: _Errors, features: Features, effort: Effort) -> None:
-        self.errors, self.features, self.effort = errors, features, effort
-        value = np.clip(errors.predicted, -3e38, 3e38).astype(np.float32)
-        self.x = np.concatenate([features.matrix(errors.rows), value[:, None]], axis=1)
-        self._halves = [fold_numbers(errors.keys, None, 2, effort.seed + i) for i in range(REPEATS)]
-        self._fits_left = FITS
-        self._ends = None if effort.seconds == float("inf") else time.monotonic() + effort.seconds
-
-    def crossed(self, wanted: Sequence[tuple[Mapping[str, Any], np.ndarray]]) -> tuple[np.ndarray, Trees]:
-        """Margins of each wanted (parameters, target): the mean of the fits without a row, and of all fits."""
-        margins = np.zeros((len(self.x), len(wanted)))
-        trees = Trees(width=self.x.shape[1], targets=len(wanted))
-        for column, (params, target) in enumerate(wanted):
-            for halves in self._halves:
-                for out in (halves == 0, halves == 1):
-                    booster, rounds = self._fit(params, target, ~out)
-                    margins[out, column] += lightgbm.margins(booster, self.x[out], rounds) / REPEATS
-                    lightgbm.add_trees(trees, booster, rounds, target=column, share=1 / (2 * REPEATS))
-        return margins, trees
-
-    def _fit(self, params: Mapping[str, Any], target: np.ndarray, inside: np.ndarray) -> tuple[Any, int]:
-        return lightgbm.train(
-            {**_params(int(inside.sum()), self.effort), **params},
-            Part(self.x[inside], target[inside], self.errors.weights[inside]),
-            None,
-            categorical=self.features.categorical,
-            rounds=ROUNDS,
-            patience=0,
-            seconds=self._share(),
-        )
-
-    def _share(self) -> float:
-        """Seconds for the next fit."""
-        left = float("inf") if self._ends is None else max((self._ends - time.monotonic()) / self._fits_left, 0.01)
-        self._fits_left -= 1
-        return left
-
-
-def _params(rows: int, effort: Effort) -> dict[str, Any]:
-    """Small trees: there is far less to learn in errors than in what was predicted."""
-    return {
-        "learning_rate": 0.1,
-        "num_leaves": 8,
-        "min_data_in_leaf": max(20, rows // 100),
-        "feature_fraction": 0.7,
-        "lambda_l2": 1.0,
-        "cat_smooth": 20.0,
-        "max_bin": 255,
-        "seed": effort.seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        "num_threads": effort.threads,
-        "feature_pre_filter": False,
-    }

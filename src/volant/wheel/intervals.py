@@ -10,7 +10,8 @@ from volant.core.budget import Spending
 from volant.core.protocols import Rows
 from volant.core.records import Pipeline, Problem
 from volant.release.export import Part, extended
-from volant.search.bands import VALUE, Band, Effort, HeldOutRows, expected_seconds, fit_band
+from volant.search.bands import VALUE, Band, HeldOutRows, expected_seconds, fit_band
+from volant.search.halves import Effort
 from volant.search.trials import Found
 from volant.wheel.context import Context
 

@@ -10,8 +10,9 @@ from volant.core.records import Column, Pipeline, Problem, Schema, Step
 from volant.errors import BadInput
 from volant.release.export import Part, extended
 from volant.runtime.load import Runner
-from volant.search.bands import VALUE, Effort, HeldOutRows, fit_band
+from volant.search.bands import VALUE, HeldOutRows, fit_band
 from volant.search.conformal import reach
+from volant.search.halves import Effort
 from volant.testing.rows import MemoryRows
 
 SCHEMA = Schema((Column("x", "number"), Column("kind", "category"), Column("y", "number", "target")))
@@ -71,6 +72,12 @@ def test_errors_that_are_alike_everywhere_get_one_reach(tmp_path):
 def test_without_time_every_row_gets_the_same_reach():
     rows, y, best = made(400)
     assert fit_band(HeldOutRows(rows, y, best), PROBLEM, Effort(0, 1, seconds=0.1)).trees is None
+
+
+def test_with_enough_time_the_same_is_found_as_without_a_limit():
+    rows, y, best = made(600)
+    known = HeldOutRows(rows, y, best)
+    assert fit_band(known, PROBLEM, Effort(0, 1, seconds=600.0)).low == fit_band(known, PROBLEM, Effort(0, 1)).low
 
 
 def test_the_same_rows_give_the_same_bytes(tmp_path):
