@@ -79,6 +79,7 @@ class TableNetwork(nn.Module):
         super().__init__()
         self.inputs, self.architecture = inputs, architecture
         self.dropout = 0.0
+        self.kind = torch.float32
         for name in ("column", "low", "slope", "middle"):
             self.register_buffer(name, torch.from_numpy(getattr(pieces, name)))
         self.hot, self.embedded = split_codes(inputs.sizes, architecture.one_hot)
@@ -104,13 +105,15 @@ class TableNetwork(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The outputs of each member; hidden layers are reckoned in `kind` while training, else in float32."""
         rows, members = len(x), self.architecture.members
-        z = self.features(x)
+        kind = self.kind if self.training else torch.float32
+        z = self.features(x).to(kind)
         if self.adapter is not None:
-            z = (z * self.adapter).view(members * rows, -1)
+            z = (z * self.adapter.to(kind)).view(members * rows, -1)
         for weight, bias in zip(self.weights, self.biases, strict=True):
-            z = self._dropped(self.activation(torch.addmm(bias, z, weight)), rows)
-        return torch.baddbmm(self.head_biases, z.view(members, rows, -1), self.heads)
+            z = self._dropped(self.activation(torch.addmm(bias.to(kind), z, weight.to(kind))), rows)
+        return torch.baddbmm(self.head_biases, z.float().view(members, rows, -1), self.heads)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """What the members see: squashed numbers, plain columns, pieces, embeddings."""

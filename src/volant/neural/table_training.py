@@ -13,13 +13,14 @@ from volant.core.progress import Progress
 from volant.neural.architecture import Architecture, Inputs, Training
 from volant.neural.loop import Loop, Plan, Trained
 from volant.neural.optimisers import Adam, Group
+from volant.neural.precision import quick_kind
 from volant.neural.schedules import Schedule, cosine, flat_cosine, warm
 from volant.neural.table_network import TableNetwork, pieces_of, squashed
 
 MOST_CUT = 50_000
 """Rows that the pieces of numbers are cut on, at the most."""
 CHUNK = 4_096
-LOST = 0.02
+LOST = 0.05
 """Share of the codes that are taken for missing in training, so that unseen categories have an answer."""
 WARM = 0.05
 """Share of the training in which rates rise."""
@@ -112,6 +113,8 @@ def train(
     progress: Progress,
 ) -> Trained:
     """Train a network; it is left with the weights that did best on the held-out rows, or with the last ones."""
+    if network.architecture.members > 1:
+        network.kind = quick_kind()
     objective = TableObjective(network, classes, held_out, training.dropout)
     plan = Plan(training.epochs, training.batch, training.until, training.patience, seconds, training.average)
     return Loop(objective, rows.tensors(), _optimiser(network, training), plan, progress).run()

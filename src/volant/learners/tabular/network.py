@@ -66,7 +66,13 @@ class Network:
         batch = 64 if problem.rows < 1_500 else 128 if problem.rows < 15_000 else 256
         epochs = min(max(STEPS * batch // max(problem.rows, 1), LEAST_EPOCHS), MOST_EPOCHS)
         base = NetworkOptions(batch=batch, epochs=epochs, rate=0.04 if problem.classes else 0.08)
-        return (base,)
+        return (
+            base,
+            replace(base, depth=3, pieces=0, activation="selu", rate=base.rate / 2, dropout=0.15),
+            replace(base, members=4, width=256, pieces=48, dropout=0.25, decay=0.1),
+            replace(base, depth=3, members=6, activation="silu", batch=base.batch // 2, rate=base.rate / 2),
+            replace(base, depth=1, width=256, dropout=0.3),
+        )
 
     def settle(self, options: NetworkOptions, facts: Sequence[Mapping[str, Any]]) -> NetworkOptions:
         return replace(options, until=settled_until(facts))
