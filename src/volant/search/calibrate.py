@@ -48,7 +48,7 @@ def calibrate(probability: np.ndarray, truth: np.ndarray, weights: np.ndarray, s
         losses = []
         for side in (0, 1):
             given, other = half != side, half == side
-            if not given.any() or not other.any():
+            if not weights[given].sum() > 0 or not weights[other].sum() > 0:
                 return Calibration()
             made = fit(probability[given], truth[given], weights[given])
             losses.append(_log_loss(made.apply(probability[other]), truth[other], weights[other]))

@@ -17,28 +17,31 @@ def greedy_weights(
     predictions: Sequence[np.ndarray],
     loss: Callable[[np.ndarray], float],
     *,
-    sizes: Sequence[float] | None = None,
-    room: float = float("inf"),
+    sizes: np.ndarray | None = None,
+    room: np.ndarray | None = None,
+    rounds: int = ROUNDS,
 ) -> list[float]:
     """Weights, one per array of predictions, found by adding the best member again and again.
 
     A member stays only with a weight of at least `LEAST_WEIGHT`; an ensemble that is not better than its best
-    member by `LEAST_GAIN` (relative) is given up for it. Members whose `sizes` do not fit into `room` together
-    are not combined; where none fits alone, the smallest is taken.
+    member by `LEAST_GAIN` (relative) is given up for it. Members whose `sizes` (n, d) do not fit into `room` (d,)
+    together are not combined; where none fits alone, the smallest is taken.
 
     Source: Caruana et al., Ensemble Selection from Libraries of Models (ICML 2004).
     """
-    sizes = [0.0] * len(predictions) if sizes is None else sizes
-    able = [i for i in range(len(predictions)) if sizes[i] <= room] or [int(np.argmin(sizes))]
+    count = len(predictions)
+    sizes = np.zeros((count, 1)) if sizes is None else np.asarray(sizes, dtype=np.float64)
+    room = np.full(sizes.shape[1], np.inf) if room is None else room
+    able = [i for i in range(count) if (sizes[i] <= room).all()] or [int(np.argmin((sizes / room).max(axis=1)))]
     losses = {i: loss(predictions[i]) for i in able}
     best = min(able, key=lambda i: losses[i])
-    counts = np.zeros(len(predictions))
+    counts = np.zeros(count)
     total = np.zeros_like(predictions[best])
     low, kept, since = float("inf"), counts.copy(), 0
-    for size in range(1, ROUNDS + 1):
-        used = sum(sizes[i] for i in able if counts[i])
-        open_ = [i for i in able if counts[i] or used + sizes[i] <= room] or [best]
-        tried = {i: loss((total + predictions[i]) / size) for i in open_} if size > 1 else losses
+    for size in range(1, rounds + 1):
+        used = sizes[counts > 0].sum(axis=0)
+        fitting = [i for i in able if counts[i] or (used + sizes[i] <= room).all()] or [best]
+        tried = {i: loss((total + predictions[i]) / size) for i in fitting} if size > 1 else losses
         chosen = min(tried, key=lambda i: tried[i])
         counts[chosen] += 1
         total = total + predictions[chosen]
@@ -51,4 +54,4 @@ def greedy_weights(
     weights = weights / weights.sum()
     together = loss(np.sum([w * p for w, p in zip(weights, predictions, strict=True)], axis=0))
     gained = losses[best] - together > LEAST_GAIN * max(abs(losses[best]), 1e-12)
-    return [float(w) for w in weights] if gained else [float(i == best) for i in range(len(predictions))]
+    return [float(w) for w in weights] if gained else [float(i == best) for i in range(count)]

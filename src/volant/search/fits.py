@@ -21,16 +21,21 @@ from volant.core.plugins import load
 from volant.core.protocols import Learner, Rows, RunContext
 from volant.core.records import Pipeline, Problem, Step
 from volant.runtime.load import Runner
+from volant.search.distil import Lesson
 from volant.search.logarithm import Logarithm
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """A learner with options, that learns the target or its logarithm. `name` is unique within a run."""
+    """A learner with options, that learns the target or its logarithm, from the truth or from a teacher too.
+
+    `name` is unique within a run.
+    """
 
     learner: Learner
     options: Any
     logarithm: Logarithm | None = None
+    lesson: Lesson | None = None
 
     @property
     def name(self) -> str:
@@ -39,7 +44,8 @@ class Configuration:
     @property
     def key(self) -> str:
         log = [] if self.logarithm is None else [asdict(self.logarithm)]
-        return digest([self.learner.name, self.learner.version, asdict(self.options), *log])
+        lesson = [] if self.lesson is None else [self.lesson.key]
+        return digest([self.learner.name, self.learner.version, asdict(self.options), *log, *lesson])
 
     def settled(self, facts: Sequence[Mapping[str, Any]]) -> Configuration:
         """The configuration of the last fit, given the facts of the fits on folds."""
@@ -66,6 +72,14 @@ class Fit:
         named = {step.file for step in self.pipeline.steps if step.file}
         return (self.folder / "fit.json").stat().st_size + sum((self.folder / n).stat().st_size for n in named)
 
+    def runner(self, threads: int) -> Runner:
+        """The pipeline, compiled."""
+        return Runner(self.pipeline, self.folder, threads)
+
+    def inputs(self, data: Rows) -> list[str]:
+        """The columns of these rows that the pipeline reads."""
+        return _inputs(self.pipeline, data)
+
     def predict(self, data: Rows, output: str, threads: int) -> np.ndarray:
         """Predictions for rows, by the runtime."""
         return predict(self.pipeline, self.folder, data, output, threads)
@@ -74,13 +88,17 @@ class Fit:
 def predict(pipeline: Pipeline, folder: Path, data: Rows, output: str, threads: int) -> np.ndarray:
     """One output of a pipeline for rows, a chunk at a time."""
     runner = Runner(pipeline, folder, threads)
-    names = sorted({name for step in pipeline.steps for name in step.inputs} & set(data.schema.names))
+    names = _inputs(pipeline, data)
     chunk = 50_000
     parts = [
         runner.predict(data.take(np.arange(i, min(i + chunk, len(data)))).batch(names))[output]
         for i in range(0, max(len(data), 1), chunk)
     ]
     return np.concatenate(parts)
+
+
+def _inputs(pipeline: Pipeline, data: Rows) -> list[str]:
+    return sorted({name for step in pipeline.steps for name in step.inputs} & set(data.schema.names))
 
 
 class Fits:
@@ -132,6 +150,8 @@ class Fits:
     ) -> tuple[Pipeline, dict[str, Any], np.ndarray | None]:
         """The exported pipeline of a fit, its facts, and its predictions for the validation rows."""
         log, valid = configuration.logarithm, context.validation
+        if configuration.lesson is not None:
+            data = configuration.lesson.rows(data, self.problem.target)
         if log is not None:
             data = log.rows(data, self.problem.target)
             seen = None if valid is None else log.rows(valid, self.problem.target)

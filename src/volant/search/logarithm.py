@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from volant.core.protocols import Rows
-from volant.core.records import Batch, Pipeline, Schema, Step
+from volant.core.records import Pipeline, Step
+from volant.search.views import WithTarget
 
 SKEWED = 1.0
 """Skewness from which on the logarithm of a target is tried."""
@@ -42,7 +42,9 @@ class Logarithm:
         return Logarithm(offset, max(0.0, float(y.min()) - room), float(y.max()) + room)
 
     def rows(self, data: Rows, target: str) -> Rows:
-        return LogRows(data, target, self.offset)
+        """The rows with the logarithm of their target."""
+        values = data.table([target]).column(0).combine_chunks().cast(pa.float64())
+        return WithTarget(data, target, pc.ln(pc.add(values, self.offset)))
 
     def finish(self, pipeline: Pipeline, output: str) -> Pipeline:
         """The pipeline with its answer as a number again; without a `factor` it is 1."""
@@ -55,55 +57,6 @@ class Logarithm:
         given = float(weights @ (predicted + self.offset))
         wanted = float(weights @ (truth + self.offset))
         return float(np.clip(wanted / given, 0.5, 2.0)) if given > 0 and np.isfinite(given) else 1.0
-
-
-@dataclass(frozen=True)
-class LogRows:
-    """A view of rows in which the target is its logarithm."""
-
-    rows: Rows
-    target: str
-    offset: float
-
-    @property
-    def digest(self) -> str:
-        return self.rows.digest
-
-    @property
-    def schema(self) -> Schema:
-        return self.rows.schema
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def table(self, columns: Sequence[str] | None = None) -> pa.Table:
-        table = self.rows.table(columns)
-        place = table.schema.get_field_index(self.target)
-        if place < 0:
-            return table
-        values = pc.ln(pc.add(table.column(place).cast(pa.float64()), self.offset))
-        return table.set_column(place, self.target, values)
-
-    def batch(self, columns: Sequence[str]) -> Batch:
-        given = dict(self.rows.batch(columns))
-        if self.target in given:
-            given[self.target] = np.log(given[self.target].astype(np.float64) + self.offset)
-        return given
-
-    def weights(self) -> np.ndarray:
-        return self.rows.weights()
-
-    def keys(self) -> np.ndarray:
-        return self.rows.keys()
-
-    def numbers(self) -> np.ndarray:
-        return self.rows.numbers()
-
-    def take(self, positions: np.ndarray) -> Rows:
-        return LogRows(self.rows.take(positions), self.target, self.offset)
-
-    def part(self, name: str) -> Rows:
-        return LogRows(self.rows.part(name), self.target, self.offset)
 
 
 def skewness(y: np.ndarray) -> float:

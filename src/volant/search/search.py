@@ -21,14 +21,16 @@ from volant.core.protocols import Learner, Rows, RunContext, Task
 from volant.core.records import Problem
 from volant.errors import Failure, VolantError, place_of
 from volant.search.calibrate import Calibration, calibrate
-from volant.search.ensemble import greedy_weights
+from volant.search.choice import Choice, choose, held_out, students
+from volant.search.distil import Lesson
 from volant.search.fits import Configuration, Fit, Fits
 from volant.search.folds import fold_numbers, how_many, latest
 from volant.search.logarithm import Logarithm
 from volant.search.portfolio import BASELINE, plan
 from volant.search.trials import Found, HeldOut, Member, Rules, Trial
 from volant.search.tune import Tuning
-from volant.search.weighing import WeighedRows, Weighing
+from volant.search.views import WithWeights
+from volant.search.weighing import Weighing
 
 LEAST_SECONDS = 0.6
 """Seconds below which no fit is begun."""
@@ -40,6 +42,8 @@ FORCED = 0.45
 """Share of the time left that a configuration may take which is expected to need more than there is."""
 FAR_BEHIND = 0.3
 """Share of the way from the best configuration back to the baseline, from which on another is given up early."""
+MUCH = 0.01
+"""Relative loss by which a release may fall behind the best ensemble before students are taught."""
 FOLDED = 0.35
 """Share of the budget that the folds of the first configuration may take; else one part is held out."""
 
@@ -74,7 +78,7 @@ class Search:
         tail: Callable[[], float] = lambda: 0.0,
         weighing: Weighing | None = None,
     ) -> None:
-        self.data: Rows = data if weighing is None else WeighedRows(data, weighing.factors)
+        self.data: Rows = data if weighing is None else WithWeights(data, weighing.factors)
         self.problem, self.task = problem, task
         self.rules, self.spending, self.progress, self.machine = rules, spending, progress, machine
         self.tail = tail
@@ -97,6 +101,7 @@ class Search:
         while (trial := self._next(trials, folds)) is not None:
             self._try(trial, numbers, folds)
         self._tune(trials, numbers, folds)
+        self._distil(trials, numbers, folds)
         done = [t for t in trials if t.status == "done"]
         if not done:
             found = (Member(baseline, 1.0),)
@@ -216,6 +221,22 @@ class Search:
             trials.append(trial)
             tuning.tell(trial, self._loss_of(trial))
 
+    def _distil(self, trials: list[Trial], numbers: np.ndarray, folds: int) -> None:
+        """Teach small students what the best ensemble knows, where it is too large to be released itself."""
+        done = [t for t in trials if t.status == "done"]
+        if not done or not self.rules.ensemble:
+            return
+        choice = self._choice(done)
+        if choice.loss - choice.full_loss <= MUCH * abs(choice.full_loss):
+            return
+        taught = self.data.numbers()[choice.rows]
+        lesson = Lesson(taught, choice.mixed(choice.full), self.problem.classes)
+        for base in students(done, self._loss_of, 0.8 * self.rules.most_bytes):
+            trial = Trial(replace(base.configuration, lesson=lesson))
+            if self._room(folds + 1, self._cost(trial, folds) + self._reserve(done)):
+                self._try(trial, numbers, folds)
+                trials.append(trial)
+
     def _room(self, units: int, seconds: float) -> bool:
         """Whether work of that size fits into the budget, with what comes after the search."""
         if self.spending.budget.units is not None:
@@ -321,13 +342,14 @@ class Search:
         self.progress.advance(float(done), note)
 
     def _score(self, predicted: np.ndarray) -> float:
-        """The decisive metric of out-of-fold predictions."""
+        """The decisive metric of predictions (n, …) for the training rows, NaN where there are none."""
         rows = np.flatnonzero(~np.isnan(predicted.reshape(len(predicted), -1)).any(axis=1))
-        if not len(rows):
-            return float("nan")
-        units = self.task.units(self.truth[rows], {self.task.output: predicted[rows]}, self.problem)
-        metric = self.task.metrics[self.rules.metric]
-        return float(metric.of(units, self.weights[rows][None, :])[0])
+        return self._score_of(predicted[rows], rows) if len(rows) else float("nan")
+
+    def _score_of(self, predicted: np.ndarray, rows: np.ndarray) -> float:
+        """The decisive metric of predictions for the rows at these places."""
+        units = self.task.units(self.truth[rows], {self.task.output: predicted}, self.problem)
+        return float(self.task.metrics[self.rules.metric].of(units, self.weights[rows][None, :])[0])
 
     def _loss(self, predicted: np.ndarray) -> float:
         return self._oriented(self._score(predicted))
@@ -339,62 +361,38 @@ class Search:
         return float("inf") if trial.status != "done" or trial.score is None else self._oriented(trial.score)
 
     def _conclude(self, trials: list[Trial], done: list[Trial], baseline: Fit, folds: int) -> Found:
-        weights, full = self._weights(done)
-        for trial, weight in zip(done, weights, strict=True):
+        choice = self._choice(done)
+        for trial, weight in zip(done, choice.small, strict=True):
             trial.weight = weight
-        chosen = sorted((t for t in done if t.weight), key=lambda t: -t.weight)
-        mixed = np.sum([t.weight * t.predicted for t in chosen if t.predicted is not None], axis=0)
-        members = self._members(chosen)
-        calibration = self._calibration(mixed)
+        mixed = choice.mixed(choice.small)
+        calibration = self._calibration(mixed, choice.rows)
         return Found(
-            tuple(members),
-            calibration,
-            tuple(trials),
-            baseline,
-            folds,
-            False,
-            self._score(mixed),
-            self._of(baseline),
-            _held_out(mixed, calibration),
-            full,
+            members=tuple(self._members(sorted((t for t in done if t.weight), key=lambda t: -t.weight))),
+            calibration=calibration,
+            trials=tuple(trials),
+            baseline=baseline,
+            folds=folds,
+            only_baseline=False,
+            score=self._oriented(choice.loss),
+            baseline_score=self._of(baseline),
+            held_out=HeldOut(choice.rows, calibration.apply(mixed)),
+            full_score=self._oriented(choice.full_loss),
         )
 
-    def _weights(self, done: Sequence[Trial]) -> tuple[list[float], float]:
-        """Weights of the trials within what a release may weigh, and the score of the best ensemble regardless.
-
-        Predictions are compared on the rows that were held out alone.
-        """
-        held = [t.predicted for t in done if t.predicted is not None]
-        rows = np.flatnonzero(~np.isnan(held[0].reshape(len(held[0]), -1)).any(axis=1))
-        truth, weights = self.truth[rows], self.weights[rows][None, :]
-        arrays = [predicted[rows] for predicted in held]
-        metric = self.task.metrics[self.rules.metric]
-
-        def loss(predicted: np.ndarray) -> float:
-            units = self.task.units(truth, {self.task.output: predicted}, self.problem)
-            return self._oriented(float(metric.of(units, weights)[0]))
-
-        def mixed(found: Sequence[float]) -> np.ndarray:
-            return np.asarray(sum(w * p for w, p in zip(found, arrays, strict=True) if w))
-
-        sizes = [float(t.bytes) for t in done]
-        if not self.rules.ensemble:
-            able = [i for i, size in enumerate(sizes) if size <= self.rules.most_bytes] or [int(np.argmin(sizes))]
-            best = min(able, key=lambda i: loss(arrays[i]))
-            return [float(i == best) for i in range(len(arrays))], self._oriented(min(map(loss, arrays)))
-        free = greedy_weights(arrays, loss)
-        small = greedy_weights(arrays, loss, sizes=sizes, room=0.9 * self.rules.most_bytes)
-        return small, self._oriented(loss(mixed(free)))
+    def _choice(self, done: Sequence[Trial]) -> Choice:
+        """Weights of the trials; under a work budget no clock is read."""
+        rows = held_out(done)
+        sample = self.data.take(np.arange(1)) if self.spending.budget.units is None else None
+        return choose(done, rows, lambda predicted: self._oriented(self._score_of(predicted, rows)), self.rules, sample)
 
     def _of(self, baseline: Fit) -> float:
         """The baseline's score on the training rows, of which it knows no more than the frequencies."""
         return self._score(baseline.predict(self.data, self.task.output, self.rules.threads))
 
-    def _calibration(self, mixed: np.ndarray) -> Calibration:
+    def _calibration(self, mixed: np.ndarray, rows: np.ndarray) -> Calibration:
         if not self.problem.classes:
             return Calibration()
-        rows = np.flatnonzero(~np.isnan(mixed).any(axis=1))
-        return calibrate(mixed[rows], self.truth[rows], self.weights[rows], self.rules.seed)
+        return calibrate(mixed, self.truth[rows], self.weights[rows], self.rules.seed)
 
     def _members(self, chosen: Sequence[Trial]) -> list[Member]:
         """The last fits, on all rows, of the chosen; a configuration's folds where the budget has no room for one."""
@@ -429,12 +427,6 @@ class Search:
         """Whether a fit that no held-out row has judged answers with numbers."""
         rows = self.data.take(np.arange(min(len(self.data), 1_000)))
         return bool(np.isfinite(fit.predict(rows, self.task.output, self.rules.threads)).all())
-
-
-def _held_out(mixed: np.ndarray, calibration: Calibration) -> HeldOut:
-    """The rows of out-of-fold predictions that have one, calibrated."""
-    rows = np.flatnonzero(~np.isnan(mixed.reshape(len(mixed), -1)).any(axis=1))
-    return HeldOut(rows, calibration.apply(mixed[rows]))
 
 
 def _only(predicted: np.ndarray, rows: np.ndarray) -> np.ndarray:

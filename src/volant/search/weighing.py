@@ -6,10 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
-
-from volant.core.protocols import Rows
-from volant.core.records import Batch, Schema
 
 
 @dataclass(frozen=True)
@@ -22,41 +18,6 @@ class Weighing:
 
     factors: np.ndarray
     correction: tuple[float, ...] = ()
-
-
-class WeighedRows:
-    """Rows whose weights are multiplied by factors (n,), for fitting alone. Implements `core.protocols.Rows`."""
-
-    def __init__(self, rows: Rows, factors: np.ndarray) -> None:
-        self.rows = rows
-        self.factors = factors
-        self.digest: str = rows.digest
-        self.schema: Schema = rows.schema
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def table(self, columns: Sequence[str] | None = None) -> pa.Table:
-        return self.rows.table(columns)
-
-    def batch(self, columns: Sequence[str]) -> Batch:
-        return self.rows.batch(columns)
-
-    def weights(self) -> np.ndarray:
-        return np.asarray(self.rows.weights() * self.factors)
-
-    def keys(self) -> np.ndarray:
-        return self.rows.keys()
-
-    def numbers(self) -> np.ndarray:
-        return self.rows.numbers()
-
-    def take(self, positions: np.ndarray) -> Rows:
-        return WeighedRows(self.rows.take(positions), self.factors[positions])
-
-    def part(self, name: str) -> Rows:
-        inside = np.isin(self.rows.numbers(), self.rows.part(name).numbers())
-        return self.take(np.flatnonzero(inside))
 
 
 def by_class(

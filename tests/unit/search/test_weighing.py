@@ -8,7 +8,8 @@ from volant.core.plugins import load
 from volant.core.protocols import RunContext
 from volant.core.records import Column, Schema
 from volant.search.fits import Configuration, Fits
-from volant.search.weighing import WeighedRows, by_class, independent, together
+from volant.search.views import WithWeights
+from volant.search.weighing import by_class, independent, together
 from volant.testing.rows import MemoryRows
 
 SCHEMA = Schema((Column("x", "number"), Column("y", "category", "target")))
@@ -56,8 +57,8 @@ def test_probabilities_of_balanced_training_are_of_the_true_frequencies(tmp_path
     losses, means = [], []
     for place, rows, correction in (
         ("usual", train, ()),
-        ("balanced", WeighedRows(train, weighing.factors), weighing.correction),
-        ("raw", WeighedRows(train, weighing.factors), ()),
+        ("balanced", WithWeights(train, weighing.factors), weighing.correction),
+        ("raw", WithWeights(train, weighing.factors), ()),
     ):
         fits = Fits(tmp_path / place, problem, task.output, correction)
         fit = fits.make("one", configuration, rows, RunContext(seed=0))
@@ -104,7 +105,7 @@ def test_both_weights_at_once():
 
 def test_views_of_weighed_rows_keep_their_factors():
     rows = rare(100)
-    view = WeighedRows(rows, np.arange(100.0)).take(np.array([5, 7, 50])).take(np.array([2, 0]))
+    view = WithWeights(rows, np.arange(100.0)).take(np.array([5, 7, 50])).take(np.array([2, 0]))
     assert view.weights().tolist() == [50.0, 5.0]
-    train = WeighedRows(rows, np.arange(100.0)).part("train")
+    train = WithWeights(rows, np.arange(100.0)).part("train")
     assert np.array_equal(train.weights(), train.numbers().astype(float))

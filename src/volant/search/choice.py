@@ -1,0 +1,115 @@
+"""Which fits make the release: the best ensemble there is, and the best within what a release may weigh and take."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from volant.core.protocols import Rows
+from volant.search.ensemble import ROUNDS, greedy_weights
+from volant.search.fits import Fit
+from volant.search.trials import Rules, Trial
+
+CANDIDATES = 12
+"""Trials, the best ones, that are combined."""
+MARGIN = 0.9
+"""Share of a limit that the fits on folds may reach: the last fits, on all rows, are larger."""
+STUDENTS = 2
+
+Loss = Callable[[np.ndarray], float]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Weights of the trials, one each: `full` of the best ensemble, `small` of the best within the limits.
+
+    `rows` are the places that were held out, which the losses speak of.
+    """
+
+    done: Sequence[Trial]
+    full: list[float]
+    small: list[float]
+    full_loss: float
+    loss: float
+    rows: np.ndarray
+
+    def mixed(self, weights: Sequence[float]) -> np.ndarray:
+        """The weighted mean of the trials' predictions for `rows`."""
+        return _mixed([_held(t, self.rows) for t in self.done], weights)
+
+
+def held_out(done: Sequence[Trial]) -> np.ndarray:
+    """The places (n,) of the rows that the trials predicted without having seen them."""
+    first = done[0].predicted
+    assert first is not None
+    return np.flatnonzero(~np.isnan(first.reshape(len(first), -1)).any(axis=1))
+
+
+def choose(done: Sequence[Trial], rows: np.ndarray, loss: Loss, rules: Rules, sample: Rows | None) -> Choice:
+    """Combine the best trials; `loss` takes predictions for `rows`.
+
+    `sample` is a row to measure how long one takes. Without it no clock is read: that limit is left to the gate.
+    """
+    losses = [loss(_held(t, rows)) for t in done]
+    places = sorted(range(len(done)), key=lambda i: losses[i])[:CANDIDATES]
+    arrays = [_held(done[i], rows) for i in places]
+    rounds = ROUNDS if rules.ensemble else 1
+    full = greedy_weights(arrays, loss, rounds=rounds)
+    room = MARGIN * np.array([rules.most_bytes, rules.most_milliseconds])
+    sizes = np.array([[done[i].bytes, _milliseconds(done[i].fits[0], sample)] for i in places])
+    small = full
+    if (sizes[np.flatnonzero(full)].sum(axis=0) > room).any():
+        small = greedy_weights(arrays, loss, sizes=sizes, room=room, rounds=rounds)
+    return Choice(
+        done,
+        _spread(full, places, len(done)),
+        _spread(small, places, len(done)),
+        loss(_mixed(arrays, full)),
+        loss(_mixed(arrays, small)),
+        rows,
+    )
+
+
+def students(done: Sequence[Trial], loss: Callable[[Trial], float], most_bytes: float) -> list[Trial]:
+    """The best trials that are small enough to be taught, of different learners."""
+    found: dict[str, Trial] = {}
+    for trial in sorted(done, key=loss):
+        if trial.bytes <= most_bytes and trial.configuration.lesson is None:
+            found.setdefault(trial.learner, trial)
+    return list(found.values())[:STUDENTS]
+
+
+def _held(trial: Trial, rows: np.ndarray) -> np.ndarray:
+    assert trial.predicted is not None
+    held: np.ndarray = trial.predicted[rows]
+    return held
+
+
+def _mixed(arrays: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
+    return np.asarray(sum(w * p for w, p in zip(weights, arrays, strict=True) if w))
+
+
+def _spread(weights: Sequence[float], places: Sequence[int], size: int) -> list[float]:
+    """Weights of some trials as weights of all."""
+    out = [0.0] * size
+    for place, weight in zip(places, weights, strict=True):
+        out[place] = weight
+    return out
+
+
+def _milliseconds(fit: Fit, sample: Rows | None) -> float:
+    """What one row takes, the median of a few; 0 without a row."""
+    if sample is None:
+        return 0.0
+    run = fit.runner(1)
+    batch = sample.batch(fit.inputs(sample))
+    times = []
+    for _ in range(12):
+        started = time.perf_counter()
+        run.predict(batch)
+        times.append(time.perf_counter() - started)
+    return 1e3 * statistics.median(times)
