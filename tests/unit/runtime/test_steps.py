@@ -144,3 +144,21 @@ def test_combine_gives_differences_then_ratios():
 def test_exp_undoes_a_logarithm_and_stays_within_bounds():
     out = run("exp", np.log(np.array([2.0, 5.0, 1e9])), factor=1.0, offset=1.0, low=0.0, high=10.0)
     assert np.allclose(out, [1.0, 4.0, 10.0])
+
+
+def test_interval_ends_lie_on_their_side_of_the_value():
+    value = np.array([1.0, 2.0, 3.0])
+    end = {"shift": 1.0, "factor": 0.0, "column": 0, "exponential": False}
+    assert run("interval_end", value, side="high", **end).tolist() == [2.0, 3.0, 4.0]
+    assert run("interval_end", value, side="low", **end).tolist() == value.tolist()
+    assert run("interval_end", value, side="high", **{**end, "shift": -1.0}).tolist() == value.tolist()
+
+
+def test_interval_ends_follow_their_margin():
+    value, margins = np.zeros(2), np.array([[5.0, 0.0], [5.0, np.log(3.0)]], np.float32)
+    end = {"shift": 0.0, "factor": 2.0, "column": 1, "exponential": True, "side": "high"}
+    assert run("interval_end", value, margins, **end).tolist() == pytest.approx([2.0, 6.0])
+    low = {**end, "factor": -2.0, "column": 0, "exponential": False, "side": "low"}
+    assert run("interval_end", value, margins, **low).tolist() == [-10.0, -10.0]
+    assert run("interval_end", value - 1, margins, **low, floor=0.0).tolist() == [-1.0, -1.0]
+    assert run("interval_end", value + 1, margins, **low, floor=0.0).tolist() == [0.0, 0.0]
