@@ -300,6 +300,14 @@ def test_the_report_is_completed_when_it_is_asked_for(trained):
     assert trained.report().stat().st_mtime_ns == written, "what is known is not looked for again"
 
 
+def test_the_report_of_a_hurried_training_gets_its_importance_later(trained):
+    facts = json.loads((trained.report().parent / "report.json").read_text())
+    del facts["behaviour"]
+    facts["evaluation"]["importance"] = []
+    (trained.report().parent / "report.json").write_text(json.dumps(facts))
+    assert "What it relies on" in trained.report().read_text()
+
+
 def test_typical_rows_lie_in_the_release_and_are_nobodys(trained):
     folder = trained.product.home / "candidates" / trained.status().champion
     columns = json.loads((folder / "background.json").read_text())["columns"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from volant.data.dataset import Dataset, open_dataset
 from volant.errors import BadInput
 from volant.evaluate.behaviour import SECONDS as IN_TRAINING
 from volant.evaluate.behaviour import behaviour
-from volant.evaluate.evaluation import Evaluation
+from volant.evaluate.evaluation import Evaluation, plain
+from volant.evaluate.importance import importance
 from volant.evaluate.report import write_report
 from volant.runtime.load import open_release
 from volant.wheel.context import Context
@@ -96,7 +98,21 @@ def _completed(context: Context, folder: Path) -> Path:
     context.progress.stage("report")
     context.progress.say("looking at how the model behaves")
     dataset = open_dataset(trained_on)
-    return _write(context, folder, {**facts, "behaviour": _behaviour(context, dataset, folder, SECONDS)})
+    more = {"behaviour": _behaviour(context, dataset, folder, SECONDS)}
+    if not facts["evaluation"]["importance"]:
+        more["evaluation"] = {**facts["evaluation"], "importance": _importance(context, dataset, folder)}
+    return _write(context, folder, {**facts, **more})
+
+
+def _importance(context: Context, dataset: Dataset, folder: Path) -> list[dict[str, Any]]:
+    """What each column is worth, where the evaluation had no time to find out."""
+    release, rows = open_release(folder, threads=context.product.file.train.threads), _unseen(dataset)
+    problem = context.task.problem(dataset.part("train"), context.product.file.task.target, context.metric)
+    problem = replace(problem, classes=release.signature.classes)
+    batch, truth = rows.batch([field.name for field in release.signature.inputs]), context.task.encode(rows, problem)
+    seed = context.product.file.train.seed
+    found = importance(release.predict, batch, truth, task=context.task, problem=problem, seed=seed)
+    return [plain(asdict(one)) for one in found]
 
 
 def _behaviour(context: Context, dataset: Dataset, folder: Path, seconds: float) -> dict[str, Any]:

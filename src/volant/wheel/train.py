@@ -58,10 +58,10 @@ class Effort:
 def effort(rows: int, classes: int, budget: Budget) -> Effort:
     """The effort for so many rows outside training; the figures were measured on two cores."""
     cells = rows * max(1.0, classes / 4)
-    full = 1.8 + min(cells, 60_000) / 12_000 + cells / 40_000
+    full = 2.0 + min(cells, 60_000) / 12_000 + cells / 40_000
     if budget.seconds is None or full < SHORT * budget.seconds:
         return Effort(full)
-    return Effort(0.7 + full / 2, LEAST_DRAWS, 0.0)
+    return Effort(0.8 + full / 2, LEAST_DRAWS, 0.0)
 
 
 @dataclass(frozen=True)

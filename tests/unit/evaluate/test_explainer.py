@@ -206,6 +206,26 @@ def test_a_number_that_was_cut_is_not_said_to_be_a_sum(tmp_path):
     assert not found.parts.any()
 
 
+def test_features_of_several_columns_are_not_said_to_be_one_columns(tmp_path):
+    """Days between two times belong to neither: where a model looks at them, coalitions are tried instead."""
+    rng = np.random.default_rng(0)
+    n = 400
+    start = np.datetime64("2024-01-01", "us") + rng.integers(0, 300, n) * np.timedelta64(1, "D")
+    end = start + rng.integers(0, 30, n) * np.timedelta64(1, "D")
+    late = np.where((end - start) > np.timedelta64(15, "D"), "yes", "no")
+    columns = (Column("start", "timestamp"), Column("end", "timestamp"), Column("y", "category", "target"))
+    data = MemoryRows.of(Schema(columns), pa.table({"start": start, "end": end, "y": late}))
+    task = load("tasks", "classify")
+    problem = task.problem(data, "y", "log_loss")
+    options = BoostedTreesOptions(rounds=12, leaves=8, min_leaf=5, feature_fraction=1.0)
+    made = Part(BoostedTrees().fit(data, problem, options, RunContext()).export(tmp_path), tmp_path, 1.0)
+    pipeline, facts = made.pipeline, profile(data)
+    opened = Release("d" * 64, tmp_path, signature_of(problem, facts), Runner(pipeline, tmp_path), facts)
+    found = Explainer(opened).explain(one_of(data.batch(["start", "end"]), 0))
+    assert (found.how, found.scale) == (EXACT, "probability")
+    assert found.base + found.parts.sum() == pytest.approx(found.output)
+
+
 def test_another_class_may_be_explained(tmp_path):
     made, batch, background = release(tmp_path)
     explainer = Explainer(made, background)
