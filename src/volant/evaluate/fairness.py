@@ -106,30 +106,54 @@ def positive_class(classes: Sequence[str], named: str | None) -> int | None:
 
 
 @dataclass(frozen=True)
-class Judging:
-    """The rows to look at: the task's units, keys and weights (n,), and which class is the positive one."""
+class Sample:
+    """What is known of a group's rate: its value and variance, the rows behind it and how many they are worth."""
 
-    units: Batch
-    keys: np.ndarray
+    value: float
+    variance: float
+    n: int
+    worth: float
+    share: bool
+
+    def rate(self, alpha: float) -> Rate:
+        """The rate with limits, each wrong with probability `alpha` at most."""
+        if not np.isfinite(self.value):
+            return Rate(np.nan, np.nan, np.nan, self.n)
+        if self.share:
+            return Rate(self.value, *share_limits(self.value, self.worth, alpha), self.n)
+        return Rate(self.value, *mean_limits(self.value, self.variance, self.worth, alpha), self.n)
+
+
+@dataclass(frozen=True)
+class Judging:
+    """The rows to look at: what each rate is the mean of, the number of each row's key and its weight, (n,) each."""
+
+    outcomes: Mapping[str, Outcome]
+    place: np.ndarray
     weights: np.ndarray
-    positive: int | None
 
     @staticmethod
-    def of(units: Batch, rows: Rows, positive: int | None) -> Judging:
-        """The units of `rows`, whose truth must be known."""
-        return Judging(units, rows.keys(), rows.weights(), positive)
+    def of(units: Batch, keys: np.ndarray, weights: np.ndarray, positive: int | None) -> Judging:
+        """The units of some rows, whose truth must be known; rows of one key count as one."""
+        return Judging(outcomes(units, positive), units_by(keys, weights, len(weights)).place, weights)
 
-    def rate(self, outcome: Outcome, mask: np.ndarray, alpha: float) -> Rate:
-        """A group's rate; rows of one key count as one."""
+    def sample(self, rate: str, mask: np.ndarray) -> Sample:
+        """A group's rate, from its rows."""
+        outcome = self.outcomes[rate]
         inside = np.flatnonzero(outcome.mask & mask)
-        weights = self.weights[inside]
-        if not len(inside) or not weights.sum() > 0:
-            return Rate(np.nan, np.nan, np.nan, len(inside))
-        n = units_by(self.keys[inside], weights, len(inside)).effective()
-        values = outcome.values[inside]
-        value = float(np.average(values, weights=weights))
-        limits = share_limits(value, n, alpha) if outcome.share else mean_limits(values, weights, n, alpha)
-        return Rate(value, *limits, len(inside))
+        weights, values = self.weights[inside], outcome.values[inside]
+        total = float(weights.sum())
+        if not total > 0:
+            return Sample(np.nan, np.nan, len(inside), 0.0, outcome.share)
+        mean = float((values * weights).sum()) / total
+        per_key = np.bincount(self.place[inside], weights)
+        worth = total**2 / float((per_key**2).sum())
+        variance = float(((values - mean) ** 2 * weights).sum()) / total
+        return Sample(mean, variance, len(inside), worth, outcome.share)
+
+    def samples(self, masks: Mapping[str, np.ndarray]) -> dict[str, dict[str, Sample]]:
+        """Every rate of every group."""
+        return {rate: {name: self.sample(rate, mask) for name, mask in masks.items()} for rate in self.outcomes}
 
 
 def groups_of(rows: Rows, columns: Sequence[str], least: int) -> dict[str, np.ndarray]:
@@ -155,24 +179,23 @@ def is_known(name: str) -> bool:
     return not name.endswith(" is missing") and " is missing · " not in name
 
 
-def gap(judging: Judging, masks: Mapping[str, np.ndarray], metric: str, column: str, alpha: float) -> Gap:
-    """How far the groups lie apart by one metric; each bound is wrong with probability `alpha` at most.
+def gap(samples: Mapping[str, Mapping[str, Sample]], metric: str, column: str, n: int, alpha: float) -> Gap:
+    """How far groups of `n` rows in all lie apart by one metric; each bound is wrong with probability `alpha` at most.
 
     Groups with fewer than ten rows behind a rate, and people whose group is not known, are left out.
     """
-    found = outcomes(judging.units, judging.positive)
-    n, best, left = int(sum(mask.sum() for mask in masks.values())), NONE, dict[str, None]()
+    if not set(GAPS[metric]) <= set(samples):
+        return Gap(metric, column, n, np.nan, np.nan, np.nan)
     measure: Callable[..., Distance] = lowest if metric.endswith("_ratio") else widest
-    distances = []
+    left, distances = dict[str, None](), []
     for rate in GAPS[metric]:
-        if rate not in found:
-            return Gap(metric, column, n, np.nan, np.nan, np.nan)
-        rows = {name: int((found[rate].mask & mask).sum()) for name, mask in masks.items() if is_known(name)}
-        left |= dict.fromkeys(name for name, count in rows.items() if count < LEAST_CASES)
-        used = [name for name, count in rows.items() if count >= LEAST_CASES]
+        known = {name: one for name, one in samples[rate].items() if is_known(name)}
+        left |= dict.fromkeys(name for name, one in known.items() if one.n < LEAST_CASES)
+        used = {name: one for name, one in known.items() if one.n >= LEAST_CASES}
         strict = alpha / max(1, len(used) * (len(used) - 1) * len(GAPS[metric]))
-        sides = [[(g, judging.rate(found[rate], masks[g], level)) for g in used] for level in (alpha, strict)]
+        sides = [[(name, one.rate(level)) for name, one in used.items()] for level in (alpha, strict)]
         distances.append(measure(*sides))
+    best = NONE
     if all(np.isfinite(d.value) for d in distances):
         best = max(distances, key=lambda d: d.value)
         best = replace(best, low=max(d.low for d in distances), high=max(d.high for d in distances))
@@ -181,13 +204,15 @@ def gap(judging: Judging, masks: Mapping[str, np.ndarray], metric: str, column: 
 
 def audit(judging: Judging, masks: Mapping[str, np.ndarray], column: str) -> Audit:
     """The rates of all groups with 95 % intervals, and all metrics of fairness between them."""
-    found = outcomes(judging.units, judging.positive)
+    samples = judging.samples(masks)
+    sizes = {name: int(mask.sum()) for name, mask in masks.items()}
     groups = tuple(
-        Group(name, int(mask.sum()), {r: judging.rate(o, mask, LEVEL) for r, o in found.items()}, is_known(name))
-        for name, mask in masks.items()
+        Group(name, size, {rate: of[name].rate(LEVEL) for rate, of in samples.items()}, is_known(name))
+        for name, size in sizes.items()
     )
-    metrics = [metric for metric, rates in GAPS.items() if set(rates) <= set(found)]
-    return Audit(column, groups, tuple(gap(judging, masks, metric, column, LEVEL) for metric in metrics))
+    metrics = [metric for metric, rates in GAPS.items() if set(rates) <= set(samples)]
+    n = sum(sizes.values())
+    return Audit(column, groups, tuple(gap(samples, metric, column, n, LEVEL) for metric in metrics))
 
 
 def with_truth(units: Batch, rows: Rows) -> tuple[Batch, Rows]:
@@ -198,6 +223,6 @@ def with_truth(units: Batch, rows: Rows) -> tuple[Batch, Rows]:
 
 def audits(units: Batch, rows: Rows, columns: Sequence[str], positive: int | None, least: int) -> list[Audit]:
     """How each column's groups are treated, and those of each two columns crossed. All units have a known truth."""
-    judging = Judging.of(units, rows, positive)
+    judging = Judging.of(units, rows.keys(), rows.weights(), positive)
     crossed = [*((column,) for column in columns), *combinations(columns, 2)]
     return [audit(judging, groups_of(rows, some, least), " × ".join(some)) for some in crossed]

@@ -46,15 +46,13 @@ def share_limits(share: float, n: float, alpha: float) -> tuple[float, float]:
     return max(0.0, min(share, (centre - spread) / scale)), min(1.0, max(share, (centre + spread) / scale))
 
 
-def mean_limits(values: np.ndarray, weights: np.ndarray, n: float, alpha: float) -> tuple[float, float]:
+def mean_limits(mean: float, variance: float, n: float, alpha: float) -> tuple[float, float]:
     """Limits of a mean of `n` effective values. Source: Student, The Probable Error of a Mean, 1908."""
     from scipy.special import stdtrit
 
-    mean = float(np.average(values, weights=weights))
     if n <= 1:
         return -math.inf, math.inf
-    variance = float(np.average((values - mean) ** 2, weights=weights)) * n / (n - 1)
-    reach = float(-stdtrit(n - 1, alpha)) * math.sqrt(variance / n)
+    reach = float(-stdtrit(n - 1, alpha)) * math.sqrt(variance / (n - 1))
     return mean - reach, mean + reach
 
 

@@ -152,15 +152,23 @@ def _choose_weights(p: np.ndarray, y: np.ndarray, weights: np.ndarray, aim: Aim,
         before = best
         steps = np.exp(np.linspace(-WIDEST, WIDEST, GRID) / 2**turn)
         for c in range(p.shape[1]):
+            rival, height = _rivals(p * factors, c)
             for factor in factors[c] * steps:
-                tried = np.where(np.arange(len(factors)) == c, factor, factors)
-                value = lean_measures((p * tried).argmax(axis=1), y, weights, p.shape[1], aim)
+                answer = np.where(p[:, c] * factor > height, c, rival)
+                value = lean_measures(answer, y, weights, p.shape[1], aim)
                 if value > best + 1e-9:
-                    best, factors = value, tried
+                    best, factors = value, np.where(np.arange(len(factors)) == c, factor, factors)
         if best == before:
             break
     factors = np.round(factors / factors.max(), 6)
     return Choice(Decision(weights=tuple(float(f) for f in factors)), -best if aim.metric == "cost" else best)
+
+
+def _rivals(scores: np.ndarray, c: int) -> tuple[np.ndarray, np.ndarray]:
+    """The best of all classes but one, (n,), and its score."""
+    others = scores.copy()
+    others[:, c] = -1.0
+    return others.argmax(axis=1), others.max(axis=1)
 
 
 def _some(p: np.ndarray, seed: int) -> np.ndarray:

@@ -41,14 +41,13 @@ def gaps_of(
         return ()
     fairness = context.product.file.fairness
     positive = positive_class(problem.classes, fairness.positive)
-    then = None if before is None else Judging.of(*with_truth(before, rows), positive)
-    units, rows = with_truth(units, rows)
-    judging, found = Judging.of(units, rows, positive), []
+    sides = [with_truth(one, rows) for one in (units, before) if one is not None]
+    judged = [Judging.of(one, some.keys(), some.weights(), positive) for one, some in sides]
+    found = []
     for column in rules.columns:
-        masks = groups_of(rows, [column], fairness.min_rows)
-        one = gap(judging, masks, rules.metric, column, alpha)
-        value = None if then is None else gap(then, masks, rules.metric, column, alpha).value
-        found.append(replace(one, champion=value))
+        masks = groups_of(sides[0][1], [column], fairness.min_rows)
+        gaps = [gap(one.samples(masks), rules.metric, column, len(sides[0][1]), alpha) for one in judged]
+        found.append(gaps[0] if before is None else replace(gaps[0], champion=gaps[1].value))
     return tuple(found)
 
 

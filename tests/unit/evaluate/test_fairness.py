@@ -12,15 +12,14 @@ from volant.evaluate.gaps import Rate, difference_limits, ratio_limits, share_li
 from volant.testing.rows import MemoryRows
 
 
-def judging(group, y, a, weights=None, keys=None):
+def measured(group, y, a, metric, alpha, *, weights=None, keys=None):
+    """The gap between the groups of rows with truths `y` and answers `a`."""
     n = len(y)
-    p = np.eye(2)[a]
-    return Judging(
-        {"y": np.asarray(y), "p": p, "a": np.asarray(a)},
-        np.arange(n) if keys is None else keys,
-        np.ones(n) if weights is None else weights,
-        1,
-    ), {f"g={name}": np.asarray(group) == name for name in np.unique(group)}
+    units = {"y": np.asarray(y), "p": np.eye(2)[a], "a": np.asarray(a)}
+    keys = np.arange(n) if keys is None else keys
+    judged = Judging.of(units, keys, np.ones(n) if weights is None else weights, 1)
+    masks = {f"g={name}": np.asarray(group) == name for name in np.unique(group)}
+    return gap(judged.samples(masks), metric, "g", n, alpha)
 
 
 def drawn(seed, n=3000, groups=4):
@@ -37,7 +36,6 @@ def test_the_definitions_are_those_of_fairlearn(weighed):
     sk = pytest.importorskip("sklearn.metrics")
     for seed in range(3):
         group, y, a, weights = drawn(seed)
-        judged, masks = judging(group, y, a, weights if weighed else None)
         given = {"sensitive_features": group, **({"sample_weight": weights} if weighed else {})}
         frame = metrics.MetricFrame(
             metrics=sk.accuracy_score,
@@ -54,7 +52,7 @@ def test_the_definitions_are_those_of_fairlearn(weighed):
             "accuracy_difference": frame.difference(),
         }
         for name, value in expected.items():
-            found = gap(judged, masks, name, "g", 0.025)
+            found = measured(group, y, a, name, 0.025, weights=weights if weighed else None)
             assert found.value == pytest.approx(value, abs=1e-12), name
             assert found.low <= found.value <= found.high
 
@@ -64,9 +62,8 @@ def test_a_gap_that_is_not_there_is_rarely_surely_there():
     for seed in range(300):
         rng = np.random.default_rng(seed)
         group, y, a = rng.integers(0, 3, 150), rng.integers(0, 2, 150), (rng.random(150) < 0.2).astype(int)
-        judged, masks = judging(group, y, a)
         for name in wrong:
-            wrong[name] += gap(judged, masks, name, "g", 0.05).low > 0
+            wrong[name] += measured(group, y, a, name, 0.05).low > 0
     assert max(wrong.values()) <= 300 * 0.05 + 6
 
 
@@ -76,8 +73,8 @@ def test_the_upper_bound_covers_the_true_gap():
         rng = np.random.default_rng(seed)
         group = rng.integers(0, 2, 120)
         a = (rng.random(120) < np.where(group == 0, 0.1, 0.3)).astype(int)
-        judged, masks = judging(group, rng.integers(0, 2, 120), a)
-        covered += gap(judged, masks, "demographic_parity_difference", "g", 0.05).high >= 0.2
+        y = rng.integers(0, 2, 120)
+        covered += measured(group, y, a, "demographic_parity_difference", 0.05).high >= 0.2
     assert covered >= 300 * 0.95 - 12
 
 
@@ -95,10 +92,11 @@ def test_ratio_bounds_cover_the_true_ratio():
 
 def test_rows_of_one_subject_count_as_one():
     group, y, a, _ = drawn(0, 400, 2)
-    alone = gap(*judging(group, y, a), "demographic_parity_difference", "g", 0.05)
+    metric = "demographic_parity_difference"
+    alone = measured(group, y, a, metric, 0.05)
     tenfold = [np.repeat(x, 10) for x in (group, y, a)]
-    same = gap(*judging(*tenfold, keys=np.repeat(np.arange(400), 10)), "demographic_parity_difference", "g", 0.05)
-    each = gap(*judging(*tenfold), "demographic_parity_difference", "g", 0.05)
+    same = measured(*tenfold, metric, 0.05, keys=np.repeat(np.arange(400), 10))
+    each = measured(*tenfold, metric, 0.05)
     assert same.high == pytest.approx(alone.high)
     assert each.high < alone.high
 
@@ -110,10 +108,10 @@ def test_groups_without_cases_are_named_and_not_compared():
     y[200:203] = 1  # three positives in the third group
     a = y.copy()
     a[200:203] = 0
-    found = gap(*judging(group, y, a), "equal_opportunity_difference", "g", 0.05)
+    found = measured(group, y, a, "equal_opportunity_difference", 0.05)
     assert found.value == 0.0
     assert found.left_out == ("g=2",)
-    only = gap(*judging(group[200:], y[200:], a[200:]), "equal_opportunity_difference", "g", 0.05)
+    only = measured(group[200:], y[200:], a[200:], "equal_opportunity_difference", 0.05)
     assert math.isnan(only.value)
 
 
