@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=100)
     parser.add_argument("--rows", type=int, default=1_500)
     parser.add_argument("--promise", type=float, default=0.9)
-    parser.add_argument("--budget", default="6 units")
+    parser.add_argument("--budget", default="9 units")
     parser.add_argument("--learners", default="boosted_trees")
     args = parser.parse_args()
     by = {"subjects": "group", "time": "time"}.get(args.kind, "random")

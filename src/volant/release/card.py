@@ -107,6 +107,19 @@ def _quality(facts: Mapping[str, Any]) -> Iterator[str]:
         for s in scores
     )
     yield from _table(("Metric", "Value", "Interval"), rows)
+    yield from _intervals((evaluation.get("views") or {}).get("intervals") or {})
+
+
+def _intervals(found: Mapping[str, Any]) -> Iterator[str]:
+    """What the intervals around numbers promise, and what they kept."""
+    if found:
+        promised, kept = (f"{100 * found[name]:.3g} %" for name in ("promised", "coverage"))
+        yield ""
+        yield (
+            f"Every number comes with an interval that is to hold {promised} of the truths; on these rows it held "
+            f"{kept}, with a mean width of {_number(found['mean_width'])}. That is promised over all rows, not for "
+            "each group of them."
+        )
 
 
 def _range(score: Mapping[str, Any]) -> str:

@@ -63,3 +63,10 @@ def test_a_name_cannot_add_a_line():
 
 def test_there_is_never_more_than_one_empty_line():
     assert "\n\n\n" not in card(FACTS)
+
+
+def test_intervals_are_told_with_what_they_promise_and_keep():
+    views = {"intervals": {"promised": 0.9, "coverage": 0.8841, "mean_width": 58_322.0}}
+    text = card({**FACTS, "evaluation": {**FACTS["evaluation"], "views": views}})
+    assert "is to hold 90 % of the truths; on these rows it held 88.4 %, with a mean width of 58,322." in text
+    assert "interval that is to hold" not in card(FACTS)
