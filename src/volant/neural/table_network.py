@@ -86,6 +86,9 @@ class TableNetwork(nn.Module):
         hot_column, hot_value = _hot(inputs, self.hot)
         self.register_buffer("hot_column", hot_column)
         self.register_buffer("hot_value", hot_value)
+        first = inputs.numbers + inputs.plain
+        self.register_buffer("code_places", torch.tensor([first + i for i in self.embedded], dtype=torch.int64))
+        self.register_buffer("missing_codes", torch.tensor([inputs.sizes[i] - 1.0 for i in self.embedded]))
         self.tables = nn.ParameterList([_table(inputs.sizes[i]) for i in self.embedded])
         width = inputs.numbers + inputs.plain + len(pieces.column) + len(hot_column)
         width += sum(table.shape[1] for table in self.tables)

@@ -21,7 +21,10 @@ MOST_CUT = 50_000
 """Rows that the pieces of numbers are cut on, at the most."""
 CHUNK = 4_096
 LOST = 0.05
-"""Share of the codes that are taken for missing in training, so that unseen categories have an answer."""
+"""Share of embedded codes that are taken for missing in training, so that unseen categories have an answer.
+
+Codes with one column each need none: without their column a row is a mean one. It would cost accuracy, too.
+"""
 WARM = 0.05
 """Share of the training in which rates rise."""
 
@@ -62,12 +65,11 @@ class TableObjective:
         return (weights * losses.view(len(out), -1)).mean()
 
     def _with_losses(self, x: torch.Tensor) -> torch.Tensor:
-        """The batch, which is its own copy, with some codes replaced by the last one of their column."""
-        sizes = self.model.inputs.sizes
-        if sizes:
-            codes = x[:, -len(sizes) :]
-            missing = torch.tensor(sizes, dtype=x.dtype) - 1.0
-            codes.copy_(torch.where(torch.rand(codes.shape) < LOST, missing, codes))
+        """The batch, which is its own copy, with some of the codes to be embedded replaced by that of the missing."""
+        places = self.model.code_places
+        if len(places):
+            codes = x[:, places]
+            x[:, places] = torch.where(torch.rand(codes.shape) < LOST, self.model.missing_codes, codes)
         return x
 
     def judge(self) -> float | None:

@@ -20,7 +20,7 @@ from volant.neural.architecture import Architecture, Training
 
 STEPS = 900
 """Steps that small tables are trained for."""
-LEAST_EPOCHS, MOST_EPOCHS = 12, 100
+LEAST_EPOCHS, MOST_EPOCHS = 20, 100
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ class Network:
         base = NetworkOptions(batch=batch, epochs=epochs, rate=0.04 if problem.classes else 0.08)
         return (
             base,
-            replace(base, depth=3, pieces=0, activation="selu", rate=base.rate / 2, dropout=0.15),
+            replace(base, depth=3, pieces=8, activation="selu", dropout=0.15),
             replace(base, members=4, width=256, pieces=48, dropout=0.25, decay=0.1),
-            replace(base, depth=3, members=6, activation="silu", batch=base.batch // 2, rate=base.rate / 2),
+            replace(base, depth=3, batch=base.batch // 2, rate=base.rate / 2),
             replace(base, depth=1, width=256, dropout=0.3),
         )
 
