@@ -26,16 +26,26 @@ def reach(scores: np.ndarray, weights: np.ndarray, keys: np.ndarray, level: floa
     held = np.cumsum(weights[order])
     place = int(np.searchsorted(held, level * total * (1 - 1e-12)))
     if place >= len(scores):
-        raise _too_few(count, level)
+        raise too_few(count, level)
     return float(scores[order[place]])
 
 
-def _too_few(count: int, level: float) -> BadInput:
-    needed = int(np.ceil(level / (1 - level)))
+def least_keys(level: float) -> int:
+    """How many rows or subjects it takes to say what a share `level` of new ones will not exceed.
+
+    >>> least_keys(0.95), least_keys(0.995)
+    (19, 199)
+    """
+    return int(np.ceil(level / (1 - level) * (1 - 1e-9)))
+
+
+def too_few(count: int, level: float) -> BadInput:
+    """The error for rows that cannot carry a promise."""
+    needed = least_keys(level)
     return BadInput(
         "there are too few rows to promise such an interval",
         code="target-unfit",
         where="volant.toml, task.interval",
-        got=f"{count} rows or subjects",
-        fix=f"bring at least {needed} rows to train on, or promise a smaller share",
+        got=f"{count} rows or subjects to learn from",
+        fix=f"it takes {needed} that training can hold out: bring more rows, give it more budget, or promise less",
     )

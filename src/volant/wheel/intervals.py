@@ -6,11 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from volant.core.budget import Spending
 from volant.core.protocols import Rows
 from volant.core.records import Pipeline, Problem
 from volant.release.export import Part, extended
 from volant.search.bands import VALUE, Band, HeldOutRows, expected_seconds, fit_band
+from volant.search.conformal import least_keys, too_few
 from volant.search.halves import Effort
 from volant.search.trials import Found
 from volant.wheel.context import Context
@@ -19,9 +22,19 @@ SHARE = 0.1
 """Share of a time budget that intervals may take; where they need more, they are simpler."""
 
 
-def with_promise(context: Context, problem: Problem) -> Problem:
-    """The problem with the share of truths that the product's intervals promise to hold."""
-    return replace(problem, interval=context.product.file.task.interval or 0.0)
+def with_promise(context: Context, problem: Problem, rows: Rows) -> Problem:
+    """The problem with the share of truths that the product's intervals promise to hold.
+
+    Raises:
+        BadInput: code `target-unfit`, where these training rows are too few for it whatever is held out.
+    """
+    promised = context.product.file.task.interval
+    if promised is None:
+        return problem
+    keys, level = len(np.unique(rows.keys().astype(str))), (1 + promised) / 2
+    if keys < least_keys(level):
+        raise too_few(keys, level)
+    return replace(problem, interval=promised)
 
 
 def seconds_for_interval(problem: Problem, spending: Spending, threads: int) -> float:

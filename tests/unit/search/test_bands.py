@@ -110,7 +110,7 @@ def test_too_few_rows_for_the_promise_are_told():
     rows, y, best = made(30)
     with pytest.raises(BadInput, match="too few rows") as caught:
         fit_band(HeldOutRows(rows, y, best), replace(PROBLEM, interval=0.95), Effort(0, 1))
-    assert "at least 39" in caught.value.text()
+    assert "it takes 39" in caught.value.text()
 
 
 def test_rows_without_truth_prediction_or_weight_do_not_count():
