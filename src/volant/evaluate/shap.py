@@ -145,7 +145,7 @@ class TreeShares:
         sizes = np.diff(np.append(first, len(players)))
         for k in np.unique(sizes):
             edge = np.flatnonzero(sizes == k)
-            group = first[edge][None, :] + np.arange(k)[:, None]
+            group = (first[edge][None, :] + np.arange(k)[:, None]).astype(np.int32)
             yield _Bundle(edge, group, players[group], passes[group])
 
 
@@ -215,7 +215,7 @@ class _Paths:
         new = np.append(True, (np.diff(edges) != 0) | (np.diff(player) != 0))
         start = np.flatnonzero(new)
         first = np.flatnonzero(np.append(True, np.diff(edges[start]) != 0))
-        return _Paths(nodes[order], sides[order], start, player[start], first, leaf)
+        return _Paths(nodes[order].astype(np.int32), sides[order], start, player[start].astype(np.int32), first, leaf)
 
 
 def _parents(trees: TreeArrays) -> tuple[np.ndarray, np.ndarray]:
