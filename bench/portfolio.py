@@ -80,12 +80,12 @@ def fit_all(name: str) -> None:
             if not learner.supports(problem):
                 continue
             for place_, options in enumerate(learner.portfolio(problem)[:MOST_PLACES]):
-                fit_one(name, learner, place_, options, (data, problem, numbers, fits))
+                fit_one(name, learner, place_, options, (data, numbers, fits))
 
 
 def fit_one(name, learner, place, options, given) -> None:
     """One configuration on all folds, two at a time where its learner allows that."""
-    data, problem, numbers, fits = given
+    data, numbers, fits = given
     path = OUT / f"{name}-{learner.name}-{place}.npz"
     if path.is_file():
         return

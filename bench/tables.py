@@ -138,8 +138,8 @@ def run_volant(folder: Path, target: str, kind: str, seed: int, out: Path) -> No
 
 def measure(folder: Path, out: Path) -> None:
     """Predict the test rows with the release that is served, and time it: all rows at once, and one at a time."""
-    from volant.runtime.rows import rows_to_batch
     from volant.core.product import read
+    from volant.runtime.rows import rows_to_batch
     from volant.wheel.context import work_on
     from volant.wheel.predict import need_champion
 
