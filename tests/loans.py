@@ -48,7 +48,7 @@ source = "loans.csv"
 judge = 0.3
 test = 0.3
 [train]
-budget = "7 units"
+budget = "18 units"
 threads = 1
 learners = ["linear"]
 """
