@@ -20,7 +20,7 @@ from volant.neural.architecture import Architecture, Training
 
 STEPS = 900
 """Steps that small tables are trained for."""
-LEAST_EPOCHS, MOST_EPOCHS = 20, 100
+LEAST_EPOCHS, MOST_EPOCHS = 20, 60
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Network:
         return network_cost(problem, machine, _architecture(chosen), _training(chosen))
 
     def portfolio(self, problem: Problem) -> Sequence[NetworkOptions]:
-        batch = 64 if problem.rows < 1_500 else 128 if problem.rows < 15_000 else 256
+        batch = 32 if problem.rows < 600 else 64 if problem.rows < 1_500 else 128 if problem.rows < 15_000 else 256
         epochs = min(max(STEPS * batch // max(problem.rows, 1), LEAST_EPOCHS), MOST_EPOCHS)
         base = NetworkOptions(batch=batch, epochs=epochs, rate=0.04 if problem.classes else 0.08)
         return (
