@@ -107,7 +107,7 @@ def width(problem: Problem) -> int:
 
 
 def _columns(column: Column) -> int:
-    return {"timestamp": 8, "text": 4, "category": 3}.get(column.type, 1)
+    return {"timestamp": 8, "text": 64, "category": 3}.get(column.type, 1)
 
 
 def cannot_split(part: Part) -> bool:

@@ -74,9 +74,11 @@ class Catboost:
         return Cost(seconds=seconds, bytes=problem.rows * (features * 9 + margins(problem) * 64))
 
     def portfolio(self, problem: Problem) -> Sequence[CatboostOptions]:
-        base = CatboostOptions(learning_rate=0.08 if margins(problem) == 1 else 0.12)
+        base = CatboostOptions()
+        if margins(problem) > 1:
+            base = CatboostOptions(learning_rate=0.15, borders=64, rounds=1000)
         if problem.rows < FEW_ROWS:
-            base = CatboostOptions(learning_rate=0.1, rounds=400, patience=40)
+            base = replace(base, learning_rate=0.1, rounds=400, patience=40)
         return (
             base,
             replace(base, depth=8, l2=5.0, column_fraction=0.7, borders=254),

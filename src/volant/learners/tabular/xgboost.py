@@ -25,6 +25,9 @@ from volant.learners.tabular.boosting import (
 )
 from volant.learners.tabular.features import Features, encoded_features, support
 
+FEW_ROWS = 1_000
+"""Rows below which fewer rounds do: a round takes its time, however few rows there are."""
+
 
 @dataclass(frozen=True)
 class XgboostOptions:
@@ -68,7 +71,7 @@ class Xgboost:
         return Cost(seconds=seconds, bytes=problem.rows * (features * 10 + margins(problem) * 24))
 
     def portfolio(self, problem: Problem) -> Sequence[XgboostOptions]:
-        base = XgboostOptions()
+        base = XgboostOptions() if problem.rows >= FEW_ROWS else XgboostOptions(rounds=800, patience=40)
         return (
             base,
             replace(base, learning_rate=0.03, depth=8, min_child_weight=5.0, column_fraction=0.4),
