@@ -140,7 +140,7 @@ class Matrix:
 
 def matrix_of(release: Release, name: str, columns: Sequence[str], example: Batch) -> Matrix:
     """The matrix of that name. `example` is any batch of rows."""
-    steps = _needed(release.runner.pipeline, name)
+    steps = needed(release.runner.pipeline, name)
     outputs = {step.output: step.output for step in steps}
     shapes = Runner(Pipeline(steps, outputs), release.folder).predict(example)
     owners = {column: np.array([i]) for i, column in enumerate(columns)}
@@ -150,7 +150,7 @@ def matrix_of(release: Release, name: str, columns: Sequence[str], example: Batc
     return Matrix(Runner(Pipeline(steps, {"matrix": name}), release.folder), owners[name])
 
 
-def _needed(pipeline: Pipeline, name: str) -> tuple[Step, ...]:
+def needed(pipeline: Pipeline, name: str) -> tuple[Step, ...]:
     """The steps that make a value, in their order."""
     wanted, found = {name}, list[Step]()
     for step in reversed(pipeline.steps):

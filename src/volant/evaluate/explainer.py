@@ -25,6 +25,7 @@ from volant.evaluate.additive import (
 from volant.evaluate.background import background_of
 from volant.evaluate.explain import Shares, explain
 from volant.evaluate.lime import Local, local_surrogate
+from volant.evaluate.mixing import Mixing
 from volant.evaluate.shap import LinearShares, TreeShares, used_features
 from volant.runtime.arrays import load_arrays
 from volant.runtime.load import Release, inside
@@ -85,6 +86,11 @@ class Explainer:
         """How many rows an answer is compared with."""
         return len(next(iter(self.background.values())))
 
+    @cached_property
+    def _mixing(self) -> Mixing:
+        classes = self.release.signature.classes
+        return Mixing(self.release, "probability" if classes else "value", self.columns)
+
     def explain(self, one: Batch, *, method: str = "shap", label: str | None = None, seed: int = 0) -> Explained:
         """Explain the answer to a batch of one row: why it is `label`, by default the label of the answer.
 
@@ -101,15 +107,18 @@ class Explainer:
             scale, shares = exact
             return self._told(shares, EXACT, scale, label, answer)
 
-        def predict(batch: Batch) -> np.ndarray:
-            found = self.release.predict(batch)
-            return np.asarray(found["value"] if place is None else found["probability"][:, place])
+        both = {name: np.concatenate([one[name], self.background[name]]) for name in self.columns}
+        output = self._mixing.over(both)
 
+        def predict(places: Batch) -> np.ndarray:
+            return output(places) if place is None else output(places)[:, place]
+
+        row, others = ({name: places for name in self.columns} for places in (np.array([0]), 1 + np.arange(self.size)))
         scale = VALUE if place is None else PROBABILITY
         if method == "lime":
-            local = local_surrogate(predict, one, self.background, columns=self.columns, seed=seed)
+            local = local_surrogate(predict, row, others, columns=self.columns, seed=seed)
             return self._told(local, SURROGATE, scale, label, answer)
-        sampled = explain(predict, one, self.background, columns=self.columns, seed=seed)
+        sampled = explain(predict, row, others, columns=self.columns, seed=seed)
         return self._told(sampled, SAMPLED if sampled.errors.any() else EXACT, scale, label, answer)
 
     def _told(self, shares: Shares, how: str, scale: str, label: str | None, answer: float) -> Explained:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,14 @@ class Runner:
         for run, inputs, output in self._steps:
             values[output] = run(*[values[name] for name in inputs])
         return {name: values[source] for name, source in self.pipeline.outputs.items()}
+
+    def value(self, name: str, given: Batch, steps: Collection[str]) -> np.ndarray:
+        """One value of the pipeline, from values that are given, by running only the steps of these outputs."""
+        values: dict[str, np.ndarray] = dict(given)
+        for run, inputs, output in self._steps:
+            if output in steps:
+                values[output] = run(*[values[source] for source in inputs])
+        return values[name]
 
 
 def _compiled(step: Step, folder: Path, threads: int) -> tuple[Callable[..., np.ndarray], tuple[str, ...], str]:

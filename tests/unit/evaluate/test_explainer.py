@@ -15,6 +15,7 @@ from volant.data.profile import profile
 from volant.errors import BadInput
 from volant.evaluate.background import as_batch, background_of, typical_rows
 from volant.evaluate.explainer import EXACT, SAMPLED, SURROGATE, Explainer
+from volant.evaluate.mixing import Mixing
 from volant.learners.tabular.boosted_trees import BoostedTrees, BoostedTreesOptions
 from volant.learners.tabular.leaves import LeafModel
 from volant.learners.tabular.linear import Linear, LinearOptions
@@ -54,9 +55,11 @@ def rows(task, classes=2, n=400, seed=0):
     return MemoryRows.of(Schema((*SCHEMA.columns[:-1], Column("y", kind, "target"))), pa.table(columns))
 
 
-def release(folder, task="classify", classes=2, learners=("trees",), temperature=1.0, factors=None):
+def release(folder, task="classify", classes=2, learners=("trees",), temperature=1.0, factors=None, rename="size"):
     """A release of one model or of several, as the export stage makes it."""
     data = rows(task, classes)
+    renamed = (replace(data.schema.columns[0], name=rename), *data.schema.columns[1:])
+    data = MemoryRows.of(Schema(renamed), data.columns.rename_columns([c.name for c in renamed]))
     kind = load("tasks", task)
     problem = kind.problem(data, "y", kind.default_metric)
     parts = []
@@ -192,6 +195,19 @@ def test_a_mixture_of_probabilities_is_explained_as_one(tmp_path):
     assert sampled.how == SAMPLED
     assert sampled.base + sampled.parts.sum() == pytest.approx(sampled.output, rel=1e-6)
     assert (np.abs(sampled.parts - found.parts) < 5 * sampled.errors + 0.02).all()
+
+
+@pytest.mark.parametrize("name", ["size", "mixed", "matrix"])
+@pytest.mark.parametrize("task", ["classify", "regress"])
+def test_mixtures_are_predicted_as_the_rows_that_they_are(tmp_path, task, name):
+    """Whatever a column is called: the pipeline's own values bear such names too."""
+    made, batch, background = release(tmp_path, task=task, learners=("trees", "linear", "others"), rename=name)
+    cells = {column: np.concatenate([batch[column], background[column]]) for column in batch}
+    rng = np.random.default_rng(0)
+    places = {column: rng.integers(0, len(values), 50) for column, values in cells.items()}
+    output = "value" if task == "regress" else "probability"
+    mixed = Mixing(made, output, tuple(cells)).over(cells)(places)
+    assert np.array_equal(mixed, made.predict({column: cells[column][places[column]] for column in cells})[output])
 
 
 def test_a_number_that_was_cut_is_not_said_to_be_a_sum(tmp_path):
