@@ -39,6 +39,11 @@ SMALL_SPLIT = """\
 judge = 0.3  # {rows} rows are few: a larger share judges, so that the gate can tell a gain from chance
 test = 0.2
 """
+MANY = 10_000
+MANY_SPLIT = """\
+judge = 0.1  # many rows: a smaller share judges well enough, and more of them train
+test = 0.1
+"""
 
 
 def new(
@@ -105,7 +110,8 @@ def new(
 
 def _split(rows: int, preset: Preset | None) -> str:
     """The section `[data.split]`, where there is something to say."""
-    lines = (preset.split if preset else "") + (SMALL_SPLIT.format(rows=rows) if rows < SMALL else "")
+    shares = SMALL_SPLIT.format(rows=rows) if rows < SMALL else MANY_SPLIT if rows >= MANY else ""
+    lines = (preset.split if preset else "") + shares
     return f"\n[data.split]\n{lines}" if lines else ""
 
 

@@ -36,3 +36,11 @@ def test_half_precision_numbers_are_numbers(here):
     pq.write_table(pa.table({"h": pa.array([1.5, 2.5] * 30, pa.float16()), "y": ["a", "b"] * 30}), "h.parquet")
     status, made = volant("new", "p", "--data", "h.parquet", "--target", "y")
     assert (status, made["columns"][0]["type"]) == (0, "number")
+
+
+def test_many_rows_leave_more_of_them_for_training(here):
+    lines = ["x,y", *(f"{i},{i % 2}" for i in range(12_000))]
+    (here / "many.csv").write_text("\n".join(lines))
+    volant.new("many", "many.csv", "y")
+    split = volant.open(here / "many").product.file.data.split
+    assert (split.judge, split.test) == (0.1, 0.1)
