@@ -53,8 +53,8 @@ class ClassImbalance(DataCheck):
         ratio = sizes.max() / max(least, 1)
         return self._warn(
             f"the smallest class has {share(least, n)} of the rows, the largest {ratio:,.0f} times as many",
-            "judge by a metric that sees small classes (pr_auc, log_loss), let [decide] choose the answer, and collect more "
-            "rows of the small ones",
+            "judge by a metric that sees small classes (pr_auc, log_loss), let [decide] choose the answer, and collect "
+            "more rows of the small ones",
             column=target,
             rows=study.evidence(study.codes(target).codes == int(sizes.argmin())),
             count=least,
