@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 import pyarrow.csv
+
 from tables import table_of
 
 

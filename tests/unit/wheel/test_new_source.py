@@ -7,6 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from tests.commands import table, volant
 
+from volant.core.product import read
+
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
@@ -41,6 +43,6 @@ def test_half_precision_numbers_are_numbers(here):
 def test_many_rows_leave_more_of_them_for_training(here):
     lines = ["x,y", *(f"{i},{i % 2}" for i in range(12_000))]
     (here / "many.csv").write_text("\n".join(lines))
-    volant.new("many", "many.csv", "y")
-    split = volant.open(here / "many").product.file.data.split
+    assert volant("new", "many", "--data", "many.csv", "--target", "y")[0] == 0
+    split = read(here / "many").file.data.split
     assert (split.judge, split.test) == (0.1, 0.1)
