@@ -100,10 +100,10 @@ def _rug(plot: Plot, x: Sequence[float], share: Sequence[float]) -> None:
     edges = [x[0], *[(a + b) / 2 for a, b in pairwise(x)], x[-1]]
     dense = [part / (end - start) for part, (start, end) in zip(share, pairwise(edges), strict=True)]
     dense[0], dense[-1] = dense[0] / 2, dense[-1] / 2  # only the inner half of the first and the last is drawn
-    top = max(dense) or 1.0
+    top = min(max(dense), 8 * float(np.median(dense)) or max(dense)) or 1.0
     for part, (start, end) in zip(dense, pairwise(edges), strict=True):
         left, right = plot.across.at(start), plot.across.at(end)
-        height = 22 * float(np.sqrt(part / top))
+        height = 22 * float(np.sqrt(min(part / top, 1.0)))
         base = plot.up.at(plot.y[0])
         plot.marks.append(
             f'<rect class="rug" x="{left:.2f}" y="{base - height:.2f}" width="{max(right - left - 0.6, 0.4):.2f}"'

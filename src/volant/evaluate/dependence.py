@@ -103,7 +103,8 @@ def _quantiles(known: np.ndarray) -> np.ndarray:
     if len(distinct) <= STEPS and counts.min() >= FEWEST:
         grid = distinct
     else:
-        grid = np.unique(np.quantile(numbers, np.linspace(*ENDS, STEPS)))
+        grid = np.quantile(numbers, np.linspace(*ENDS, STEPS))
+        grid = np.unique(np.round(grid) if (distinct == np.round(distinct)).all() else grid)
     return grid.astype(np.int64).astype("datetime64[us]") if known.dtype.kind == "M" else grid
 
 

@@ -53,6 +53,12 @@ def test_ends_that_would_tell_of_single_rows_are_not_shown():
     assert max(dependence(line, some, "age", "number").values) < 100
 
 
+def test_whole_numbers_stay_whole():
+    some = {**table(), "age": np.random.default_rng(0).poisson(3, 600).astype(float)}
+    values = dependence(line, some, "age", "number").values
+    assert all(value == round(value) for value in values)
+
+
 def test_local_effects_are_not_fooled_by_columns_that_go_together():
     """The model falls apart where age and weight do not belong together; no row is there."""
 
