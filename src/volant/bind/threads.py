@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 
-class _Shared:
+class Shared:
     """A setting that is put back when nobody uses it any longer. `set_to` sets it and gives what undoes that."""
 
     def __init__(self, set_to: Callable[[int], Callable[[], Any]]) -> None:
@@ -43,5 +43,5 @@ def _blas(threads: int) -> Callable[[], Any]:
     return limits.restore_original_limits
 
 
-blas_threads = _Shared(_blas)
+blas_threads = Shared(_blas)
 """`with blas_threads(n):` numpy's and scikit-learn's libraries use at most `n` threads."""

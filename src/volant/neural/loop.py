@@ -2,19 +2,20 @@
 
 A loop knows nothing of what it trains. It draws batches of rows, asks the objective for their loss, steps the
 optimiser, asks how good the model is on held-out rows, and leaves the model with the best weights it had.
+Whatever is drawn comes from a generator that the training alone uses, so that several may run at the same time.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
+from volant.bind.threads import Shared
 from volant.core.progress import Progress, Silent
 from volant.neural.average import Average
 from volant.neural.optimisers import Adam
@@ -69,17 +70,14 @@ class Trained:
     rows_per_second: float = 0.0
 
 
-@contextmanager
-def settled(seed: int, threads: int) -> Iterator[None]:
-    """Torch with this seed and number of threads, as it was before once it is over."""
+def _limit(threads: int) -> Callable[[], Any]:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            yield
-    finally:
-        torch.set_num_threads(before)
+    return lambda: torch.set_num_threads(before)
+
+
+torch_threads = Shared(_limit)
+"""`with torch_threads(n):` torch uses `n` threads; trainings at the same time share the setting."""
 
 
 @dataclass
@@ -103,8 +101,10 @@ class Loop:
         data: Sequence[torch.Tensor],
         optimiser: Adam,
         plan: Plan,
+        dice: torch.Generator,
         progress: Progress | None = None,
     ) -> None:
+        self.dice = dice
         self.objective, self.data, self.optimiser, self.plan = objective, tuple(data), optimiser, plan
         self.progress = progress or Silent()
         self.average = Average(objective.model, plan.average)
@@ -140,7 +140,7 @@ class Loop:
     def _batches(self) -> Iterator[tuple[torch.Tensor, ...]]:
         """Batches without end, each epoch in an order of its own; every batch of an epoch is about as large."""
         while True:
-            order = torch.randperm(self.rows)
+            order = torch.randperm(self.rows, generator=self.dice)
             for places in torch.tensor_split(order, self.per_epoch):
                 yield tuple(values[places] for values in self.data)
 

@@ -75,8 +75,11 @@ class TableNetwork(nn.Module):
     The heads begin at zero with `start` (outputs,) as their bias, so that an untrained network gives that.
     """
 
-    def __init__(self, inputs: Inputs, architecture: Architecture, pieces: Pieces, start: np.ndarray) -> None:
+    def __init__(
+        self, inputs: Inputs, architecture: Architecture, pieces: Pieces, start: np.ndarray, dice: torch.Generator
+    ) -> None:
         super().__init__()
+        self.dice = dice
         self.inputs, self.architecture = inputs, architecture
         self.dropout = 0.0
         self.kind = torch.float32
@@ -89,14 +92,14 @@ class TableNetwork(nn.Module):
         first = inputs.numbers + inputs.plain
         self.register_buffer("code_places", torch.tensor([first + i for i in self.embedded], dtype=torch.int64))
         self.register_buffer("missing_codes", torch.tensor([inputs.sizes[i] - 1.0 for i in self.embedded]))
-        self.tables = nn.ParameterList([_table(inputs.sizes[i]) for i in self.embedded])
+        self.tables = nn.ParameterList([_table(inputs.sizes[i], dice) for i in self.embedded])
         width = inputs.numbers + inputs.plain + len(pieces.column) + len(hot_column)
         width += sum(table.shape[1] for table in self.tables)
-        self.adapter = _signs(architecture.members, width)
+        self.adapter = _signs(architecture.members, width, dice)
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for size in architecture.layers:
-            self.weights.append(nn.Parameter(torch.randn(width, size) / math.sqrt(max(width, 1))))
-            self.biases.append(nn.Parameter(0.5 * torch.randn(size)))
+            self.weights.append(nn.Parameter(torch.randn(width, size, generator=dice) / math.sqrt(max(width, 1))))
+            self.biases.append(nn.Parameter(0.5 * torch.randn(size, generator=dice)))
             width = size
         self.heads = nn.Parameter(torch.zeros(architecture.members, width, len(start)))
         bias = torch.from_numpy(start.astype(np.float32)).repeat(architecture.members, 1, 1)
@@ -135,7 +138,7 @@ class TableNetwork(nn.Module):
         """Units left out at random while training, the same ones in every member: to draw them takes time."""
         if not self.training or not self.dropout:
             return z
-        kept = (torch.rand(rows, z.shape[1]) >= self.dropout).to(z.dtype) / (1.0 - self.dropout)
+        kept = (torch.rand(rows, z.shape[1], generator=self.dice) >= self.dropout).to(z.dtype) / (1.0 - self.dropout)
         return (z.view(-1, rows, z.shape[1]) * kept).view(z.shape)
 
 
@@ -156,16 +159,18 @@ def _hot(inputs: Inputs, places: Sequence[int]) -> tuple[torch.Tensor, torch.Ten
     return torch.tensor(columns, dtype=torch.int64), torch.tensor(values, dtype=torch.float32)
 
 
-def _table(size: int) -> nn.Parameter:
+def _table(size: int, dice: torch.Generator) -> nn.Parameter:
     """An embedding table; the codes of what is rare and of what is missing begin at zero."""
-    table = 0.3 * torch.randn(size, embedding_width(size))
+    table = 0.3 * torch.randn(size, embedding_width(size), generator=dice)
     table[-2:] = 0.0
     return nn.Parameter(table)
 
 
-def _signs(members: int, width: int) -> nn.Parameter | None:
+def _signs(members: int, width: int, dice: torch.Generator) -> nn.Parameter | None:
     """A sign per member and input, or None for a single member."""
-    return nn.Parameter(torch.randint(0, 2, (members, 1, width)) * 2.0 - 1.0) if members > 1 else None
+    if members == 1:
+        return None
+    return nn.Parameter(torch.randint(0, 2, (members, 1, width), generator=dice) * 2.0 - 1.0)
 
 
 def arrays(network: TableNetwork) -> dict[str, Any]:

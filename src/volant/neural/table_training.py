@@ -69,7 +69,9 @@ class TableObjective:
         places = self.model.code_places
         if len(places):
             codes = x[:, places]
-            x[:, places] = torch.where(torch.rand(codes.shape) < LOST, self.model.missing_codes, codes)
+            x[:, places] = torch.where(
+                torch.rand(codes.shape, generator=self.model.dice) < LOST, self.model.missing_codes, codes
+            )
         return x
 
     def judge(self) -> float | None:
@@ -89,11 +91,14 @@ def averaged(outputs: torch.Tensor, classes: int) -> torch.Tensor:
     return outputs.softmax(dim=-1).mean(dim=0) if classes else outputs.mean(dim=0)
 
 
-def network_for(rows: TableRows, inputs: Inputs, architecture: Architecture, classes: int) -> TableNetwork:
-    """A fresh network whose first answers are the frequencies of the classes, or the mean."""
+def network_for(rows: TableRows, inputs: Inputs, architecture: Architecture, classes: int, seed: int) -> TableNetwork:
+    """A fresh network whose first answers are the frequencies of the classes, or the mean.
+
+    It draws from a generator of its own, begun at `seed`; so does its training.
+    """
     few = rows.x[:: max(1, len(rows.x) // MOST_CUT), : inputs.numbers]
     pieces = pieces_of(squashed(few).numpy(), architecture.pieces)
-    return TableNetwork(inputs, architecture, pieces, _start(rows, classes))
+    return TableNetwork(inputs, architecture, pieces, _start(rows, classes), torch.Generator().manual_seed(seed))
 
 
 def _start(rows: TableRows, classes: int) -> np.ndarray:
@@ -119,7 +124,7 @@ def train(
         network.kind = quick_kind()
     objective = TableObjective(network, classes, held_out, training.dropout)
     plan = Plan(training.epochs, training.batch, training.until, training.patience, seconds, training.average)
-    return Loop(objective, rows.tensors(), _optimiser(network, training), plan, progress).run()
+    return Loop(objective, rows.tensors(), _optimiser(network, training), plan, network.dice, progress).run()
 
 
 def _optimiser(network: TableNetwork, training: Training) -> Adam:

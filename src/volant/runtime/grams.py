@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ WORD, PAIR = 101, 102
 LONGEST_WORD = 64
 
 
-def grams(texts: Sequence[Any], size: int, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
+def grams(texts: Iterable[Any], size: int, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
     """The rows and the buckets, in [0, size), of all n-grams; a missing text (None) has none.
 
     Texts are folded to lower case and single spaces. Words are runs of letters and digits; `low` to `high`

@@ -183,7 +183,11 @@ def _lookup(of: Making) -> Run:
 def _cross(of: Making) -> Run:
     """Two arrays of codes (n, 1) to codes of their pairs (n, 1): first times `size` plus second, NaN if one is."""
     size = float(of.params["size"])
-    return lambda a, b: np.asarray(a * np.float32(size) + b, dtype=np.float32)
+
+    def run(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.asarray(a * np.float32(size) + b, dtype=np.float32)
+
+    return run
 
 
 def _days_between(of: Making) -> Run:
@@ -192,7 +196,7 @@ def _days_between(of: Making) -> Run:
     def run(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         days = (a - b).astype("timedelta64[us]").astype(np.float64) / 86_400e6
         days[np.isnat(a) | np.isnat(b)] = np.nan
-        return days.astype(np.float32)[:, None]
+        return np.asarray(days.astype(np.float32)[:, None])
 
     return run
 
@@ -205,7 +209,7 @@ def _combine(of: Making) -> Run:
         a, b = x[:, left].astype(np.float64), x[:, right].astype(np.float64)
         ratio = a / np.where(np.abs(b) < 1e-9, np.nan, b)
         both = np.concatenate([a - b, ratio], axis=1)
-        return np.clip(both, -LARGEST, LARGEST).astype(np.float32)
+        return np.asarray(np.clip(both, -LARGEST, LARGEST).astype(np.float32))
 
     return run
 
@@ -216,7 +220,7 @@ def _exp(of: Making) -> Run:
     low, high = float(of.params["low"]), float(of.params["high"])
 
     def run(x: np.ndarray) -> np.ndarray:
-        return np.clip(np.exp(np.clip(x, -700, 700)) * factor - offset, low, high)
+        return np.asarray(np.clip(np.exp(np.clip(x, -700, 700)) * factor - offset, low, high))
 
     return run
 

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from volant.learners.tabular.network_export import network_model  # noqa: E402
 from volant.neural.architecture import Architecture, Inputs  # noqa: E402
-from volant.neural.loop import settled  # noqa: E402
+from volant.neural.loop import torch_threads  # noqa: E402
 from volant.neural.table_training import TableRows, averaged, network_for  # noqa: E402
 
 MANY = Inputs(5, 3, (12, 40, 5))
@@ -38,11 +38,11 @@ def network(kind, classes, seed=0):
     inputs, architecture = KINDS[kind]
     y = np.random.default_rng(seed).integers(0, classes, 300) if classes else np.arange(300.0)
     rows = TableRows.of(matrix(inputs, 300), y, np.ones(300), classes)
-    with settled(seed, 1):
-        made = network_for(rows, inputs, architecture, classes)
+    with torch_threads(1):
+        made = network_for(rows, inputs, architecture, classes, seed)
         with torch.no_grad():
             for parameter in made.parameters():
-                parameter.add_(0.2 * torch.randn_like(parameter))
+                parameter.add_(0.2 * torch.randn(parameter.shape, generator=made.dice))
     return made.eval()
 
 
@@ -102,7 +102,7 @@ def test_equal_networks_have_equal_bytes():
 def test_an_untrained_network_gives_the_frequencies():
     y = np.repeat([0, 1, 2], [60, 30, 10])
     rows = TableRows.of(matrix(MANY, 100), y, np.ones(100), 3)
-    with settled(0, 1):
-        made = network_for(rows, MANY, Architecture((8,), 2, 4), 3).eval()
+    with torch_threads(1):
+        made = network_for(rows, MANY, Architecture((8,), 2, 4), 3, 0).eval()
     said = softmax(run(network_model(made, 3, 0.0, 0.0), matrix(MANY, 5, seed=3)))
     assert np.allclose(said, [0.6, 0.3, 0.1], atol=0.01)

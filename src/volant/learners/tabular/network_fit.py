@@ -106,15 +106,15 @@ class _Trainer:
 
     def run(self, part: Part, held_out: Part | None, hours: Hours) -> tuple[bytes, dict[str, Any]]:
         """The exported network, and facts about its training."""
-        from volant.neural.loop import settled
+        from volant.neural.loop import torch_threads
         from volant.neural.table_training import TableRows, network_for, train
 
         rows, judges = (
             None if p is None else TableRows.of(p.x, p.y, p.weights, self.classes) for p in (part, held_out)
         )
         assert rows is not None
-        with settled(self.context.seed, self.context.threads):
-            network = network_for(rows, self.inputs, self.architecture, self.classes)
+        with torch_threads(self.context.threads):
+            network = network_for(rows, self.inputs, self.architecture, self.classes, self.context.seed)
             found = train(
                 network,
                 rows,
