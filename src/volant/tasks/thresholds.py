@@ -27,8 +27,8 @@ class Counts:
     def of(negative: np.ndarray, positive: np.ndarray) -> Counts:
         """From the weights of both classes below, between and above T cuts, (T + 1,) each."""
         below = [np.cumsum(one)[:-1] for one in (negative, positive)]
-        totals = negative.sum(), positive.sum()
-        return Counts(totals[1] - below[1], totals[0] - below[0], below[1], below[0])
+        above = [np.cumsum(one[::-1])[::-1][1:] for one in (negative, positive)]  # summed anew: nothing left is 0
+        return Counts(above[1], above[0], below[1], below[0])
 
 
 def candidates(scores: np.ndarray, most: int = MOST_CUTS) -> np.ndarray:
