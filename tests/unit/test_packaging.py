@@ -11,7 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-BINDING = re.compile(r"affero|agpl|business source|\bbsl\b(?!-1\.0)|busl|non-?commercial|sspl|server side public", re.IGNORECASE)
+BINDING = re.compile(
+    r"affero|agpl|business source|\bbsl\b(?!-1\.0)|busl|non-?commercial|sspl|server side public", re.IGNORECASE
+)
 
 
 def plain(name: str) -> str:
