@@ -31,6 +31,8 @@ def expected(name, units, weight):
     match name:
         case "log_loss":
             return reference.log_loss(y, p, sample_weight=w, labels=range(p.shape[1]))
+        case "cost":
+            return 1 - reference.accuracy_score(y, guess, sample_weight=w)
         case "accuracy":
             return reference.accuracy_score(y, guess, sample_weight=w)
         case "balanced_accuracy":

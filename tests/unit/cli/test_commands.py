@@ -178,7 +178,7 @@ def stand_in(monkeypatch, name, **members):
 def test_new(call, monkeypatch):
     calls = []
 
-    def new(name, data, target, *, folder, query, task, progress):
+    def new(name, data, target, *, folder, query, task, preset, progress):
         calls.append((name, data, target, folder, query))
         columns = (Column("age", "number", "input", "every cell is a number"),)
         return NewProduct(name, folder or Path(name), "classify", "two values", target, columns)

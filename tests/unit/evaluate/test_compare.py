@@ -103,7 +103,9 @@ def test_a_true_gain_is_promoted():
 def regression(n=200, seed=0):
     rng = np.random.default_rng(seed)
     y = rng.normal(size=n)
-    return {"y": y, "f": y + rng.normal(0, 1, n)}, {"y": y, "f": y + rng.normal(0, 0.5, n)}
+    f, g = y + rng.normal(0, 1, n), y + rng.normal(0, 0.5, n)
+    promised = np.full(n, 0.9)
+    return tuple({"y": y, "f": v, "low": v - 1, "high": v + 1, "promised": promised} for v in (f, g))
 
 
 @pytest.mark.parametrize(("task", "units"), [(CLASSIFY, noisy(np.random.default_rng(1), 200)), (REGRESS, regression())])
