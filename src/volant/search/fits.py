@@ -47,6 +47,11 @@ class Configuration:
         lesson = [] if self.lesson is None else [self.lesson.key]
         return digest([self.learner.name, self.learner.version, asdict(self.options), *log, *lesson])
 
+    def record(self) -> dict[str, Any]:
+        """The options, and in which way the target is learned where it is not as it is."""
+        ways = {"target": "logarithm"} if self.logarithm else {}
+        return {**asdict(self.options), **ways, **({"taught": True} if self.lesson else {})}
+
     def settled(self, facts: Sequence[Mapping[str, Any]]) -> Configuration:
         """The configuration of the last fit, given the facts of the fits on folds."""
         options = self.learner.settle(self.options, facts)

@@ -179,7 +179,7 @@ def leaderboard(found: Found) -> list[Entry]:
         return Entry(
             name=made.name,
             learner=made.learner.name,
-            options=asdict(made.options),
+            options=made.record(),
             score=trial.score,
             fit_seconds=round(trial.seconds, 3),
             status=trial.status,
