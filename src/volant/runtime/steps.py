@@ -42,7 +42,8 @@ def _float(of: Making) -> Run:
     """Numbers (n,) to float32 (n, 1); infinities become the largest float32."""
 
     def run(x: np.ndarray) -> np.ndarray:
-        tame = np.minimum(np.maximum(x.astype(np.float64, copy=False), -LARGEST), LARGEST)  # np.clip is slow for one row
+        # np.clip is slow for one row
+        tame = np.minimum(np.maximum(x.astype(np.float64, copy=False), -LARGEST), LARGEST)
         return np.asarray(tame.astype(np.float32)[:, None])
 
     return run
