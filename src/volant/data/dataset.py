@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -32,7 +33,10 @@ MOST_EVIDENCE = 20
 
 
 class _File:
-    """The columns of a dataset folder, read once each and kept while the dataset is open."""
+    """The columns of a dataset folder, read once each and kept while the dataset is open.
+
+    Threads may share it: an opened Parquet file bears one reader at a time.
+    """
 
     def __init__(self, folder: Path, schema: Schema) -> None:
         self.folder = folder
@@ -40,18 +44,21 @@ class _File:
         self._main: pq.ParquetFile | None = None
         self._columns: dict[str, pa.ChunkedArray] = {}
         self._rows: pa.Table | None = None
+        self._reading = threading.Lock()
 
     def column(self, name: str) -> pa.ChunkedArray:
-        if name not in self._columns:
-            if self._main is None:  # kept open: its footer is long where there are many columns
-                self._main = pq.ParquetFile(self.folder / "main.parquet", memory_map=True)
-            self._columns[name] = self._main.read(columns=[name]).column(name)
-        return self._columns[name]
+        with self._reading:
+            if name not in self._columns:
+                if self._main is None:  # kept open: its footer is long where there are many columns
+                    self._main = pq.ParquetFile(self.folder / "main.parquet", memory_map=True)
+                self._columns[name] = self._main.read(columns=[name]).column(name)
+            return self._columns[name]
 
     def rows(self, name: str) -> np.ndarray:
-        if self._rows is None:
-            self._rows = pq.read_table(self.folder / "rows.parquet")
-        values: np.ndarray = self._rows.column(name).to_numpy(zero_copy_only=False)
+        with self._reading:
+            if self._rows is None:
+                self._rows = pq.read_table(self.folder / "rows.parquet")
+            values: np.ndarray = self._rows.column(name).to_numpy(zero_copy_only=False)
         return values
 
 

@@ -1,6 +1,7 @@
 """Dataset versions are immutable and named by their content."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -146,3 +147,18 @@ def test_columns_of_a_wide_table_are_read_in_time(tmp_path):
     for column in schema.columns:
         data.table([column.name])
     assert time.perf_counter() - before < 8
+
+
+def test_threads_may_read_a_dataset_at_the_same_time(tmp_path):
+    columns = {f"c{i}": np.arange(4_000.0) + i for i in range(40)}
+    schema = Schema(tuple(Column(name, "number", "target" if name == "c0" else "input") for name in columns))
+    made = dataset(tmp_path, pa.table(columns), schema=schema)
+
+    def read(_):
+        batch = fresh.batch(list(columns))
+        return all((batch[name] == fresh.batch([name])[name]).all() for name in ("c0", "c39"))
+
+    for _ in range(5):
+        fresh = open_dataset(made.folder)
+        with ThreadPoolExecutor(8) as pool:
+            assert all(pool.map(read, range(16)))
