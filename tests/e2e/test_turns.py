@@ -156,7 +156,7 @@ def test_without_rows_that_judge_nothing_passes(changing):
 
 
 def test_without_any_rows_to_evaluate_on_nothing_is_trained(changing):
-    handle = edited(without_types(changing), "judge = 0.3\ntest = 0.2", "judge = 0.0001\ntest = 0.0")
+    handle = edited(edited(without_types(changing), "judge = 0.3", "judge = 0.0001"), "test = 0.2", "test = 0.0")
     error = refused(handle.train)
     assert error.troubles[0].where == "volant.toml, data.split"
     assert len(list((handle.product.home / "runs").iterdir())) == 1

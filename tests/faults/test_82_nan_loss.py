@@ -16,7 +16,7 @@ class Exploding(BoostedTrees):
     def fit(self, data, problem, options, context):
         model = super().fit(data, problem, options, context)
         Exploding.fits += 1
-        if Exploding.fits > 5:
+        if Exploding.fits > 8:
             model.trees.leaf_weight[:] = [float("nan")] * len(model.trees.leaf_weight)
         return replace(model)
 
@@ -24,7 +24,7 @@ class Exploding(BoostedTrees):
 def test_82_a_nan_stops_the_learner_and_keeps_the_last_good(tmp_path, monkeypatch):
     real = plugins.load
     monkeypatch.setattr("volant.core.plugins.load", lambda k, n: Exploding() if n == "boosted_trees" else real(k, n))
-    handle = product(tmp_path, budget="30 units", extra='learners = ["boosted_trees"]\n')
+    handle = product(tmp_path, budget="40 units", extra='learners = ["boosted_trees"]\n')
     result = handle.train()
     failed = [e for e in result.leaderboard if e.status == "failed"]
     assert failed

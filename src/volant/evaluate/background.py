@@ -24,6 +24,7 @@ FILE = "background.json"
 MOST = 64
 """Rows of a background at the most."""
 
+LARGEST = 1e300
 FEWEST = 5
 """Rows that stand behind a number or a category at the least; the same as in reference profiles."""
 
@@ -135,9 +136,9 @@ def _category(values: np.ndarray, known: set[str], rng: np.random.Generator) -> 
 
 
 def _number(values: np.ndarray, kind: str, rng: np.random.Generator) -> float | None:
-    """The mean of neighbours of a random member; missing as often as members are."""
+    """The mean of neighbours of a random member; missing as often as members are. Absurd ones have no mean."""
     missing = np.isnan(values)
-    known = np.sort(values[~missing])
+    known = np.sort(values[np.abs(values) < LARGEST])
     if rng.random() < missing.mean() or len(known) < FEWEST:
         return None
     place = int(rng.integers(len(known)))

@@ -337,15 +337,19 @@ def _average(of: Making) -> Run:
     return run
 
 
-def warmed(p: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities (n, C) proportional to p to the power 1 / `temperature`."""
-    return softmax(np.log(np.clip(p, 1e-15, 1.0)) / temperature)
+def warmed(p: np.ndarray, temperature: float, least: float = 1e-15) -> np.ndarray:
+    """Probabilities (n, C) proportional to p to the power 1 / `temperature`, none below `least`, about."""
+    warm = softmax(np.log(np.clip(p, 1e-15, 1.0)) / temperature)
+    if least <= 1e-15:
+        return warm
+    held = np.maximum(warm, least)
+    return np.asarray(held / held.sum(axis=1, keepdims=True))
 
 
 def _temperature(of: Making) -> Run:
-    """Probabilities (n, C) made sharper or flatter: proportional to p to the power 1 / `value`."""
-    value = float(of.params["value"])
-    return lambda p: warmed(p, value)
+    """Probabilities (n, C) made sharper or flatter, by the power 1 / `value`, and none below `least`."""
+    value, least = float(of.params["value"]), float(of.params.get("least", 1e-15))
+    return lambda p: warmed(p, value, least)
 
 
 def _curves(of: Making) -> Run:

@@ -37,7 +37,15 @@ def calibrate(probability: np.ndarray, truth: np.ndarray, weights: np.ndarray, s
     """The calibration with the least log-loss in two-fold cross-validation, fitted on all rows.
 
     `probability` (n, C), `truth` (n,) class indices. None is the answer unless another is better by `LEAST_GAIN`.
+    However that is, nothing becomes surer than so many rows can show: half a row among those of each class.
     """
+    made, least = _best(probability, truth, weights, seed), 0.5 / (len(truth) + 1) / probability.shape[1]
+    if made.op == "temperature" or (not made.op and bool((probability < 2 * least).any())):
+        return Calibration("temperature", {"value": 1.0, **made.params, "least": float(f"{least:.3g}")})
+    return made
+
+
+def _best(probability: np.ndarray, truth: np.ndarray, weights: np.ndarray, seed: int) -> Calibration:
     fits = {"temperature": _temperature, "isotonic": _isotonic}
     if len(truth) < LEAST_ROWS or probability.shape[1] > MOST_CURVES:
         del fits["isotonic"]
@@ -67,7 +75,7 @@ def _temperature(probability: np.ndarray, truth: np.ndarray, weights: np.ndarray
 
 
 def best_temperature(probability: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> float:
-    """The temperature, in [0.25, 4], that gives the least log-loss.
+    """The temperature, in [0.5, 4] or from few rows in [1, 4], that gives the least log-loss.
 
     Source: Guo et al., On Calibration of Modern Neural Networks (ICML 2017), section 4.2.
     """
@@ -82,7 +90,8 @@ def best_temperature(probability: np.ndarray, truth: np.ndarray, weights: np.nda
         picked = scaled[rows, truth] - np.log(np.exp(scaled).sum(axis=1))
         return float(-np.average(picked, weights=weights))
 
-    found = minimize_scalar(loss, bounds=(np.log(0.25), np.log(4.0)), method="bounded")
+    sharpest = 0.5 if len(truth) >= LEAST_ROWS else 1.0  # few rows are no reason to become surer
+    found = minimize_scalar(loss, bounds=(np.log(sharpest), np.log(4.0)), method="bounded")
     return round(float(np.exp(found.x)), 4)
 
 

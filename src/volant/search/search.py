@@ -124,8 +124,8 @@ class Search:
             return 1
         folds = how_many(len(self.data))
         if self.spending.budget.units is not None:
-            folds = min(folds, self.spending.budget.units // 3)
-            return folds if folds > 2 else 1
+            units = self.spending.budget.units
+            return min(folds, max(3, units // 3)) if units > 3 else 1
         first = next((t for t in trials if t.status == "waiting"), None)
         return folds if first is None or self._expected(first) * folds < FOLDED * self._left() else 1
 
