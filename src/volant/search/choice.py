@@ -16,7 +16,7 @@ from volant.search.trials import Rules, Trial
 
 CANDIDATES = 12
 """Trials, the best ones, that are combined."""
-MARGIN = 0.9
+MARGIN = 0.8
 """Share of a limit that the fits on folds may reach: the last fits, on all rows, are larger."""
 STUDENTS = 2
 

@@ -44,8 +44,8 @@ FAR_BEHIND = 0.3
 """Share of the way from the best configuration back to the baseline, from which on another is given up early."""
 MUCH = 0.01
 """Relative loss by which a release may fall behind the best ensemble before students are taught."""
-FOLDED = 0.35
-"""Share of the budget that the folds of the first configuration may take; else one part is held out."""
+FIRSTS, FOLDED = 5, 0.9
+"""Share of the time left that all folds of the first configurations may take; else one part is held out."""
 
 
 class Search:
@@ -126,8 +126,8 @@ class Search:
         if self.spending.budget.units is not None:
             units = self.spending.budget.units
             return min(folds, max(3, units // 3)) if units > 3 else 1
-        first = next((t for t in trials if t.status == "waiting"), None)
-        return folds if first is None or self._expected(first) * folds < FOLDED * self._left() else 1
+        firsts = [self._expected(t) for t in trials if t.status == "waiting"][:FIRSTS]
+        return folds if sum(firsts) * folds < FOLDED * self._left() else 1
 
     def _next(self, trials: Sequence[Trial], folds: int) -> Trial | None:
         """The first configuration that the budget has room for.
