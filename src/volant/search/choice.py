@@ -60,9 +60,9 @@ def choose(done: Sequence[Trial], rows: np.ndarray, loss: Loss, rules: Rules, sa
     rounds = ROUNDS if rules.ensemble else 1
     full = greedy_weights(arrays, loss, rounds=rounds)
     room = MARGIN * np.array([rules.most_bytes, rules.most_milliseconds])
-    sizes = np.array([[done[i].bytes, _milliseconds(done[i].fits[0], sample)] for i in places])
     small = full
-    if (sizes[np.flatnonzero(full)].sum(axis=0) > room).any():
+    if (sum(_size(done[i], sample) for i, weight in zip(places, full, strict=True) if weight) > room).any():
+        sizes = np.stack([_size(done[i], sample) for i in places])
         small = greedy_weights(arrays, loss, sizes=sizes, room=room, rounds=rounds)
     return Choice(
         done,
@@ -99,6 +99,11 @@ def _spread(weights: Sequence[float], places: Sequence[int], size: int) -> list[
     for place, weight in zip(places, weights, strict=True):
         out[place] = weight
     return out
+
+
+def _size(trial: Trial, sample: Rows | None) -> np.ndarray:
+    """What a trial would weigh and take: bytes, and milliseconds for one row."""
+    return np.array([trial.bytes, _milliseconds(trial.fits[0], sample)])
 
 
 def _milliseconds(fit: Fit, sample: Rows | None) -> float:

@@ -101,12 +101,14 @@ class Search:
         while (trial := self._next(trials, folds)) is not None:
             self._try(trial, numbers, folds)
         self._tune(trials, numbers, folds)
-        self._distil(trials, numbers, folds)
         done = [t for t in trials if t.status == "done"]
         if not done:
-            found = (Member(baseline, 1.0),)
-            return Found(found, Calibration(), tuple(trials), baseline, folds, True, None, self._of(baseline))
-        return self._conclude(trials, done, baseline, folds)
+            score, members = self._oriented(self._baseline_loss), (Member(baseline, 1.0),)
+            return Found(members, Calibration(), tuple(trials), baseline, folds, True, None, score)
+        choice = self._choice(done)
+        if self._distil(choice, trials, numbers, folds):
+            choice = self._choice([t for t in trials if t.status == "done"])
+        return self._conclude(choice, trials, baseline, folds)
 
     def _baseline(self) -> Fit:
         if BASELINE not in self.learners:
@@ -221,21 +223,19 @@ class Search:
             trials.append(trial)
             tuning.tell(trial, self._loss_of(trial))
 
-    def _distil(self, trials: list[Trial], numbers: np.ndarray, folds: int) -> None:
-        """Teach small students what the best ensemble knows, where it is too large to be released itself."""
-        done = [t for t in trials if t.status == "done"]
-        if not done or not self.rules.ensemble:
-            return
-        choice = self._choice(done)
-        if choice.loss - choice.full_loss <= MUCH * abs(choice.full_loss):
-            return
+    def _distil(self, choice: Choice, trials: list[Trial], numbers: np.ndarray, folds: int) -> bool:
+        """Teach small students what the best ensemble knows, where it is too large; whether there were any."""
+        if not self.rules.ensemble or choice.loss - choice.full_loss <= MUCH * abs(choice.full_loss):
+            return False
+        before = len(trials)
         taught = self.data.numbers()[choice.rows]
         lesson = Lesson(taught, choice.mixed(choice.full), self.problem.classes)
-        for base in students(done, self._loss_of, 0.8 * self.rules.most_bytes):
+        for base in students(choice.done, self._loss_of, 0.8 * self.rules.most_bytes):
             trial = Trial(replace(base.configuration, lesson=lesson))
-            if self._room(folds + 1, self._cost(trial, folds) + self._reserve(done)):
+            if self._room(folds + 1, self._cost(trial, folds) + self._reserve(choice.done)):
                 self._try(trial, numbers, folds)
                 trials.append(trial)
+        return len(trials) > before
 
     def _room(self, units: int, seconds: float) -> bool:
         """Whether work of that size fits into the budget, with what comes after the search."""
@@ -360,23 +360,21 @@ class Search:
     def _loss_of(self, trial: Trial) -> float:
         return float("inf") if trial.status != "done" or trial.score is None else self._oriented(trial.score)
 
-    def _conclude(self, trials: list[Trial], done: list[Trial], baseline: Fit, folds: int) -> Found:
-        choice = self._choice(done)
-        for trial, weight in zip(done, choice.small, strict=True):
+    def _conclude(self, choice: Choice, trials: Sequence[Trial], baseline: Fit, folds: int) -> Found:
+        for trial, weight in zip(choice.done, choice.small, strict=True):
             trial.weight = weight
         mixed = choice.mixed(choice.small)
         calibration = self._calibration(mixed, choice.rows)
         return Found(
-            members=tuple(self._members(sorted((t for t in done if t.weight), key=lambda t: -t.weight))),
+            members=tuple(self._members(sorted((t for t in choice.done if t.weight), key=lambda t: -t.weight))),
             calibration=calibration,
             trials=tuple(trials),
             baseline=baseline,
             folds=folds,
             only_baseline=False,
             score=self._oriented(choice.loss),
-            baseline_score=self._of(baseline),
+            baseline_score=self._oriented(self._baseline_loss),
             held_out=HeldOut(choice.rows, calibration.apply(mixed)),
-            full_score=self._oriented(choice.full_loss),
         )
 
     def _choice(self, done: Sequence[Trial]) -> Choice:
@@ -406,7 +404,6 @@ class Search:
             with blas_threads(1), ThreadPoolExecutor(crew) as pool:
                 lasts = list(pool.map(lambda trial: self._last(trial, 1, max(expected, trial.longest)), chosen))
         for trial, fit in zip(chosen, lasts, strict=True):
-            trial.final = fit
             if fit is None:
                 found.extend(Member(f, trial.weight / len(trial.fits)) for f in trial.fits)
             else:

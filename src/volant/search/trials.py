@@ -40,7 +40,6 @@ class Trial:
     status: str = "waiting"
     reason: str = ""
     weight: float = 0.0
-    final: Fit | None = None
 
     @property
     def learner(self) -> str:
@@ -84,7 +83,7 @@ class HeldOut:
 class Found:
     """What a search found. `members` are averaged, then calibrated; `baseline` stands beside.
 
-    `score` is that of the members out of fold; `full_score` that of the best ensemble, whatever it weighs.
+    `score` is that of the members out of fold.
     `held_out` is None where only the baseline was trained. `band` is the interval around numbers, where asked for.
     """
 
@@ -97,5 +96,4 @@ class Found:
     score: float | None
     baseline_score: float
     held_out: HeldOut | None = None
-    full_score: float | None = None
     band: Band | None = None

@@ -60,11 +60,8 @@ class Catboost:
         return "" if catboost.installed() else "volant[catboost]"
 
     def supports(self, problem: Problem) -> Support:
-        return (
-            Support(False, f"it needs CatBoost: install {self.missing()}")
-            if self.missing()
-            else support(problem, monotone=True)
-        )
+        needed = f"it needs CatBoost: install {self.missing()}" if self.missing() else ""
+        return support(problem, monotone=True, missing=needed)
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         features = width(problem)

@@ -88,8 +88,13 @@ SIGNS = {"increasing": 1, "decreasing": -1, "": 0}
 """What a column's `monotone` asks of predictions, as libraries take it."""
 
 
-def support(problem: Problem, *, monotone: bool = False) -> Support:
-    """Whether a learner of classes and numbers can take the problem; `monotone` if it can keep to directions."""
+def support(problem: Problem, *, monotone: bool = False, missing: str = "") -> Support:
+    """Whether a learner of classes and numbers can take the problem; `monotone` if it can keep to directions.
+
+    `missing` says what it needs and does not find.
+    """
+    if missing:
+        return Support(False, missing)
     if problem.task not in ("classify", "regress"):
         return Support(False, f"it does not learn the task {problem.task}")
     if not monotone and any(column.monotone for column in problem.inputs):

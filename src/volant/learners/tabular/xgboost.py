@@ -58,11 +58,8 @@ class Xgboost:
         return "" if xgboost.installed() else "volant[xgboost]"
 
     def supports(self, problem: Problem) -> Support:
-        return (
-            Support(False, f"it needs XGBoost: install {self.missing()}")
-            if self.missing()
-            else support(problem, monotone=True)
-        )
+        needed = f"it needs XGBoost: install {self.missing()}" if self.missing() else ""
+        return support(problem, monotone=True, missing=needed)
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         features = width(problem)
