@@ -22,14 +22,15 @@ class Sampler:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=4)
         self._study = optuna.create_study(direction="minimize", sampler=sampler)
-        self._space = {name: _distribution(found) for name, found in sorted(space.items())}
+        self._ranges = dict(sorted(space.items()))
+        self._space = {name: _distribution(found) for name, found in self._ranges.items()}
 
     def learn(self, options: Any, loss: float) -> None:
         """Take note of options that were tried before; those outside the ranges say nothing."""
         import optuna
 
         values = {name: getattr(options, name) for name in self._space}
-        if all(d._contains(d.to_internal_repr(values[name])) for name, d in self._space.items()):
+        if all(_holds(found, values[name]) for name, found in self._ranges.items()):
             made = optuna.trial.create_trial(params=values, distributions=self._space, value=loss)
             self._study.add_trial(made)
 
@@ -48,6 +49,10 @@ class Sampler:
             self._study.tell(token, loss)
         else:
             self._study.tell(token, state=optuna.trial.TrialState.FAIL)
+
+
+def _holds(found: Range, value: Any) -> bool:
+    return value in found.choices if found.choices else bool(found.low <= value <= found.high)
 
 
 def _distribution(found: Range) -> Any:

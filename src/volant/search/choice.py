@@ -19,6 +19,8 @@ CANDIDATES = 12
 MARGIN = 0.8
 """Share of a limit that the fits on folds may reach: the last fits, on all rows, are larger."""
 STUDENTS = 2
+LEADERS, LOOKED_AT = 6, 4_000
+"""Trials, and about how many of their rows, that tell what would be combined now."""
 
 Loss = Callable[[np.ndarray], float]
 
@@ -49,17 +51,25 @@ def held_out(done: Sequence[Trial]) -> np.ndarray:
     return np.flatnonzero(~np.isnan(first.reshape(len(first), -1)).any(axis=1))
 
 
-def choose(done: Sequence[Trial], rows: np.ndarray, loss: Loss, rules: Rules, sample: Rows | None) -> Choice:
+def choose(
+    done: Sequence[Trial],
+    rows: np.ndarray,
+    loss: Loss,
+    rules: Rules,
+    sample: Rows | None,
+    seconds: float = float("inf"),
+) -> Choice:
     """Combine the best trials; `loss` takes predictions for `rows`.
 
     `sample` is a row to measure how long one takes. Without it no clock is read: that limit is left to the gate.
+    `seconds` is what the last fits of the chosen may take together, each as long as its longest fold.
     """
     losses = [loss(_held(t, rows)) for t in done]
     places = sorted(range(len(done)), key=lambda i: losses[i])[:CANDIDATES]
     arrays = [_held(done[i], rows) for i in places]
     rounds = ROUNDS if rules.ensemble else 1
     full = greedy_weights(arrays, loss, rounds=rounds)
-    room = MARGIN * np.array([rules.most_bytes, rules.most_milliseconds])
+    room = np.array([MARGIN * rules.most_bytes, MARGIN * rules.most_milliseconds, seconds])
     small = full
     if (sum(_size(done[i], sample) for i, weight in zip(places, full, strict=True) if weight) > room).any():
         sizes = np.stack([_size(done[i], sample) for i in places])
@@ -72,6 +82,15 @@ def choose(done: Sequence[Trial], rows: np.ndarray, loss: Loss, rules: Rules, sa
         loss(_mixed(arrays, small)),
         rows,
     )
+
+
+def leaders(done: Sequence[Trial], loss: Callable[[np.ndarray, np.ndarray], float]) -> list[Trial]:
+    """Which trials would be combined, judged in haste; `loss` takes predictions for rows and their places."""
+    rows = held_out(done) if done else np.empty(0, dtype=np.int64)
+    rows = rows[:: max(len(rows) // LOOKED_AT, 1)]
+    ranked = sorted(done, key=lambda t: loss(_held(t, rows), rows))[:LEADERS]
+    weights = greedy_weights([_held(t, rows) for t in ranked], lambda p: loss(p, rows)) if ranked else []
+    return [t for t, weight in zip(ranked, weights, strict=True) if weight]
 
 
 def students(done: Sequence[Trial], loss: Callable[[Trial], float], most_bytes: float) -> list[Trial]:
@@ -102,8 +121,8 @@ def _spread(weights: Sequence[float], places: Sequence[int], size: int) -> list[
 
 
 def _size(trial: Trial, sample: Rows | None) -> np.ndarray:
-    """What a trial would weigh and take: bytes, and milliseconds for one row."""
-    return np.array([trial.bytes, _milliseconds(trial.fits[0], sample)])
+    """What a trial would weigh and take: bytes, milliseconds for one row, and seconds of another fit."""
+    return np.array([trial.bytes, _milliseconds(trial.fits[0], sample), trial.longest])
 
 
 def _milliseconds(fit: Fit, sample: Rows | None) -> float:

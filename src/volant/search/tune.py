@@ -23,12 +23,12 @@ class _Study:
 
 
 class Tuning:
-    """Asks for options of the best learners in turn, and is told how they did."""
+    """Asks for options of the best learners in turn, and learns from how those it asked for did."""
 
-    def __init__(self, studies: Sequence[_Study]) -> None:
-        self._studies = list(studies)
+    def __init__(self, studies: Sequence[_Study], loss: Callable[[Trial], float]) -> None:
+        self._studies, self._loss = list(studies), loss
         self._turn = 0
-        self._asked: tuple[_Study, Any] | None = None
+        self._asked: list[tuple[_Study, Any, Trial]] = []
 
     @staticmethod
     def of(trials: Sequence[Trial], problem: Problem, seed: int, loss: Callable[[Trial], float]) -> Tuning | None:
@@ -44,21 +44,20 @@ class Tuning:
             for trial in trials:
                 if trial.status == "done" and trial.learner == study.base.learner.name:
                     study.sampler.learn(trial.configuration.options, loss(trial))
-        return Tuning(studies[:LEARNERS]) if studies else None
+        return Tuning(studies[:LEARNERS], loss) if studies else None
 
     def ask(self) -> Trial:
-        """The next configuration to try."""
+        """The next configuration to try; `loss` is asked first how those that are tried by now did."""
+        ended = [asked for asked in self._asked if asked[2].status not in ("waiting", "running")]
+        for study, token, trial in ended:
+            study.sampler.tell(token, self._loss(trial))
+            self._asked.remove((study, token, trial))
         study = self._studies[self._turn % len(self._studies)]
         self._turn += 1
         token, values = study.sampler.ask()
-        self._asked = study, token
-        return Trial(replace(study.base, options=replace(study.base.options, **values)))
-
-    def tell(self, trial: Trial, loss: float) -> None:
-        """How the configuration asked for last did."""
-        if self._asked is not None:
-            study, token = self._asked
-            study.sampler.tell(token, loss)
+        trial = Trial(replace(study.base, options=replace(study.base.options, **values)))
+        self._asked.append((study, token, trial))
+        return trial
 
 
 def _space(trial: Trial, problem: Problem) -> dict[str, Range]:

@@ -47,7 +47,7 @@ class BoostedTrees:
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         width = sum(8 if c.type == "timestamp" else 4 if c.type == "text" else 1 for c in usable(problem))
         margins = len(problem.classes) if len(problem.classes) > 2 else 1
-        seconds = 0.1 + 200 * margins * (problem.rows * width / 2.5e8 + 4e-4) / max(machine.cores, 1) * 2
+        seconds = 0.1 + 400 * margins * (problem.rows * width / 5e8 + 6e-4) / max(machine.cores, 1)
         return Cost(seconds=seconds, bytes=problem.rows * width * 8 + problem.rows * margins * 24)
 
     def portfolio(self, problem: Problem) -> Sequence[BoostedTreesOptions]:

@@ -66,8 +66,8 @@ class Catboost:
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         features = width(problem)
         cells = features * margins(problem)
-        per_round = 1.5e-3 + 9e-5 * cells + problem.rows * cells / 1e8
-        seconds = 0.3 + 500 * per_round / (1.0 + 0.6 * (max(machine.cores, 1) - 1))
+        per_round = 1.5e-3 + 3e-5 * cells + problem.rows * cells / 2e8
+        seconds = 0.3 + 600 * per_round / (1.0 + 0.6 * (max(machine.cores, 1) - 1))
         return Cost(seconds=seconds, bytes=problem.rows * (features * 9 + margins(problem) * 64))
 
     def portfolio(self, problem: Problem) -> Sequence[CatboostOptions]:

@@ -54,9 +54,9 @@ class ExtraTrees:
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         trees, features = ExtraTreesOptions().trees, width(problem)
         rows = problem.rows
-        per_tree = rows * features * np.log2(max(rows, 2)) * 4e-9 + 2e-3
+        per_tree = rows * features * np.log2(max(rows, 2)) * 3e-9 + 2e-3
         nodes = min(2 * rows * trees, ExtraTreesOptions().most_nodes)
-        seconds = 0.2 + trees * per_tree / max(machine.cores, 1) + nodes * 6e-6
+        seconds = 0.2 + trees * per_tree / max(machine.cores, 1) + nodes * 4e-6
         return Cost(seconds=float(seconds), bytes=rows * features * 8 + nodes * (300 + 8 * len(problem.classes)))
 
     def portfolio(self, problem: Problem) -> Sequence[ExtraTreesOptions]:

@@ -25,7 +25,7 @@ TRAINING = 0.8
 """Share of a fit's time that goes into training; the network must be exported and tried as well."""
 FLOPS, STEP = 4e10, 1.5e-3
 """Floating-point operations per second and core, and seconds that a step takes besides, as measured on small CPUs."""
-TYPICAL = 0.7
+TYPICAL = 0.35
 """Share of the schedule after which patience ends a training, usually."""
 IMPORT = 1.5
 """Seconds until torch is there; the first fit of a process pays them."""

@@ -63,8 +63,8 @@ class Xgboost:
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         features = width(problem)
-        per_round = problem.rows * features / 1.5e8 + 6e-4
-        seconds = 0.2 + 300 * margins(problem) * per_round * 2 / max(machine.cores, 1)
+        per_round = problem.rows * features / 2.5e8 + 6e-4
+        seconds = 0.2 + 400 * margins(problem) * per_round / max(machine.cores, 1)
         return Cost(seconds=seconds, bytes=problem.rows * (features * 10 + margins(problem) * 24))
 
     def portfolio(self, problem: Problem) -> Sequence[XgboostOptions]:

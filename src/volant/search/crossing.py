@@ -1,0 +1,69 @@
+"""The fits of one configuration on folds, each predicting the rows that it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from volant.bind.threads import blas_threads
+from volant.core.protocols import Rows
+from volant.search.fits import Configuration, Fit, Fits
+from volant.search.pace import Layout, Pace
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Rows in folds. `numbers` (n,) is the fold of each row; with one fold, fold 0 is held out and 1 all others."""
+
+    data: Rows
+    numbers: np.ndarray
+    layout: Layout
+    fits: Fits
+    pace: Pace
+
+    def fit(self, configuration: Configuration, seconds: float) -> Iterator[Fit]:
+        """The fits on folds, in order, within so many seconds."""
+        stop_at = self.pace.spending.remaining_seconds() - seconds
+        crew, threads = self.layout.crew, self.layout.threads
+        if getattr(configuration.learner, "exclusive", False):
+            crew, threads = 1, crew * threads
+        turns = -(-self.layout.folds // crew)
+
+        def fitted(fold: int) -> Fit:
+            left = (self.pace.spending.remaining_seconds() - stop_at) / (turns - fold // crew)
+            return self._fold(configuration, fold, left, threads)
+
+        with blas_threads(threads):
+            if crew == 1:
+                yield from map(fitted, range(self.layout.folds))
+            else:
+                with ThreadPoolExecutor(crew) as pool:
+                    yield from pool.map(fitted, range(self.layout.folds))
+
+    def _fold(self, configuration: Configuration, fold: int, seconds: float, threads: int) -> Fit:
+        rows, out = np.flatnonzero(self.numbers != fold), np.flatnonzero(self.numbers == fold)
+        name = f"{configuration.key[:12]}-{len(rows)}-{fold}"
+        made = self.fits.load(name)
+        if made is not None:
+            return made
+        context = replace(self.pace.context(seconds, threads), validation=self.data.take(out))
+        return self.fits.make(name, configuration, self.data.take(rows), context)
+
+    def predicted(self, fits: list[Fit]) -> np.ndarray:
+        """Predictions (n, …) of the first folds' fits, NaN for the rows of all other folds."""
+        first = fits[0].predicted
+        assert first is not None
+        out = np.full((len(self.numbers), *first.shape[1:]), np.nan)
+        for fold, fit in enumerate(fits):
+            out[self.numbers == fold] = fit.predicted
+        return out
+
+    def beaten(self, fits: list[Fit], best: np.ndarray, loss: Callable[[np.ndarray], float], least: float) -> bool:
+        """Whether the fits on the first folds lost more against the best predictions (n, …) there than `least`."""
+        if self.layout.folds == 1 or len(fits) != (self.layout.folds + 2) // 3:
+            return False
+        same = np.where((self.numbers < len(fits)).reshape(-1, *[1] * (best.ndim - 1)), best, np.nan)
+        return loss(self.predicted(fits)) - loss(same) > least

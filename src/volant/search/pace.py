@@ -1,0 +1,145 @@
+"""What the budget has left, what fits are expected to need of it, and how many of them go on at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from volant.core.budget import Spending
+from volant.core.clock import Machine
+from volant.core.protocols import Learner, RunContext
+from volant.core.records import Problem
+from volant.search.folds import how_many
+from volant.search.trials import Rules, Trial
+
+LEAST_SECONDS = 0.6
+"""Seconds below which no fit is begun."""
+AGAIN = 1.35
+"""How much longer than a fit on a fold the last one, on all rows, is expected to take."""
+FORCED = 0.45
+"""Share of the time left that any configuration may take, however quick it was expected to be."""
+LATE = 1.5
+"""Times what was expected that a configuration may take."""
+SHORT = 0.4
+"""Share of what it is expected to need with which a configuration is begun all the same: fits can end early."""
+FIRSTS, FOLDED = 5, 0.9
+"""Share of the time left that all folds of the first configurations may take; else one part is held out."""
+MOST_LANES = 4
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What goes on at the same time: configurations, folds of each, and threads of each fit.
+
+    Fits with one thread each, side by side, do more than one fit with all threads: the threads of a library that
+    grows trees wait for each other, and a training loop in Python uses one core whatever it is given.
+    """
+
+    folds: int
+    lanes: int
+    crew: int
+    threads: int
+
+    @property
+    def turns(self) -> int:
+        """Folds of a configuration one after another."""
+        return -(-self.folds // self.crew)
+
+    @staticmethod
+    def of(folds: int, threads: int, most_lanes: int = MOST_LANES) -> Layout:
+        """The layout for so many folds on so many threads."""
+        crew = max(min(folds, threads), 1)
+        lanes = max(min(threads // crew, most_lanes), 1)
+        return Layout(folds, lanes, crew, max(threads // (crew * lanes), 1))
+
+
+class Pace:
+    """The budget of one search.
+
+    Args:
+        problem: what is learned.
+        machine: what there is to learn it on.
+        rules: how many threads may be used, and the seed.
+        spending: the budget, begun when the stage began.
+        tail: seconds to keep for what comes after the search.
+    """
+
+    def __init__(
+        self, problem: Problem, machine: Machine, rules: Rules, spending: Spending, tail: Callable[[], float]
+    ) -> None:
+        self.problem, self.machine, self.rules, self.spending, self.tail = problem, machine, rules, spending, tail
+        self.by_work = spending.budget.units is not None
+        self._ratios: dict[str, float] = {}
+
+    def layout(self, trials: Sequence[Trial], rows: int) -> Layout:
+        """As many folds as the first configurations can afford; under a work budget one configuration at a time."""
+        waiting = [t for t in trials if t.status == "waiting"]
+        if self.by_work:
+            return Layout.of(1 if self.rules.by_time else self._folds_for_work(how_many(rows)), self.rules.threads, 1)
+        folds = 1 if self.rules.by_time else how_many(rows)
+        firsts = sum(self.expected(t) for t in waiting[:FIRSTS])
+        if firsts * folds / self.rules.threads >= FOLDED * self.left():
+            folds = 1
+        heaviest = max((self.bytes(t) for t in waiting), default=0)
+        return Layout.of(folds, self.rules.threads, min(MOST_LANES, self.machine.memory // max(heaviest, 1)))
+
+    def _folds_for_work(self, most: int) -> int:
+        units = self.spending.budget.units or 0
+        return min(most, max(3, units // 3)) if units > 3 else 1
+
+    def left(self) -> float:
+        """Seconds left for the search itself."""
+        return self.spending.remaining_seconds() - self.tail()
+
+    def room(self, units: int, seconds: float) -> bool:
+        """Whether work of that size fits into the budget, with what comes after the search."""
+        return self.spending.affords(units, 0.0) if self.by_work else seconds <= self.left()
+
+    def seconds(self, learner: Learner) -> float:
+        """The learner's own estimate for one fit with one thread."""
+        return learner.estimate(self.problem, replace(self.machine, cores=1)).seconds
+
+    def expected(self, trial: Trial) -> float:
+        """Seconds for one fit: the learner's estimate, corrected by how wrong it was so far."""
+        learner = trial.configuration.learner
+        return self.seconds(learner) * self._ratios.get(learner.name, 1.0)
+
+    def cost(self, trial: Trial, layout: Layout, best: Sequence[Trial]) -> float:
+        """Seconds for a configuration's folds, and then for the last fits of the best ones and of this one."""
+        expected = self.expected(trial)
+        return max(expected * layout.turns, LEAST_SECONDS) + self.lasts([*best, expected])
+
+    def lasts(self, fits: Sequence[Trial | float]) -> float:
+        """Seconds for last fits, side by side, of trials or of what takes so many seconds on a fold."""
+        times = [AGAIN * (fit if isinstance(fit, float) else fit.longest) for fit in fits]
+        return max(max(times, default=0.0), sum(times) / self.rules.threads)
+
+    def for_lasts(self) -> float:
+        """Seconds that last fits may take together, counted as if each took as long as on a fold."""
+        return float("inf") if self.by_work else max(self.left(), 0.01) * self.rules.threads / AGAIN
+
+    def limit(self, trial: Trial, layout: Layout, best: Sequence[Trial]) -> float:
+        """Seconds that a configuration's folds may take: some more than expected, but never all there is."""
+        room = self.left() - self.lasts(best)
+        return min(max(LATE * self.expected(trial) * layout.turns, FORCED * room), 0.8 * room)
+
+    def bytes(self, trial: Trial) -> int:
+        """Bytes of memory that one fit takes, as its learner says."""
+        return trial.configuration.learner.estimate(self.problem, self.machine).bytes
+
+    def note(self, trial: Trial, limit: float, layout: Layout) -> None:
+        """Learn from how long the fits took; those that the limit cut short would have taken longer still."""
+        learner = trial.configuration.learner
+        mean = trial.seconds / max(len(trial.fits), 1)
+        ratio = mean / max(self.seconds(learner), 1e-3)
+        cut = mean * layout.turns > 0.8 * limit
+        self._ratios[learner.name] = max(ratio, self._ratios.get(learner.name, 0.0)) if cut else ratio
+
+    def context(self, seconds: float, threads: int) -> RunContext:
+        """What a fit is told that may take so long."""
+        return RunContext(
+            seed=self.rules.seed,
+            seconds=float("inf") if self.by_work else max(seconds, 0.2),
+            threads=threads,
+            spending=self.spending,
+        )
