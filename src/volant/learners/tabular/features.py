@@ -9,6 +9,7 @@ import numpy as np
 
 from volant.core.protocols import Rows
 from volant.core.records import Batch, Column, Pipeline, Problem, Step, Support
+from volant.learners.tabular.pairs import Pairs, chosen_pairs, group_means
 from volant.learners.tabular.selection import chosen_grams
 from volant.learners.tabular.statistics import Statistics, statistics
 from volant.runtime.load import Runner
@@ -21,6 +22,8 @@ FEW_CATEGORIES = 6
 """Categories up to which a column of statistics is joined by one column per category."""
 MOST_TIMES = 4
 """Columns of times whose differences are taken, two at a time."""
+MOST_CROSSED = 256
+"""Pairs of categories up to which a cross becomes one column per pair."""
 TREE_GRAMS, LINEAR_GRAMS = 128, 768
 """n-grams that are kept per column of text: trees look at each one, a line adds up many."""
 CLIP = 8.0
@@ -33,7 +36,8 @@ class Features:
 
     `categorical` are the positions of columns that hold codes of categories. `learned` are the places whose
     values were learned from the targets of the rows the steps were fitted on: `train` has them out of fold.
-    `signs` are the positions that predictions must rise (1) or fall (-1) with.
+    `signs` are the positions that predictions must rise (1) or fall (-1) with. `codes` are the names of the category
+    columns that were encoded, and how many codes each has.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -43,6 +47,7 @@ class Features:
     columns: tuple[str, ...] = ()
     learned: list[tuple[int, Statistics]] = field(default_factory=list)
     signs: dict[int, int] = field(default_factory=dict)
+    codes: dict[str, int] = field(default_factory=dict)
 
     def add(self, op: str, source: str, width: int, **params: object) -> str:
         """Append a step whose value becomes a part of the matrix."""
@@ -56,6 +61,11 @@ class Features:
         name = f"{op}:{'|'.join(sources)}"
         self.steps.append(Step(op, sources, name, params))
         return name
+
+    def encoded(self, name: str, words: list[str]) -> str:
+        """Append the step that gives a category column's codes: all words that are not listed share the last one."""
+        self.codes[name] = len(words) + 1
+        return self.through("encode", name, vocabulary=words, other=len(words))
 
     def finish(self) -> Features:
         """Append the step that puts the parts side by side."""
@@ -149,7 +159,37 @@ def encoded_features(data: Rows, problem: Problem, seed: int = 0) -> Features:
         else:
             _add_plain(features, data, problem, column)
     _add_days_between(features, columns)
+    pairs = _pairs(features, data, problem, columns, seed)
+    for a, b in pairs.crossed:
+        _add_learned(features, data, problem, _cross(features, a, b), features.codes[a] * features.codes[b], seed)
+    for value in _compared(features, data, pairs):
+        features.parts.append(value)
+        features.width += 2
     return features.finish()
+
+
+def _pairs(features: Features, data: Rows, problem: Problem, columns: tuple[Column, ...], seed: int) -> Pairs:
+    """The pairs of columns that are worth features of their own."""
+    codes = {name: _codes(features, data, f"encode:{name}") for name in features.codes}
+    return chosen_pairs(data, problem, columns, codes, seed)
+
+
+def _cross(features: Features, a: str, b: str) -> str:
+    return features.through("cross", f"encode:{a}", f"encode:{b}", size=features.codes[b])
+
+
+def _compared(features: Features, data: Rows, pairs: Pairs) -> list[str]:
+    """Values (n, 2) each: a number's difference from another, or from the mean of its group, and their ratio."""
+    sides = [(f"float:{a}", f"float:{b}") for a, b in pairs.combined]
+    for word, number in pairs.grouped:
+        codes, size = _codes(features, data, f"encode:{word}"), features.codes[word]
+        values = data.batch([number])[number].astype(np.float64)
+        means = group_means(np.where(np.isnan(codes), size, codes).astype(np.int64), values, size + 1)
+        of_group = f"mean of {number} by {word}"
+        table = means[:, None].astype(np.float32).tolist()
+        features.steps.append(Step("lookup", (f"encode:{word}",), of_group, {"table": table}))
+        sides.append((f"float:{number}", of_group))
+    return [features.through("combine", features.through("stack", *both), pairs=[[0, 1]]) for both in sides]
 
 
 def _add_plain(features: Features, data: Rows, problem: Problem, column: Column) -> None:
@@ -181,14 +221,18 @@ def _add_days_between(features: Features, columns: tuple[Column, ...]) -> None:
 
 def _add_statistics(features: Features, data: Rows, problem: Problem, column: Column, seed: int) -> None:
     words = vocabulary(data, column.name)
-    code = features.through("encode", column.name, vocabulary=words, other=len(words))
+    code = features.encoded(column.name, words)
     if len(words) <= FEW_CATEGORIES:
         features.add("one_hot", code, len(words) + 1, size=len(words) + 1)
     if len(words) > 2:
-        codes = _codes(features, data, code)
-        learned = statistics(codes, len(words) + 1, data, problem, seed)
-        features.learned.append((features.width, learned))
-        features.add("lookup", code, learned.table.shape[1], table=learned.table.tolist())
+        _add_learned(features, data, problem, code, len(words) + 1, seed)
+
+
+def _add_learned(features: Features, data: Rows, problem: Problem, code: str, size: int, seed: int) -> None:
+    """What is known of the targets of rows that share a code in [0, size)."""
+    learned = statistics(_codes(features, data, code), size, data, problem, seed)
+    features.learned.append((features.width, learned))
+    features.add("lookup", code, learned.table.shape[1], table=learned.table.tolist())
 
 
 def _codes(features: Features, data: Rows, value: str) -> np.ndarray:
@@ -197,8 +241,11 @@ def _codes(features: Features, data: Rows, value: str) -> np.ndarray:
     return runner.predict(data.batch(features.columns))["code"][:, 0]
 
 
-def linear_features(data: Rows, problem: Problem) -> Features:
-    """One column per category, numbers centred and scaled robustly, missing values filled and flagged."""
+def linear_features(data: Rows, problem: Problem, seed: int = 0, *, paired: bool = True) -> Features:
+    """One column per category, numbers centred and scaled robustly, missing values filled and flagged.
+
+    With `paired`, pairs of columns that pay have features of their own.
+    """
     columns = usable(problem)
     features = Features(columns=tuple(c.name for c in columns))
     batch = data.batch(features.columns)
@@ -207,14 +254,22 @@ def linear_features(data: Rows, problem: Problem) -> Features:
     for column in columns:
         if column.type == "category":
             words = vocabulary(data, column.name)
-            code = features.through("encode", column.name, vocabulary=words, other=len(words))
-            features.add("one_hot", code, len(words) + 1, size=len(words) + 1)
+            features.add("one_hot", features.encoded(column.name, words), len(words) + 1, size=len(words) + 1)
         elif column.type == "text":
             _add_grams(features, data, problem, column.name, LINEAR_GRAMS)
         else:
             op = "calendar" if column.type == "timestamp" else "float"
             numeric.append(features.through(op, column.name))
             signs += [0] * len(CALENDAR) if column.type == "timestamp" else [SIGNS[column.monotone]]
+    pairs = _pairs(features, data, problem, columns, seed) if paired else Pairs()
+    for a, b in pairs.crossed:
+        size = features.codes[a] * features.codes[b]
+        if size > MOST_CROSSED:
+            continue
+        features.add("one_hot", _cross(features, a, b), size, size=size)
+    compared = _compared(features, data, pairs)
+    numeric += compared
+    signs += [0, 0] * len(compared)
     features.signs = {features.width + i: sign for i, sign in enumerate(signs) if sign}
     if numeric:
         _add_numbers(features, batch, numeric)

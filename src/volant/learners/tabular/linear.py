@@ -96,7 +96,7 @@ class Linear:
     def fit(self, data: Rows, problem: Problem, options: LinearOptions, context: RunContext) -> LinearModel:
         hours = Hours(context.seconds)
         data = data.take(np.flatnonzero(data.weights() > 0))
-        features = linear_features(data, problem)
+        features = linear_features(data, problem, context.seed)
         data = _enough(data, features.width, context.seed)
         target = load("tasks", problem.task).encode(data, problem)
         x, weights = features.matrix(data), data.weights()

@@ -105,7 +105,7 @@ class Neighbours:
 
     def fit(self, data: Rows, problem: Problem, options: NeighboursOptions, context: RunContext) -> NeighboursModel:
         data = data.take(np.flatnonzero(data.weights() > 0))
-        features, aim = linear_features(data, problem), Aim.at(data, problem)
+        features, aim = linear_features(data, problem, paired=False), Aim.at(data, problem)
         whole = aim.part(data, np.empty((len(data), 0)))
         part = aim.part(kept := _kept(data, features.width, options, context), features.matrix(kept))
         stretch = _stretch(part, len(problem.classes), options.relevance)

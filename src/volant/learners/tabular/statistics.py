@@ -35,8 +35,8 @@ class Statistics:
 def statistics(codes: np.ndarray, size: int, data: Rows, problem: Problem, seed: int) -> Statistics:
     """Statistics of the targets of `data` by category; `codes` (n,) lie in [0, size), or are NaN where missing."""
     places = np.where(np.isnan(codes), size, codes).astype(np.int64)
-    targets, weights = _targets(data, problem), data.weights()
-    fold = _folds(data.keys(), seed)
+    targets, weights = targets_of(data, problem), data.weights()
+    fold = folds_of(data.keys(), seed)
     table = _table(places, size + 1, targets, weights)
     apart = np.empty((len(codes), table.shape[1]))
     for number in range(FOLDS):
@@ -46,8 +46,8 @@ def statistics(codes: np.ndarray, size: int, data: Rows, problem: Problem, seed:
     return Statistics(table.astype(np.float32), apart.astype(np.float32))
 
 
-def _targets(data: Rows, problem: Problem) -> np.ndarray:
-    """Targets (n, k): numbers, whether the second of two classes, or one column per frequent class."""
+def targets_of(data: Rows, problem: Problem) -> np.ndarray:
+    """What statistics are of, (n, k): numbers, whether the second of two classes, or one column per frequent class."""
     target = load("tasks", problem.task).encode(data, problem)
     if not problem.classes:
         return np.asarray(target, dtype=np.float64)[:, None]
@@ -58,7 +58,7 @@ def _targets(data: Rows, problem: Problem) -> np.ndarray:
     return (target[:, None] == frequent[None, :]).astype(np.float64)
 
 
-def _folds(keys: np.ndarray, seed: int) -> np.ndarray:
+def folds_of(keys: np.ndarray, seed: int) -> np.ndarray:
     """The fold of each row: rows of one key share it."""
     unique, inverse = np.unique(keys.astype(str), return_inverse=True)
     drawn: np.ndarray = np.random.default_rng(seed).integers(0, FOLDS, len(unique))[inverse]
