@@ -39,7 +39,7 @@ LEFT_OUT = {"kddcup"}
 MOST_ROWS, FOLDS, MOST_SECONDS, MOST_PLACES = 8_000, 3, 12.0, 6
 PATIENT = 0.25
 """Power of a configuration's seconds by which its gain is divided: 0 would not mind them at all."""
-LEAST_ROWS = 2_000
+LEAST_ROWS = 600
 """Rows of the tables that are learned from: on smaller ones everything is tried, and chance decides what is best."""
 
 

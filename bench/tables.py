@@ -132,7 +132,13 @@ def run_volant(folder: Path, target: str, kind: str, seed: int, out: Path) -> No
     facts = json.loads(Path(f"{out}.json").read_text())
     result = json.loads(done.stdout)
     members = [e["name"] for e in result["leaderboard"] if e["weight"]]
-    told = {"fit_seconds": round(seconds, 1), "members": members, "tried": len(result["leaderboard"])}
+    told = {
+        "fit_seconds": round(seconds, 1),
+        "full": result["full_ensemble"],
+        "small": result["out_of_fold"],
+        "members": members,
+        "tried": len(result["leaderboard"]),
+    }
     Path(f"{out}.json").write_text(json.dumps(facts | told))
 
 

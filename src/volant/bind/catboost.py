@@ -6,7 +6,6 @@ in the same leaves; only their sum may be rounded differently.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import tempfile
 from collections.abc import Callable, Mapping
@@ -18,11 +17,6 @@ import numpy as np
 
 from volant.bind.boosting import Deadline, Part, sleep_while_waiting
 from volant.bind.onnx import LESS_OR_EQUAL, Trees
-
-
-def installed() -> bool:
-    """Whether CatBoost can be imported."""
-    return importlib.util.find_spec("catboost") is not None
 
 
 def train(

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import Any
 
 from volant.core.protocols import Range
-
-
-def installed() -> bool:
-    return find_spec("optuna") is not None
 
 
 class Sampler:

@@ -6,7 +6,6 @@ same branches; only the sum of the leaves may be rounded differently.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,11 +14,6 @@ import numpy as np
 
 from volant.bind.boosting import Deadline, Part, sleep_while_waiting
 from volant.bind.onnx import LESS, Trees
-
-
-def installed() -> bool:
-    """Whether XGBoost can be imported."""
-    return importlib.util.find_spec("xgboost") is not None
 
 
 def train(

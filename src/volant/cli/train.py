@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from volant.wheel.results import TrainResult
 
 app = typer.Typer(**PLAIN)
+LITTLE = 5e-4
+"""Relative difference from the best ensemble that is not worth a line."""
 
 
 @app.command(epilog="Example: volant -C churn train --budget 2m")
@@ -62,9 +64,13 @@ def draw(console: Console, result: TrainResult) -> None:
 def _costs(result: TrainResult) -> dict[str, object]:
     from volant.cli.drawing import duration, short, size
 
-    return {
+    costs: dict[str, object] = {
         "candidate": short(result.candidate),
         "took": f"{duration(result.seconds)} of a budget of {result.budget}",
         "one row": f"{result.latency_ms:.2f} ms",
         "size": size(result.size_bytes),
     }
+    small, full = result.out_of_fold, result.full_ensemble
+    if small is not None and full is not None and abs(small - full) > LITTLE * abs(full):
+        costs["limits cost"] = f"{100 * abs(small - full) / abs(full):.1f} % of {result.metric}, out of fold"
+    return costs

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import Any
 
 from volant.errors import BadInput, Failure
@@ -15,6 +16,11 @@ GROUPS = {
     "tasks": "volant.tasks",
     "learners": "volant.learners",
 }
+
+
+def missing(library: str, extra: str) -> str:
+    """The extra that brings a library, as it is installed (`volant[catboost]`), or nothing where it is there."""
+    return "" if find_spec(library) is not None else f"volant[{extra}]"
 
 
 def _distribution(entry: EntryPoint) -> str:

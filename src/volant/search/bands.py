@@ -25,7 +25,8 @@ import numpy as np
 from volant.bind.onnx import Trees, trees_model
 from volant.core.protocols import Rows
 from volant.core.records import Pipeline, Problem, Step
-from volant.learners.tabular.features import Features, tree_features, usable
+from volant.learners.tabular.features import tree_features, usable
+from volant.learners.tabular.matrix import Features
 from volant.search.conformal import reach
 from volant.search.halves import FITS, ROUNDS, Effort, Halves
 from volant.tasks.regress_metrics import interval_loss
@@ -119,7 +120,7 @@ def fit_band(known: HeldOutRows, problem: Problem, effort: Effort) -> Band:
     hasty = effort.seconds < expected_seconds(problem, effort.threads) / 2
     if hasty or not usable(problem) or errors.keys_known < LEAST_KEYS or not errors.size:
         return best.band
-    features = tree_features(errors.rows, problem)
+    features = tree_features(errors.rows, problem, paired=False)
     halves = Halves(errors.matrix(features), errors.weights, errors.keys, features.categorical, effort)
     for shape, targets in ((_spread, 1), (_quantiles, 2)):
         found = shape(errors, features, halves) if halves.affords(targets) else best

@@ -315,6 +315,7 @@ class Search:
             only_baseline=False,
             score=self.losses.turned(choice.loss),
             baseline_score=self.losses.turned(self._baseline_loss),
+            full_score=self.losses.turned(choice.full_loss),
             held_out=HeldOut(choice.rows, calibration.apply(mixed)),
         )
 

@@ -83,7 +83,7 @@ class HeldOut:
 class Found:
     """What a search found. `members` are averaged, then calibrated; `baseline` stands beside.
 
-    `score` is that of the members out of fold.
+    `score` is that of the members out of fold, `full_score` that of the best ensemble if no limit held.
     `held_out` is None where only the baseline was trained. `band` is the interval around numbers, where asked for.
     """
 
@@ -95,5 +95,6 @@ class Found:
     only_baseline: bool
     score: float | None
     baseline_score: float
+    full_score: float | None = None
     held_out: HeldOut | None = None
     band: Band | None = None

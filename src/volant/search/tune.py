@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from volant.bind import optuna
+from volant.core.plugins import missing
 from volant.core.protocols import Range
 from volant.core.records import Problem
 from volant.search.fits import Configuration
@@ -33,7 +34,7 @@ class Tuning:
     @staticmethod
     def of(trials: Sequence[Trial], problem: Problem, seed: int, loss: Callable[[Trial], float]) -> Tuning | None:
         """A tuning that begins at the best trials, or None where no learner names a space or Optuna is missing."""
-        if not optuna.installed():
+        if missing("optuna", "tune"):
             return None
         studies: list[_Study] = []
         for trial in sorted((t for t in trials if t.status == "done"), key=loss):

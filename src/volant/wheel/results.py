@@ -87,7 +87,9 @@ class TrainResult(Result):
     """`volant train`: the candidate, how it was found, how good it is, and what the gate said.
 
     `scores` are on the test part, `judged` on the judge part. `note` says what the user must know
-    (for example that the budget was too short for anything but the baseline).
+    (for example that the budget was too short for anything but the baseline). `out_of_fold` is the metric of
+    the release's members on training rows they have not seen, `full_ensemble` that of the best ensemble which
+    heeds no limit of size and latency; both None where there is no ensemble to choose.
     """
 
     run: str
@@ -105,6 +107,8 @@ class TrainResult(Result):
     size_bytes: int
     report: Path | None = None
     note: str = ""
+    out_of_fold: float | None = None
+    full_ensemble: float | None = None
 
 
 @dataclass(frozen=True)

@@ -168,6 +168,8 @@ def _result(context: Context, dataset: Dataset, made: Made, spending: Spending, 
         seconds=round(seconds, 3),
         latency_ms=made.evaluation.speed.p50_ms,
         size_bytes=made.evaluation.speed.size_bytes,
+        out_of_fold=None if made.found.only_baseline else made.found.score,
+        full_ensemble=made.found.full_score,
     )
 
 

@@ -13,7 +13,8 @@ from volant.core.clock import Machine
 from volant.core.protocols import Rows, RunContext
 from volant.core.records import Cost, Problem, Support
 from volant.learners.tabular.boosting import Aim, BoostedModel, Hours, directions, settled
-from volant.learners.tabular.features import Features, support, tree_features, usable
+from volant.learners.tabular.features import support, tree_features, usable
+from volant.learners.tabular.matrix import Features
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class BoostedTrees:
     def fit(self, data: Rows, problem: Problem, options: BoostedTreesOptions, context: RunContext) -> BoostedModel:
         hours = Hours(context.seconds)
         data = data.take(np.flatnonzero(data.weights() > 0))
-        features, aim = tree_features(data, problem), Aim.at(data, problem)
+        features, aim = tree_features(data, problem, context.seed), Aim.at(data, problem)
         booster, rounds = lightgbm.train(
             _params(options, problem, context) | _constraints(features),
             aim.part(data, features.matrix(data)),

@@ -15,7 +15,8 @@ from volant.bind.onnx import Trees, trees_model
 from volant.core.plugins import load
 from volant.core.protocols import Rows
 from volant.core.records import Column, Pipeline, Problem
-from volant.learners.tabular.features import Features, answer, usable
+from volant.learners.tabular.features import answer, usable
+from volant.learners.tabular.matrix import Features
 
 BOOSTING = 0.75
 """Share of a fit's time that goes into boosting; the trees must be exported and tried as well."""

@@ -11,6 +11,7 @@ import numpy as np
 from volant.bind import catboost
 from volant.bind.boosting import Part
 from volant.core.clock import Machine
+from volant.core.plugins import missing
 from volant.core.protocols import Range, Rows, RunContext
 from volant.core.records import Cost, Problem, Support
 from volant.learners.tabular.boosting import (
@@ -24,8 +25,9 @@ from volant.learners.tabular.boosting import (
     settled,
     width,
 )
-from volant.learners.tabular.features import Features, encoded_features, support
+from volant.learners.tabular.features import encoded_features, support
 from volant.learners.tabular.leaves import LeafModel
+from volant.learners.tabular.matrix import Features
 
 FEW_ROWS = 1_000
 """Rows below which longer steps do as well: a round takes a millisecond or two, however few rows there are."""
@@ -57,11 +59,10 @@ class Catboost:
     options = CatboostOptions
 
     def missing(self) -> str:
-        return "" if catboost.installed() else "volant[catboost]"
+        return missing("catboost", "catboost")
 
     def supports(self, problem: Problem) -> Support:
-        needed = f"it needs CatBoost: install {self.missing()}" if self.missing() else ""
-        return support(problem, monotone=True, missing=needed)
+        return support(problem, monotone=True, missing=self.missing())
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         features = width(problem)

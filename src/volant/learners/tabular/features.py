@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from volant.core.protocols import Rows
 from volant.core.records import Batch, Column, Pipeline, Problem, Step, Support
-from volant.learners.tabular.pairs import Pairs, chosen_pairs, group_means
+from volant.learners.tabular.matrix import Features
+from volant.learners.tabular.pairs import Pairs, add_compared, compared, crossed, pairs_for
 from volant.learners.tabular.selection import chosen_grams
-from volant.learners.tabular.statistics import Statistics, statistics
+from volant.learners.tabular.statistics import statistics
 from volant.runtime.load import Runner
 from volant.runtime.steps import CALENDAR
 
@@ -30,65 +30,6 @@ CLIP = 8.0
 USABLE = frozenset({"number", "boolean", "category", "timestamp", "text"})
 
 
-@dataclass
-class Features:
-    """Fitted steps that end in the value `matrix`, float32 (n, width).
-
-    `categorical` are the positions of columns that hold codes of categories. `learned` are the places whose
-    values were learned from the targets of the rows the steps were fitted on: `train` has them out of fold.
-    `signs` are the positions that predictions must rise (1) or fall (-1) with. `codes` are the names of the category
-    columns that were encoded, and how many codes each has.
-    """
-
-    steps: list[Step] = field(default_factory=list)
-    parts: list[str] = field(default_factory=list)
-    width: int = 0
-    categorical: list[int] = field(default_factory=list)
-    columns: tuple[str, ...] = ()
-    learned: list[tuple[int, Statistics]] = field(default_factory=list)
-    signs: dict[int, int] = field(default_factory=dict)
-    codes: dict[str, int] = field(default_factory=dict)
-
-    def add(self, op: str, source: str, width: int, **params: object) -> str:
-        """Append a step whose value becomes a part of the matrix."""
-        name = self.through(op, source, **params)
-        self.parts.append(name)
-        self.width += width
-        return name
-
-    def through(self, op: str, *sources: str, **params: object) -> str:
-        """Append a step; gives the name of its value."""
-        name = f"{op}:{'|'.join(sources)}"
-        self.steps.append(Step(op, sources, name, params))
-        return name
-
-    def encoded(self, name: str, words: list[str]) -> str:
-        """Append the step that gives a category column's codes: all words that are not listed share the last one."""
-        self.codes[name] = len(words) + 1
-        return self.through("encode", name, vocabulary=words, other=len(words))
-
-    def finish(self) -> Features:
-        """Append the step that puts the parts side by side."""
-        self.steps.append(Step("stack", tuple(self.parts), "matrix"))
-        return self
-
-    def matrix(self, data: Rows) -> np.ndarray:
-        """The matrix of these rows, float32 (n, width), by the runtime's own steps."""
-        return self.run(data.batch(self.columns))
-
-    def train(self, data: Rows) -> np.ndarray:
-        """The matrix of the rows that the steps were fitted on: what was learned from targets is out of fold."""
-        x = self.matrix(data)
-        for place, learned in self.learned:
-            x[:, place : place + learned.out_of_fold.shape[1]] = learned.out_of_fold
-        return x
-
-    def run(self, batch: Batch) -> np.ndarray:
-        """The matrix of a batch of canonical columns."""
-        runner = Runner(Pipeline(tuple(self.steps), {"matrix": "matrix"}), Path())
-        return runner.predict(batch)["matrix"]
-
-
 def usable(problem: Problem) -> tuple[Column, ...]:
     """The input columns that learners for tables can use."""
     return tuple(c for c in problem.inputs if c.type in USABLE)
@@ -101,10 +42,10 @@ SIGNS = {"increasing": 1, "decreasing": -1, "": 0}
 def support(problem: Problem, *, monotone: bool = False, missing: str = "") -> Support:
     """Whether a learner of classes and numbers can take the problem; `monotone` if it can keep to directions.
 
-    `missing` says what it needs and does not find.
+    `missing` is the extra that it needs and does not find.
     """
     if missing:
-        return Support(False, missing)
+        return Support(False, f"it needs more to be installed: {missing}")
     if problem.task not in ("classify", "regress"):
         return Support(False, f"it does not learn the task {problem.task}")
     if not monotone and any(column.monotone for column in problem.inputs):
@@ -131,18 +72,23 @@ def vocabulary(data: Rows, name: str) -> list[str]:
     return [v for v, _ in sorted(kept, key=lambda pair: (-pair[1], pair[0]))[:MOST_CATEGORIES]]
 
 
-def tree_features(data: Rows, problem: Problem) -> Features:
-    """Codes of categories as they are, numbers as they are, missing values as NaN."""
+def tree_features(data: Rows, problem: Problem, seed: int = 0, *, paired: bool = True) -> Features:
+    """Codes of categories as they are, numbers as they are, missing values as NaN.
+
+    With `paired`, differences and ratios that pay are features of their own.
+    """
     columns = usable(problem)
     features = Features(columns=tuple(c.name for c in columns))
     for column in columns:
         if column.type == "category":
             features.categorical.append(features.width)
-            words = vocabulary(data, column.name)
-            features.add("encode", column.name, 1, vocabulary=words, other=len(words))
+            features.parts.append(features.encoded(column.name, vocabulary(data, column.name)))
+            features.width += 1
         else:
             _add_plain(features, data, problem, column)
     _add_days_between(features, columns)
+    if paired:
+        add_compared(features, data, pairs_for(features, data, problem, columns, seed))
     return features.finish()
 
 
@@ -159,37 +105,11 @@ def encoded_features(data: Rows, problem: Problem, seed: int = 0) -> Features:
         else:
             _add_plain(features, data, problem, column)
     _add_days_between(features, columns)
-    pairs = _pairs(features, data, problem, columns, seed)
+    pairs = pairs_for(features, data, problem, columns, seed)
     for a, b in pairs.crossed:
-        _add_learned(features, data, problem, _cross(features, a, b), features.codes[a] * features.codes[b], seed)
-    for value in _compared(features, data, pairs):
-        features.parts.append(value)
-        features.width += 2
+        _add_learned(features, data, problem, crossed(features, a, b), features.codes[a] * features.codes[b], seed)
+    add_compared(features, data, pairs)
     return features.finish()
-
-
-def _pairs(features: Features, data: Rows, problem: Problem, columns: tuple[Column, ...], seed: int) -> Pairs:
-    """The pairs of columns that are worth features of their own."""
-    codes = {name: _codes(features, data, f"encode:{name}") for name in features.codes}
-    return chosen_pairs(data, problem, columns, codes, seed)
-
-
-def _cross(features: Features, a: str, b: str) -> str:
-    return features.through("cross", f"encode:{a}", f"encode:{b}", size=features.codes[b])
-
-
-def _compared(features: Features, data: Rows, pairs: Pairs) -> list[str]:
-    """Values (n, 2) each: a number's difference from another, or from the mean of its group, and their ratio."""
-    sides = [(f"float:{a}", f"float:{b}") for a, b in pairs.combined]
-    for word, number in pairs.grouped:
-        codes, size = _codes(features, data, f"encode:{word}"), features.codes[word]
-        values = data.batch([number])[number].astype(np.float64)
-        means = group_means(np.where(np.isnan(codes), size, codes).astype(np.int64), values, size + 1)
-        of_group = f"mean of {number} by {word}"
-        table = means[:, None].astype(np.float32).tolist()
-        features.steps.append(Step("lookup", (f"encode:{word}",), of_group, {"table": table}))
-        sides.append((f"float:{number}", of_group))
-    return [features.through("combine", features.through("stack", *both), pairs=[[0, 1]]) for both in sides]
 
 
 def _add_plain(features: Features, data: Rows, problem: Problem, column: Column) -> None:
@@ -230,15 +150,9 @@ def _add_statistics(features: Features, data: Rows, problem: Problem, column: Co
 
 def _add_learned(features: Features, data: Rows, problem: Problem, code: str, size: int, seed: int) -> None:
     """What is known of the targets of rows that share a code in [0, size)."""
-    learned = statistics(_codes(features, data, code), size, data, problem, seed)
+    learned = statistics(features.codes_of(data, code), size, data, problem, seed)
     features.learned.append((features.width, learned))
     features.add("lookup", code, learned.table.shape[1], table=learned.table.tolist())
-
-
-def _codes(features: Features, data: Rows, value: str) -> np.ndarray:
-    """The codes (n,) of a fitted step's value, NaN where missing."""
-    runner = Runner(Pipeline(tuple(features.steps), {"code": value}), Path())
-    return runner.predict(data.batch(features.columns))["code"][:, 0]
 
 
 def linear_features(data: Rows, problem: Problem, seed: int = 0, *, paired: bool = True) -> Features:
@@ -261,15 +175,15 @@ def linear_features(data: Rows, problem: Problem, seed: int = 0, *, paired: bool
             op = "calendar" if column.type == "timestamp" else "float"
             numeric.append(features.through(op, column.name))
             signs += [0] * len(CALENDAR) if column.type == "timestamp" else [SIGNS[column.monotone]]
-    pairs = _pairs(features, data, problem, columns, seed) if paired else Pairs()
+    pairs = pairs_for(features, data, problem, columns, seed) if paired else Pairs()
     for a, b in pairs.crossed:
         size = features.codes[a] * features.codes[b]
         if size > MOST_CROSSED:
             continue
-        features.add("one_hot", _cross(features, a, b), size, size=size)
-    compared = _compared(features, data, pairs)
-    numeric += compared
-    signs += [0, 0] * len(compared)
+        features.add("one_hot", crossed(features, a, b), size, size=size)
+    sides = compared(features, data, pairs)
+    numeric += sides
+    signs += [0, 0] * len(sides)
     features.signs = {features.width + i: sign for i, sign in enumerate(signs) if sign}
     if numeric:
         _add_numbers(features, batch, numeric)

@@ -11,7 +11,7 @@ import numpy as np
 
 from volant.bind.onnx import Trees, trees_model
 from volant.core.records import Pipeline, Step
-from volant.learners.tabular.features import Features
+from volant.learners.tabular.matrix import Features
 
 
 @dataclass(frozen=True)

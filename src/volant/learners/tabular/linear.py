@@ -17,7 +17,8 @@ from volant.core.plugins import load
 from volant.core.protocols import Rows, RunContext
 from volant.core.records import Cost, Pipeline, Problem, Support
 from volant.learners.tabular.boosting import Hours, directions
-from volant.learners.tabular.features import Features, answer, linear_features, support, usable
+from volant.learners.tabular.features import answer, linear_features, support, usable
+from volant.learners.tabular.matrix import Features
 from volant.learners.tabular.proximal import Line, Penalty, descend
 
 MOST_CELLS = 50_000_000

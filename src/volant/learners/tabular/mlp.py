@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from volant.core.clock import Machine
+from volant.core.plugins import missing
 from volant.core.protocols import Range, Rows, RunContext
 from volant.core.records import Cost, Problem, Support
+from volant.learners.tabular.features import support
 from volant.learners.tabular.network_fit import (
     NetworkModel,
     fit_network,
     network_cost,
-    network_support,
     settled_until,
 )
 from volant.neural.architecture import Architecture, Training
@@ -45,8 +46,11 @@ class Mlp:
     summary = "a plain neural network: fully connected layers with ReLU, by torch"
     options = MlpOptions
 
+    def missing(self) -> str:
+        return missing("torch", "neural")
+
     def supports(self, problem: Problem) -> Support:
-        return network_support(problem)
+        return support(problem, missing=self.missing())
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         chosen = self.portfolio(problem)[0]

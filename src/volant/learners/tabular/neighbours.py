@@ -14,7 +14,8 @@ from volant.core.clock import Machine
 from volant.core.protocols import Rows, RunContext
 from volant.core.records import Cost, Pipeline, Problem, Step, Support
 from volant.learners.tabular.boosting import Aim
-from volant.learners.tabular.features import Features, linear_features, support, usable
+from volant.learners.tabular.features import linear_features, support, usable
+from volant.learners.tabular.matrix import Features
 
 MOST_ROWS = 30_000
 """Rows that are kept, drawn by the seed: each prediction looks at all of them."""

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from volant.core.protocols import Rows
-from volant.core.records import Batch, Column, Pipeline, Problem, Step
-from volant.learners.tabular.features import RARE, Features, usable, vocabulary
+from volant.core.records import Batch, Pipeline, Problem, Step
+from volant.learners.tabular.features import RARE, usable, vocabulary
+from volant.learners.tabular.matrix import Features
+from volant.learners.tabular.pairs import compared, pairs_for
 from volant.learners.tabular.selection import chosen_grams
 from volant.neural.architecture import Inputs
 from volant.runtime.load import Runner
@@ -28,12 +30,18 @@ class Layout:
     inputs: Inputs
 
 
-def network_features(data: Rows, problem: Problem) -> Layout:
-    """Fit the steps: numbers and flags of missing ones, n-grams of texts, codes of categories."""
+def network_features(data: Rows, problem: Problem, seed: int = 0) -> Layout:
+    """Fit the steps: numbers, pairs of them that pay, flags of missing ones, n-grams of texts, codes of categories."""
     columns = usable(problem)
     features = Features(columns=tuple(c.name for c in columns))
     batch = data.batch(features.columns)
-    numbers = _add_numbers(features, batch, [c for c in columns if c.type not in ("category", "text")])
+    values = [
+        features.through("calendar" if c.type == "timestamp" else "float", c.name)
+        for c in columns
+        if c.type not in ("category", "text")
+    ]
+    values += compared(features, data, pairs_for(features, data, problem, columns, seed))
+    numbers = _add_numbers(features, batch, values)
     for column in columns:
         if column.type == "text":
             chosen = chosen_grams(data, problem, column.name, MOST_GRAMS)
@@ -60,12 +68,11 @@ def _add_codes(features: Features, data: Rows, batch: Batch, names: list[str]) -
     return tuple(len(known) + 2 for known in words)
 
 
-def _add_numbers(features: Features, batch: Batch, columns: list[Column]) -> int:
+def _add_numbers(features: Features, batch: Batch, values: list[str]) -> int:
     """Fill, scale and cut numbers; gives how many there are. Flags of missing ones follow as plain columns."""
-    if not columns:
+    if not values:
         return 0
-    numeric = [features.through("calendar" if c.type == "timestamp" else "float", c.name) for c in columns]
-    features.steps.append(Step("stack", tuple(numeric), "numbers"))
+    features.steps.append(Step("stack", tuple(values), "numbers"))
     x = Runner(Pipeline(tuple(features.steps), {"x": "numbers"}), Path()).predict(batch)["x"].astype(np.float64)
     missing = np.isnan(x)
     flags = np.flatnonzero((missing.sum(axis=0) >= min(RARE, len(x))) & ~missing.all(axis=0))

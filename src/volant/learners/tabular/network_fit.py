@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ import numpy as np
 from volant.bind.boosting import Part
 from volant.core.clock import Machine
 from volant.core.protocols import Rows, RunContext
-from volant.core.records import Column, Cost, Pipeline, Problem, Support
+from volant.core.records import Column, Cost, Pipeline, Problem
 from volant.learners.tabular.boosting import Aim, Hours
-from volant.learners.tabular.features import answer, support, usable
+from volant.learners.tabular.features import answer, usable
 from volant.learners.tabular.network_export import network_model
 from volant.learners.tabular.network_features import Layout, network_features
 from volant.neural.architecture import Architecture, Inputs, Training
@@ -49,14 +48,6 @@ class NetworkModel:
         return {"features": self.layout.features.width, **self.training}
 
 
-def network_support(problem: Problem) -> Support:
-    """Whether a network can take the problem, and torch is there to train it."""
-    found = support(problem)
-    if found and find_spec("torch") is None:
-        return Support(False, "it needs torch: install volant[neural]")
-    return found
-
-
 def network_cost(problem: Problem, machine: Machine, architecture: Architecture, training: Training) -> Cost:
     """What one fit takes: the products of matrices, forth and back, and an overhead per step."""
     wide = sum(_columns(column, architecture.pieces) for column in usable(problem))
@@ -86,7 +77,7 @@ def fit_network(
     """Fit features and a network on rows whose weight is not zero."""
     hours = Hours(context.seconds)
     data = data.take(np.flatnonzero(data.weights() > 0))
-    layout = network_features(data, problem)
+    layout = network_features(data, problem, context.seed)
     aim = Aim.at(data, problem)
     part, held_out = aim.part(data, layout.features.matrix(data)), aim.held_out(context.validation, layout.features)
     trainer = _Trainer(layout.inputs, architecture, training, len(problem.classes), context)

@@ -12,7 +12,8 @@ from itertools import combinations
 import numpy as np
 
 from volant.core.protocols import Rows
-from volant.core.records import Column, Problem
+from volant.core.records import Column, Problem, Step
+from volant.learners.tabular.matrix import Features
 from volant.learners.tabular.statistics import FOLDS, folds_of, targets_of
 
 LEAST_ROWS, MOST_ROWS = 500, 10_000
@@ -181,3 +182,35 @@ def group_means(codes: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
     sums = np.bincount(codes[known], weights=values[known], minlength=size)
     whole = float(values[known].mean()) if known.any() else 0.0
     return np.asarray((sums + SMOOTHING * whole) / (counts + SMOOTHING))
+
+
+def pairs_for(features: Features, data: Rows, problem: Problem, columns: tuple[Column, ...], seed: int) -> Pairs:
+    """The pairs of columns that are worth features of their own."""
+    codes = {name: features.codes_of(data, f"encode:{name}") for name in features.codes}
+    return chosen_pairs(data, problem, columns, codes, seed)
+
+
+def crossed(features: Features, a: str, b: str) -> str:
+    """The codes of two category columns taken together."""
+    return features.through("cross", f"encode:{a}", f"encode:{b}", size=features.codes[b])
+
+
+def add_compared(features: Features, data: Rows, pairs: Pairs) -> None:
+    """Append what `compared` gives to the matrix."""
+    for value in compared(features, data, pairs):
+        features.parts.append(value)
+        features.width += 2
+
+
+def compared(features: Features, data: Rows, pairs: Pairs) -> list[str]:
+    """Values (n, 2) each: a number's difference from another, or from the mean of its group, and their ratio."""
+    sides = [(f"float:{a}", f"float:{b}") for a, b in pairs.combined]
+    for word, number in pairs.grouped:
+        codes, size = features.codes_of(data, f"encode:{word}"), features.codes[word]
+        values = data.batch([number])[number].astype(np.float64)
+        means = group_means(np.where(np.isnan(codes), size, codes).astype(np.int64), values, size + 1)
+        of_group = f"mean of {number} by {word}"
+        table = means[:, None].astype(np.float32).tolist()
+        features.steps.append(Step("lookup", (f"encode:{word}",), of_group, {"table": table}))
+        sides.append((f"float:{number}", of_group))
+    return [features.through("combine", features.through("stack", *both), pairs=[[0, 1]]) for both in sides]

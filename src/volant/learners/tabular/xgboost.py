@@ -10,6 +10,7 @@ import numpy as np
 
 from volant.bind import xgboost
 from volant.core.clock import Machine
+from volant.core.plugins import missing
 from volant.core.protocols import Range, Rows, RunContext
 from volant.core.records import Cost, Problem, Support
 from volant.learners.tabular.boosting import (
@@ -23,7 +24,8 @@ from volant.learners.tabular.boosting import (
     settled,
     width,
 )
-from volant.learners.tabular.features import Features, encoded_features, support
+from volant.learners.tabular.features import encoded_features, support
+from volant.learners.tabular.matrix import Features
 
 FEW_ROWS = 1_000
 """Rows below which fewer rounds do: a round takes its time, however few rows there are."""
@@ -55,11 +57,10 @@ class Xgboost:
     options = XgboostOptions
 
     def missing(self) -> str:
-        return "" if xgboost.installed() else "volant[xgboost]"
+        return missing("xgboost", "xgboost")
 
     def supports(self, problem: Problem) -> Support:
-        needed = f"it needs XGBoost: install {self.missing()}" if self.missing() else ""
-        return support(problem, monotone=True, missing=needed)
+        return support(problem, monotone=True, missing=self.missing())
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         features = width(problem)
