@@ -52,8 +52,8 @@ class Split(Section):
         "`group`: a column of role group or subject stays whole (so it does under random). `time`: the latest rows "
         "judge and test; a subject stays where its first row stands.",
     )
-    judge: Share = Field(0.15, description="Share of rows (and of traffic) that decides promotions and never trains.")
-    test: Share = Field(0.15, description="Share of rows that is used for reports only.")
+    judge: Share = Field(0.1, description="Share of rows (and of traffic) that decides promotions and never trains.")
+    test: Share = Field(0.1, description="Share of rows that is used for reports only.")
     key: str = Field("volant", min_length=1, description="Key of the hash that assigns rows to sides.")
 
     @model_validator(mode="after")

@@ -141,8 +141,8 @@ class SplitRule:
     """How rows are divided; see `data.split` of the product file."""
 
     by: str = "random"
-    judge: float = 0.15
-    test: float = 0.15
+    judge: float = 0.1
+    test: float = 0.1
     salt: str = "volant"
 
 

@@ -34,15 +34,10 @@ source = {source}
 {query}{split}
 [columns]
 """
-SMALL = 400
+SMALL, TINY = 2_000, 400
 SMALL_SPLIT = """\
-judge = 0.3  # {rows} rows are few: a larger share judges, so that the gate can tell a gain from chance
-test = 0.2
-"""
-MANY = 10_000
-MANY_SPLIT = """\
-judge = 0.1  # many rows: a smaller share judges well enough, and more of them train
-test = 0.1
+judge = {judge}  # {rows} rows are few: a larger share judges, so that the gate can tell a gain from chance
+test = {test}
 """
 
 
@@ -110,7 +105,8 @@ def new(
 
 def _split(rows: int, preset: Preset | None) -> str:
     """The section `[data.split]`, where there is something to say."""
-    shares = SMALL_SPLIT.format(rows=rows) if rows < SMALL else MANY_SPLIT if rows >= MANY else ""
+    judge, test = (0.3, 0.2) if rows < TINY else (0.2, 0.1)
+    shares = SMALL_SPLIT.format(rows=rows, judge=judge, test=test) if rows < SMALL else ""
     lines = (preset.split if preset else "") + shares
     return f"\n[data.split]\n{lines}" if lines else ""
 
