@@ -22,7 +22,7 @@ MOST_COLUMNS = 12
 """Columns of a kind that are paired, those that tell most by themselves."""
 MOST_CELLS = 2_000
 """Pairs of categories that a cross may have."""
-MOST_CHOSEN = 4
+MOST_CHOSEN = 6
 """Pairs of each kind that are kept."""
 BINS, FINE = 24, 64
 """Bins of what a pair gives, and of a number by itself: coarse ones would leave to a pair what is the number's own."""
