@@ -11,7 +11,6 @@ import pytest
 from volant.core.clock import Machine
 from volant.core.protocols import RunContext
 from volant.core.records import Column, Problem, Schema
-from volant.learners.tabular import network_fit
 from volant.learners.tabular.mlp import Mlp
 from volant.learners.tabular.network import Network
 from volant.runtime.load import Runner
@@ -96,7 +95,7 @@ def test_the_last_fit_ends_where_the_folds_were_best(learner, tmp_path):
 @BY_NAME
 def test_without_torch_it_says_what_to_install(learner, monkeypatch):
     _, problem = checkers(50)
-    monkeypatch.setattr(network_fit, "find_spec", lambda name: None)
+    monkeypatch.setattr("volant.core.plugins.find_spec", lambda library: None)
     found = learner.supports(problem)
     assert not found
     assert "volant[neural]" in found.reason

@@ -84,7 +84,7 @@ def test_columns_that_must_stay_monotone_and_tiny_data_are_left_alone():
 
 
 def test_one_row_has_the_same_features_alone_as_among_others():
-    rng, numbers, words = drawn()
+    _, numbers, words = drawn()
     numbers["width"][::7] = np.nan
     same = (words["colour"] == words["shape"]) ^ (numbers["length"] > numbers["height"])
     data = rows({**numbers, **words}, np.where(same, "yes", "no"))
