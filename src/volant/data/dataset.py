@@ -138,12 +138,17 @@ def table_to_batch(table: pa.Table, schema: Schema) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class SplitRule:
-    """How rows are divided; see `data.split` of the product file."""
+    """How rows are divided; see `data.split` of the product file.
+
+    `columns` make the key of a row that nobody owns, by default all inputs. A product keeps those of its first version:
+    a column that comes later, or is not looked at any more, moves no row.
+    """
 
     by: str = "random"
     judge: float = 0.1
     test: float = 0.1
     salt: str = "volant"
+    columns: tuple[str, ...] = ()
 
 
 @dataclass
@@ -255,8 +260,8 @@ class Writer:
 
     def _keys(self, table: pa.Table) -> np.ndarray:
         owner = self.schema.of_role("subject") or self.schema.of_role("group")
-        inputs = [c.name for c in self.schema.inputs]
-        return row_keys(table, subject=owner[0].name if owner else None, inputs=inputs)
+        columns = list(self.rule.columns) or [c.name for c in self.schema.inputs]
+        return row_keys(table, subject=owner[0].name if owner else None, inputs=columns)
 
     def _times(self, table: pa.Table, n: int) -> pa.Array:
         named = self.schema.of_role("time")

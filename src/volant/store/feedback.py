@@ -63,6 +63,12 @@ class FeedbackLog(Predictions):
         for row in self._stream(query):
             yield FeedbackRow(**fields(row))
 
+    def feedback_since(self, received_at: str) -> int:
+        """How many pieces of feedback that still count were received at that time or later."""
+        query = select(func.count()).where(_table.c.received_at >= received_at, _table.c.valid)
+        with self._database.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
     def export_feedback(self) -> Iterator[dict[str, Any]]:
         """The same as plain JSON data."""
         return (row.record() for row in self.feedback_rows())

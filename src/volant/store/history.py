@@ -34,10 +34,10 @@ class History(Part):
         with self._database.read() as connection:
             return [_verdict(row) for row in connection.execute(select(tables.verdict).order_by(tables.verdict.c.seq))]
 
-    def judge_turns(self, judge: str) -> int:
-        """How many verdicts against a champion were given on this judge set: looks that were paid for."""
+    def judge_turns(self, *judges: str) -> int:
+        """How many verdicts against a champion were given on these judge sets: looks that were paid for."""
         table = tables.verdict
-        query = select(func.count()).where(table.c.judge == judge, table.c.champion.is_not(None))
+        query = select(func.count()).where(table.c.judge.in_(judges), table.c.champion.is_not(None))
         with self._database.read() as connection:
             return int(connection.execute(query).scalar_one())
 
@@ -50,7 +50,7 @@ class History(Part):
         previous: str | None,
         facts: Mapping[str, Any],
     ) -> DeploymentRow:
-        """Record a promotion, a refusal or a rollback, if the champion still is `previous`.
+        """Record a promotion, a refusal or a rollback, if the champion still is `previous`; a refusal in any case.
 
         Raises:
             Refused: code `busy`: somebody else changed the champion in between.
@@ -58,7 +58,8 @@ class History(Part):
         given = {"kind": kind, "release": release, "previous": previous, "reason": reason, "contract": contract}
         values = {**given, "at": self._now(), "facts": dict(facts)}
         with self._database.write() as connection:
-            _refuse_if_changed(connection, previous)
+            if kind != "refuse":
+                _refuse_if_changed(connection, previous)
             row = connection.execute(_events.insert().returning(*_events.c), values).one()
             if kind == "promote":
                 new = {"digest": release, "contract": contract, "at": values["at"]}

@@ -42,6 +42,12 @@ class Ledger(Part):
             row = connection.execute(query).first()
         return DatasetRow(**fields(row, without=("seq",))) if row else None
 
+    def datasets(self) -> list[DatasetRow]:
+        """All dataset versions, in the order they were added."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(tables.dataset).order_by(tables.dataset.c.seq))
+            return [DatasetRow(**fields(row, without=("seq",))) for row in rows]
+
     def dataset(self, digest: str) -> DatasetRow | None:
         """The dataset version of that digest."""
         with self._database.read() as connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from volant.core.ids import canonical_json, uuid7
@@ -14,19 +14,23 @@ from volant.store.part import iso
 MAX_TEXT = 1024
 """Characters that an id, a kind, an actor, a source or a key may have."""
 
+MOST_AHEAD = timedelta(days=1)
+"""How far in the future an event may lie: no further than clocks and time zones differ."""
+
 _REQUIRED = ("prediction_id", "kind", "actor", "source")
 _OPTIONAL = ("target", "idempotency_key", "supersedes")
 
 
 def checked(items: Sequence[Feedback], received_at: str) -> list[dict[str, Any]] | BadInput:
     """The items as rows of the feedback table, or the error that names all that is wrong with them."""
-    troubles = [trouble for position, item in enumerate(items) for trouble in _troubles(item, f"items[{position}]")]
+    places = [(item, f"items[{position}]") for position, item in enumerate(items)]
+    troubles = [trouble for item, where in places for trouble in _troubles(item, where, received_at)]
     if troubles:
         return BadInput("feedback is not well-formed", code="feedback-invalid", troubles=troubles)
     return [_row(item, received_at) for item in items]
 
 
-def _troubles(item: Feedback, where: str) -> list[Trouble]:
+def _troubles(item: Feedback, where: str, received_at: str) -> list[Trouble]:
     troubles = []
     for name in (*_REQUIRED, *_OPTIONAL):
         value = getattr(item, name)
@@ -36,11 +40,19 @@ def _troubles(item: Feedback, where: str) -> list[Trouble]:
     if not _is_plain(item.value):
         what = "the value must be plain JSON data with finite numbers"
         troubles.append(Trouble(what, f"{where}.value", type(item.value).__name__))
-    if item.event_at is not None and _time(item.event_at) is None:
-        what = "event_at must be an ISO 8601 time"
-        fix = "write it as 2026-01-31T12:00:00Z"
+    if item.event_at is not None and (what := _wrong_time(item.event_at, received_at)):
+        fix = "write when it happened, as 2026-01-31T12:00:00Z"
         troubles.append(Trouble(what, f"{where}.event_at", type(item.event_at).__name__, (), fix))
     return troubles
+
+
+def _wrong_time(event_at: Any, received_at: str) -> str:
+    """What is wrong with the time of an event, if anything. Clocks may differ, and zones be forgotten."""
+    moment = _time(event_at)
+    if moment is None:
+        return "event_at must be an ISO 8601 time"
+    latest = iso(datetime.fromisoformat(received_at) + MOST_AHEAD)
+    return "event_at lies in the future" if moment > latest else ""
 
 
 def _is_text(value: Any, *, may_lack: bool) -> bool:

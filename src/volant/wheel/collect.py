@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def collect(context: Context) -> Dataset:
     file = context.product.file
     schema = infer_schema(sample_of(source), file.task.target, overrides(context.product), task=file.task.type)
     _check_columns(context, schema)
-    rule = split_rule(context.product)
+    rule = replace(split_rule(context.product), columns=_key_columns(context, schema))
     recipe = digest([source.fingerprint, [[c.name, c.type, c.role] for c in schema.columns], list(vars(rule).values())])
     known = context.folder("datasets") / f"{recipe[:32]}.recipe"
     if known.is_file():
@@ -82,7 +83,7 @@ def _write(context: Context, source: Source, schema: Schema, rule: SplitRule, kn
         missing=context.product.file.data.missing,
         notes=source.notes,
     )
-    context.store.add_dataset(dataset.digest, len(dataset), {"kind": "source", "cuts": dataset.facts["cuts"]})
+    context.store.add_dataset(dataset.digest, len(dataset), dataset_facts(dataset, "source"))
     known.write_text(dataset.digest)
     return dataset
 
@@ -95,7 +96,26 @@ def first_cuts(context: Context, rule: SplitRule) -> Mapping[str, Any] | None:
     if before is None:
         return None
     facts = open_dataset(context.folder("datasets") / before.digest).facts
-    return facts["cuts"] if facts["split"] == vars(rule) else None
+    return facts["cuts"] if SplitRule(**{**facts["split"], "columns": rule.columns}) == rule else None
+
+
+def _key_columns(context: Context, schema: Schema) -> tuple[str, ...]:
+    """The columns whose values make the key of a row that nobody owns: those of the first version that has all of them.
+
+    With another `data.split.key` every row is assigned anew, so the present inputs do.
+    """
+    salt = context.product.file.data.split.key
+    for row in context.store.datasets():
+        columns = tuple(row.facts.get("key_columns", ()))
+        if columns and row.facts.get("key") == salt and set(columns) <= set(schema.names):
+            return columns
+    return tuple(column.name for column in schema.inputs)
+
+
+def dataset_facts(dataset: Dataset, kind: str) -> dict[str, Any]:
+    """What the ledger keeps of a dataset version: what later ones must agree with."""
+    split = dataset.facts["split"]
+    return {"kind": kind, "cuts": dataset.facts["cuts"], "key": split["salt"], "key_columns": list(split["columns"])}
 
 
 def split_rule(product: Product) -> SplitRule:

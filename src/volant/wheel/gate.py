@@ -38,9 +38,18 @@ def judge_rows(dataset: Dataset) -> Dataset:
 
 
 def judge_set(context: Context) -> str:
-    """The name of the judge set: it is renewed by changing the key or the shares of the split."""
+    """The name of the judge set, on whose account looks are paid for. It is renewed by another `data.split.key`.
+
+    A larger or a smaller share judges with many of the same rows as before, so it opens no new account.
+    """
+    return digest(["judge", context.product.file.data.split.key])[:16]
+
+
+def looks(context: Context) -> int:
+    """How many verdicts against a champion the judge set has given, those of before accounts went by the key too."""
     split = context.product.file.data.split
-    return digest([split.by, split.judge, split.test, split.key])[:16]
+    before = digest([split.by, split.judge, split.test, split.key])[:16]
+    return context.store.judge_turns(judge_set(context), before)
 
 
 def units_of(context: Context, release: Release, rows: Rows, problem: Problem) -> Batch:
@@ -82,7 +91,7 @@ def rules(context: Context, schema: Schema, required: tuple[str, ...], alpha: fl
 def judge(context: Context, judged: Judged, rows: Rows, problem: Problem, champion: Release | None) -> Verdict:
     """Compare on the judge rows and let the gate decide. Nothing is written."""
     name = judge_set(context)
-    turn = context.store.judge_turns(name) + 1 if champion else 1
+    turn = looks(context) + 1 if champion else 1
     alpha = alpha_for_turn(context.product.file.quality.alpha, turn) if champion else context.product.file.quality.alpha
     slices = declared_slices(rows, context.product.file.quality.slices)
     shared = np.ones(len(rows), dtype=bool)

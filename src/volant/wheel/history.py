@@ -8,7 +8,7 @@ from volant.release.gate import alpha_for_turn
 from volant.runtime.load import Release, open_release
 from volant.store.records import DeploymentRow
 from volant.wheel.context import Context
-from volant.wheel.gate import judge_set
+from volant.wheel.gate import looks
 from volant.wheel.results import Deployment, Status
 
 
@@ -16,6 +16,12 @@ def champion_release(context: Context) -> Release | None:
     """The release that is deployed, opened, or None."""
     row = context.store.champion()
     return None if row is None else open_candidate(context, row.release)
+
+
+def serving(context: Context) -> str | None:
+    """The release that is deployed, whether its files open or not."""
+    row = context.store.champion()
+    return None if row is None else row.release
 
 
 def rival_release(context: Context) -> Release | None:
@@ -43,18 +49,27 @@ def open_candidate(context: Context, digest: str) -> Release:
     return open_release(context.folder("candidates") / digest, digest=digest)
 
 
-def deploy_verdict(context: Context, verdict: Verdict, contract: int) -> None:
-    """Record what the gate said and, if it let the candidate pass, make it champion."""
+LOST_RACE = "The champion was changed while this candidate was judged against another, so it must be judged anew."
+
+
+def deploy_verdict(context: Context, verdict: Verdict, contract: int, served: str | None) -> bool:
+    """Record what the gate said and, if it let the candidate pass, make it champion; whether it is.
+
+    `served` is the release that served when the judging began. Where another one serves by now, the candidate was not
+    compared with it: it is refused, and the history says why.
+    """
     number = context.store.add_verdict(verdict)
-    champion = context.store.champion()
-    context.store.deploy(
-        verdict.challenger,
-        "promote" if verdict.passed else "refuse",
-        verdict.reasons[0] if verdict.reasons else "",
-        contract=contract,
-        previous=None if champion is None else champion.release,
-        facts={"verdict": number, "scores": {c.slice or c.metric: c.challenger for c in verdict.comparisons}},
-    )
+    facts = {"verdict": number, "scores": {c.slice or c.metric: c.challenger for c in verdict.comparisons}}
+    reason = verdict.reasons[0] if verdict.reasons else ""
+    if verdict.passed:
+        try:
+            context.store.deploy(verdict.challenger, "promote", reason, contract, served, facts)
+        except Refused:
+            reason = LOST_RACE
+        else:
+            return True
+    context.store.deploy(verdict.challenger, "refuse", reason, contract, served, facts)
+    return False
 
 
 def history(context: Context) -> list[Deployment]:
@@ -141,8 +156,9 @@ def status(context: Context) -> Status:
     context.store.index_segments()
     champion, dataset = context.store.champion(), context.store.latest_dataset()
     counts = context.store.counts()
-    rows = [] if champion is None else [f for f in context.store.feedback_rows() if f.received_at >= champion.at]
-    turns = context.store.judge_turns(judge_set(context))
+    answered = 0 if champion is None else context.store.feedback_since(champion.at)
+    fresh = 0 if champion is None else context.store.feedback_since(max(champion.at, _last_turn(context)))
+    turns = looks(context)
     alpha = context.product.file.quality.alpha
     return Status(
         name=context.product.name,
@@ -154,12 +170,17 @@ def status(context: Context) -> Status:
         rows=0 if dataset is None else dataset.rows,
         predictions=counts["predictions"],
         feedback=counts["feedback"],
-        feedback_since_champion=len(rows),
+        feedback_since_champion=answered,
         turns=turns,
         alpha_left=round(alpha - sum(alpha_for_turn(alpha, turn) for turn in range(1, turns + 1)), 6),
         running=context.store.lock_holder("train"),
-        next_step=_next(champion is not None, len(rows)),
+        next_step=_next(champion is not None, fresh),
     )
+
+
+def _last_turn(context: Context) -> str:
+    """When the last turn that judged a challenger ended; what was said before it has been heard."""
+    return max((view.at for view in context.store.label_views() if view.facts.get("turned")), default="")
 
 
 def _next(deployed: bool, fresh: int) -> str:

@@ -26,7 +26,7 @@ from volant.evidence.label_view import (
     build_label_view,
 )
 from volant.store.records import PredictionRecord, Voice
-from volant.wheel.collect import collect, split_rule
+from volant.wheel.collect import collect, dataset_facts
 from volant.wheel.context import Context
 from volant.wheel.results import Labels
 from volant.wheel.succession import refuse_another_problem
@@ -59,8 +59,7 @@ def assemble(context: Context) -> Assembled:
         return Assembled(source, source, NO_LABELS, None)
     predictions = {v.prediction.id: v.prediction for v in voices}
     rows = _inputs(source.schema, list(predictions.values()), context.product.file.data.missing)
-    keys = _keys(source.schema, rows)
-    sides = _sides(source, keys, list(predictions))
+    sides = _sides(source, rows, list(predictions))
     view = _view(context, voices, source, sides)
     labels = _labels(view, len(voices))
     context.store.add_label_view(view.version, RULE, {"rule": view.rule.record(), **labels.record()})
@@ -97,16 +96,17 @@ def _owner(schema: Schema) -> str | None:
     return found[0].name if found else None
 
 
-def _keys(schema: Schema, rows: Mapping[str, pa.Array]) -> np.ndarray:
-    names = [c.name for c in schema.inputs]
-    return row_keys(pa.table(dict(rows)), subject=_owner(schema), inputs=names)
-
-
-def _sides(source: Dataset, keys: np.ndarray, ids: list[str]) -> dict[str, str]:
+def _sides(source: Dataset, rows: Mapping[str, pa.Array], ids: list[str]) -> dict[str, str]:
     """The side of each prediction. Whatever shares its key with a test row stays out (`test`); the test set
     itself is frozen, so that other traffic whose hash points to it trains."""
-    rule = SplitRule(**source.facts["split"])
-    known = dict(zip(source.keys(), source.sides(), strict=True))
+    rule, owner = SplitRule(**source.facts["split"]), _owner(source.schema)
+    columns = list(rule.columns) or [column.name for column in source.schema.inputs]
+    shown = [name for name in columns if name in rows]  # callers do not send what no model looks at any more
+    keys = row_keys(pa.table(dict(rows)), subject=owner, inputs=shown)
+    stored = source.keys()
+    if len(shown) < len(columns):
+        stored = row_keys(source.table(), subject=owner, inputs=shown)
+    known = dict(zip(stored, source.sides(), strict=True))
     drawn, _ = assign(keys, salt=rule.salt, judge=rule.judge, test=rule.test)
     fresh = {"test": "train"}
     return {
@@ -167,7 +167,8 @@ def _write(
     columns[target.name] = pa.array([kind.parse_cell(d.label) for d in used], type=kind.storage)
     for column in schema.columns:
         columns.setdefault(column.name, pa.nulls(len(used), column_type(column.type).storage))
-    writer = Writer(context.folder("datasets"), schema, split_rule(context.product), source.facts["cuts"])
+    rule = SplitRule(**source.facts["split"])
+    writer = Writer(context.folder("datasets"), schema, rule, source.facts["cuts"])
     try:
         sides = source.sides()
         writer.add(
@@ -186,5 +187,5 @@ def _write(
         writer.abort()
         raise
     dataset = writer.finish(source.facts["notes"])
-    context.store.add_dataset(dataset.digest, len(dataset), {"kind": "feedback", "cuts": dataset.facts["cuts"]})
+    context.store.add_dataset(dataset.digest, len(dataset), dataset_facts(dataset, "feedback"))
     return dataset

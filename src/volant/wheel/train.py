@@ -35,7 +35,7 @@ from volant.wheel.decide import baseline_predicted, decided, looks, weighing_of
 from volant.wheel.explain import background_file
 from volant.wheel.fairness import beside_of
 from volant.wheel.gate import Judged, judge, judge_rows, units_of
-from volant.wheel.history import deploy_verdict, rival_release
+from volant.wheel.history import LOST_RACE, deploy_verdict, rival_release, serving
 from volant.wheel.intervals import band_of, seconds_for_interval, with_interval, with_promise
 from volant.wheel.learn import assemble
 from volant.wheel.posed import posed
@@ -77,6 +77,17 @@ class Made:
     judged: Judged
 
 
+@dataclass(frozen=True)
+class Rivals:
+    """Whom a candidate is compared with, and which release served when that was settled.
+
+    They differ only where the files of the one that serves are damaged.
+    """
+
+    champion: Release | None
+    served: str | None
+
+
 def train(context: Context, *, budget: str | None = None) -> TrainResult:
     """One run of training: from the data as it is now to a judged candidate.
 
@@ -98,14 +109,15 @@ def _spending(context: Context, budget: str) -> Spending:
 
 def train_on(context: Context, dataset: Dataset, spending: Spending, started: float) -> TrainResult:
     """Train a candidate on a dataset version, judge it, and deploy it if the gate lets it pass."""
-    champion = rival_release(context)
+    served, champion = serving(context), rival_release(context)
     _refuse_without_evaluation(dataset)
     rows = dataset.part("train")
     problem = context.task.problem(rows, context.product.file.task.target, context.metric)
     problem = with_promise(context, problem, rows)
     problem = posed(context, problem, dataset.schema)
+    rivals = Rivals(champion, served)
     made = make_candidate(context, dataset, problem, spending, champion)
-    return conclude(context, dataset, problem, made, champion, spending, started)
+    return conclude(context, dataset, problem, made, rivals, spending, started)
 
 
 def _refuse_without_evaluation(dataset: Dataset) -> None:
@@ -124,20 +136,20 @@ def conclude(
     dataset: Dataset,
     problem: Problem,
     made: Made,
-    champion: Release | None,
+    rivals: Rivals,
     spending: Spending,
     started: float,
 ) -> TrainResult:
     """Judge, record and, where allowed, promote."""
+    champion, served = rivals.champion, rivals.served
     same = champion is not None and champion.digest == made.digest
     verdict = None if same else judge(context, made.judged, judge_rows(dataset), problem, champion)
     seconds = time.monotonic() - started
-    if verdict is not None:
-        deploy_verdict(context, verdict, made.signature.contract)
-    note = _note(made, same)
+    promoted = verdict is not None and deploy_verdict(context, verdict, made.signature.contract, served)
+    note = LOST_RACE if verdict is not None and verdict.passed and not promoted else _note(made, same)
     context.store.finish_run(made.run, "done", {"candidate": made.digest, "seconds": round(seconds, 3)})
     result = _result(context, dataset, made, spending, seconds)
-    result = replace(result, verdict=verdict, promoted=verdict is not None and verdict.passed, note=note)
+    result = replace(result, verdict=verdict, promoted=promoted, note=note)
     left = spending.remaining_seconds()
     report = write_candidate_report(context, dataset, made.folder, result, made.evaluation, left)
     return replace(result, report=report)

@@ -75,6 +75,7 @@ def test_without_a_key_the_same_words_are_two_rows_and_one_voice(store, logged):
         ({"value": object()}, "value"),
         ({"event_at": "yesterday"}, "event_at"),
         ({"event_at": "0001-01-01T00:00:00+14:00"}, "event_at"),
+        ({"event_at": "9998-01-01T00:00:00Z"}, "event_at"),
     ],
 )
 def test_what_is_not_well_formed_is_named(sqlite_store, predict, change, where):
