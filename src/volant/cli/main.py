@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "rollback": "Go back to the release before",
     "history": "Show everything that was promoted, refused or rolled back",
     "status": "Show where the product stands, and what to do next",
+    "simulate": "Let simulated people answer predictions, some of them wrongly",
     "demo": "Watch the whole wheel turn on handwritten digits",
     "columns": "List the column types",
     "checks": "List the data checks",

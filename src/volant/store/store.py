@@ -13,8 +13,8 @@ from sqlalchemy import Engine, func, select
 from volant.core.clock import Clock
 from volant.errors import Failure, VolantError
 from volant.store import disk, tables
+from volant.store.columns import EvidenceColumns
 from volant.store.database import Database, make_engine, place
-from volant.store.feedback import FeedbackLog
 from volant.store.history import History
 from volant.store.ledger import Ledger
 from volant.store.locks import Locks
@@ -35,7 +35,7 @@ _COUNTED = {
 }
 
 
-class Store(FeedbackLog, Ledger, History, Locks):
+class Store(EvidenceColumns, Ledger, History, Locks):
     """Everything that a product remembers. Any thread may use it; a forked child opens its own."""
 
     def __init__(self, home: Path, database: Database, clock: Clock) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import ast
 import json
+import random
 import subprocess
 import sys
 import threading
@@ -9,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from volant.testing.simulate import Service, User, crowd, simulate
+from volant.testing.simulate import Searcher, Service, User, clicks, crowd, simulate
+from volant.testing.simulate.users import says
 
 TRUTHS = [str(i % 10) for i in range(300)]
 ROWS = [{"x": i} for i in range(300)]
@@ -112,4 +115,55 @@ def test_a_crowd_has_the_shares_that_were_asked_for():
 def test_simulated_users_do_without_the_code_that_they_test():
     code = "import sys, volant.testing.simulate; print([m for m in sys.modules if m.startswith('volant')])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert shown.strip() == "['volant', 'volant.testing', 'volant.testing.simulate']"
+    own = ("volant.testing.simulate",)
+    names = [name for name in ast.literal_eval(shown.strip()) if name not in ("volant", "volant.testing")]
+    assert [name for name in names if not name.startswith(own)] == []
+
+
+def answered(user, *, label="1", truth="2", known=("1", "2", "3"), seed=0, given=0, case="p"):
+    answer = {"id": case, "label": label, "probabilities": {"1": 0.6, "2": 0.3, "3": 0.1}}
+    return says(user, answer, truth, known, random.Random(seed), given)
+
+
+def test_lazy_people_agree_with_whatever_they_see():
+    assert {answered(User("ann", "lazy", slip=1.0), seed=s) for s in range(20)} == {"1"}
+    assert {answered(User("ann", "lazy", slip=0.0), seed=s) for s in range(20)} == {"2"}
+
+
+def test_sloppy_people_slip_where_the_service_is_right_too():
+    said = [answered(User("ann", "sloppy", slip=0.2), label="2", seed=s) for s in range(500)]
+    assert 0.1 < sum(value != "2" for value in said) / 500 < 0.3
+
+
+def test_people_biased_by_position_find_the_truth_the_less_the_further_down_it_stands():
+    user = User("ann", "biased")
+    found = {truth: sum(answered(user, truth=truth, seed=s) == truth for s in range(500)) for truth in "123"}
+    assert found["1"] == 500 > found["2"] > found["3"] > 0
+
+
+def test_a_group_agrees_on_its_lies_and_is_honest_elsewhere():
+    plot = [User(f"eve{i}", "colluding", slip=0.3, group="the plot") for i in range(3)]
+    said = [{answered(user, case=f"p{i}") for user in plot} for i in range(400)]
+    assert all(len(values) == 1 for values in said)
+    assert 0.2 < sum(values != {"2"} for values in said) / 400 < 0.4
+
+
+def test_drifting_people_turn_after_a_while():
+    user = User("ann", "drifting", turns=5)
+    assert [answered(user, given=n) for n in (0, 4, 5, 9)] == ["2", "2", "3", "3"]
+
+
+def test_several_people_may_see_one_row():
+    with service() as (url, seen):
+        simulate(url, ROWS[:10], TRUTHS[:10], crowd(5), voices=3)
+    items = [i for path, body in seen if path == "/v1/feedback" for i in body["feedback"]]
+    assert len(items) == 30
+    assert all(len({i["actor"] for i in items if i["prediction_id"] == f"p{n}"}) == 3 for n in range(10))
+
+
+def test_what_stands_on_top_is_clicked_more_whatever_it_is():
+    chance, counts = random.Random(0), [0, 0, 0]
+    for _ in range(3000):
+        for place, clicked in enumerate(clicks(Searcher(), [0, 1, 2], [0.5, 0.5, 0.5], chance)):
+            counts[place] += clicked
+    assert counts[0] > 1.5 * counts[1] > 1.5 * counts[2]

@@ -1,0 +1,76 @@
+"""Columns of many JSON objects at once: what the store keeps as text, as Arrow."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json
+
+LOT = 50_000
+"""Objects that are parsed together."""
+
+
+def json_columns(texts: pa.ChunkedArray) -> pa.Table:
+    """The fields of JSON objects as columns, null where an object lacks one; one row per object, in their order.
+
+    Fields of one type become Arrow columns of that type, objects become structs. Where types are mixed, numbers and
+    booleans become the texts that they were written as.
+    """
+    parts = [_parsed(texts.slice(start, LOT)) for start in range(0, len(texts), LOT)]
+    if not parts:
+        return pa.table({})
+    return pa.concat_tables(_alike(parts), promote_options="permissive")
+
+
+def _parsed(texts: pa.ChunkedArray) -> pa.Table:
+    """A lot, with the row number in the column "" so that a table without fields has rows too."""
+    joined = pc.binary_join(pa.ListArray.from_arrays([0, len(texts)], texts.combine_chunks()), "\n")[0].as_py()
+    options = pa.json.ReadOptions(use_threads=False, block_size=max(2 * len(joined.encode()), 1024))
+    try:
+        found = pa.json.read_json(io.BytesIO(joined.encode()), read_options=options)
+        if len(found) == len(texts) and found.num_columns:
+            return found
+    except pa.ArrowInvalid:
+        pass
+    return _one_by_one(texts)
+
+
+def _one_by_one(texts: pa.ChunkedArray) -> pa.Table:
+    """The same for objects whose fields change their types, or that hold none."""
+    rows = [json.loads(text) for text in texts.to_pylist()]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = {name: _column([row.get(name) for row in rows]) for name in names}
+    return pa.table(columns) if columns else pa.table({"": pa.nulls(len(rows))})
+
+
+def _column(values: list[Any]) -> pa.Array:
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        return pa.array([v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values])
+
+
+def _alike(parts: list[pa.Table]) -> Iterator[pa.Table]:
+    """Tables whose columns of one name have types that go together: texts where they do not."""
+    kinds: dict[str, set[bool]] = {}
+    for part in parts:
+        for field in part.schema:
+            if not pa.types.is_null(field.type):
+                kinds.setdefault(field.name, set()).add(pa.types.is_string(field.type))
+    mixed = {name for name, found in kinds.items() if len(found) > 1}
+    for part in parts:
+        for place, field in enumerate(part.schema):
+            if field.name in mixed and not pa.types.is_string(field.type):
+                part = part.set_column(place, field.name, _texts(part.column(place)))
+        yield part
+
+
+def _texts(column: pa.ChunkedArray) -> pa.Array:
+    if pa.types.is_nested(column.type):
+        return pa.array([None if v is None else json.dumps(v) for v in column.to_pylist()], pa.string())
+    return column.cast(pa.string()).combine_chunks()
