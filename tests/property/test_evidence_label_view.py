@@ -15,6 +15,7 @@ NOW = datetime(2030, 1, 2, tzinfo=UTC)
 CLASSES = ("a", "b", "c")
 TASK = SimpleNamespace(
     target_type="category",
+    feedback=(),
     label=lambda kind, value, answer: value if kind == "correction" else answer["label"] if value == "up" else None,
 )
 

@@ -299,10 +299,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class FeedbackKind:
-    """A kind of feedback that a task understands. `says` is what a value of it means."""
+    """A kind of feedback that a task understands. `says` is what a value of it means.
+
+    `looks` tells that the label which it implies depends on what was answered.
+    """
 
     name: str
     says: str
+    looks: bool = True
 
 
 @dataclass(frozen=True)

@@ -7,21 +7,51 @@ reason, and another rule may judge differently.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from hashlib import sha256
 from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
 
 from volant.core.ids import digest
 from volant.core.protocols import Task
-from volant.evidence.answers import Opinion, class_answers, number_answers, opinions, spread
-from volant.evidence.trust import Trust, actor_trust, newcomer
-from volant.evidence.votes import Ballot, class_vote, number_vote
+from volant.evidence.decisions import (
+    ACCEPTED,
+    HELD,
+    JUDGED,
+    LEFT_OUT,
+    REJECTED,
+    STATUSES,
+    Decision,
+    LabelView,
+    Verdicts,
+)
+from volant.evidence.evidence import Evidence, of_voices
+from volant.evidence.merge import Merged, merge_classes, merge_numbers
+from volant.evidence.opinions import Opinions, SignalRule, opinions
+from volant.evidence.reference import Reference, Second, class_reference, number_reference, spread
+from volant.evidence.standing import Standing, stand
 from volant.store.records import Voice
 
-ACCEPTED, JUDGED, HELD, REJECTED, LEFT_OUT = "accepted", "judged", "held", "rejected", "left out"
-STATUSES = (ACCEPTED, JUDGED, HELD, REJECTED, LEFT_OUT)
+__all__ = [
+    "ACCEPTED",
+    "HELD",
+    "JUDGED",
+    "LEFT_OUT",
+    "REJECTED",
+    "STATUSES",
+    "Decision",
+    "LabelRule",
+    "LabelView",
+    "build_label_view",
+]
+LEAST_SURE = 0.5
+"""A label that is less probable than that is probably wrong."""
+PLOT = 3
+"""Members from which on a group's word needs somebody else's."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +64,9 @@ class LabelRule:
         new_class_rows: predictions that must agree on a class never seen before.
         new_class_judges: how many of these must lie on the side that judges, else no gate could pass the class.
         now: the moment of the view; evidence received later does not exist for it.
-        agreement: share of trust that must stand behind one label, else it is a conflict.
+        agreement: share of what was said that must stand behind one label, else it is a conflict.
         reviewers: sources whose word decides.
+        signals: what bundles of events mean.
     """
 
     maturity_seconds: float
@@ -45,182 +76,236 @@ class LabelRule:
     new_class_judges: int = 0
     agreement: float = 2 / 3
     reviewers: tuple[str, ...] = ("reviewer",)
+    signals: tuple[SignalRule, ...] = ()
 
     def record(self) -> dict[str, Any]:
         """The rule as plain JSON data."""
-        return {**asdict(self), "now": self.now.isoformat(), "reviewers": list(self.reviewers)}
+        signals = [{**asdict(replace(s, when=None)), "when": s.when.text} for s in self.signals]  # type: ignore[arg-type]
+        plain = asdict(replace(self, signals=()))
+        return {**plain, "now": self.now.isoformat(), "reviewers": list(self.reviewers), "signals": signals}
 
 
 @dataclass(frozen=True)
-class Decision:
-    """What became of the evidence on one prediction; `weight` is what the label deserves in training."""
+class Context:
+    """What a view knows besides the evidence.
 
-    prediction_id: str
-    status: str
-    reason: str
-    label: Any = None
-    weight: float = 0.0
-    seqs: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class LabelView:
-    """The labels that follow from the evidence, in the order of prediction ids, and how each came about.
-
-    `version` names the evidence and the rule: equal versions hold equal labels.
+    `sides` (n,) is the side of each prediction's row. `second` is what models say that came after the champion.
+    `doubted` are predictions whose label is probably wrong; `plausible` are the least and the largest number that is
+    believed without review.
     """
 
-    version: str
-    rule: LabelRule
-    decisions: tuple[Decision, ...]
-    trust: Mapping[str, Trust] = field(default_factory=dict)
-    new_classes: tuple[str, ...] = ()
-    evidence: int = 0
-
-    def of_status(self, status: str) -> tuple[Decision, ...]:
-        """The decisions of one status; see `STATUSES`."""
-        return tuple(d for d in self.decisions if d.status == status)
-
-    def count(self, status: str) -> int:
-        """How many predictions have that status."""
-        return len(self.of_status(status))
-
-    def reasons(self) -> dict[str, int]:
-        """How often each reason kept evidence from becoming a label."""
-        return dict(sorted(Counter(d.reason for d in self.decisions if d.status not in (ACCEPTED, JUDGED)).items()))
+    classes: Sequence[str]
+    sides: np.ndarray
+    second: Second | None = None
+    doubted: Collection[str] = ()
+    plausible: tuple[float, float] | None = None
 
 
 def build_label_view(
-    voices: Iterable[Voice],
+    heard: Evidence | Iterable[Voice],
     *,
     task: Task,
     classes: Sequence[str],
     rule: LabelRule,
-    sides: Mapping[str, str],
+    sides: Mapping[str, str] | np.ndarray,
+    second: Second | None = None,
     doubted: Collection[str] = (),
     plausible: tuple[float, float] | None = None,
 ) -> LabelView:
     """Apply a rule to evidence.
 
     Args:
-        voices: what actors say, each with its prediction.
+        heard: what actors say, each voice with its prediction.
         task: tells which label a voice implies.
         classes: the classes of the champion's contract; empty where the task has none.
         rule: how evidence becomes labels.
-        sides: the side of the split (`train`, `judge`, `test`) on which each prediction's row lies, by
-            prediction id; `train` where it is not given.
+        sides: the side of the split (`train`, `judge`, `test`) on which each prediction's row lies, by prediction id
+            (`train` where it is not given) or in the order of the predictions.
+        second: what models that had not seen the labels say of the predictions.
         doubted: predictions whose label is probably wrong (see `volant.evidence.noise`); held for review.
         plausible: the least and the largest number that is believed without review.
     """
-    heard = _heard(voices, rule)
-    mature = [voice for voice in heard if _is_mature(voice, rule)]
-    given = opinions(mature, task, rule.reviewers)
-    numeric = task.target_type == "number"
-    trust = actor_trust(number_answers(given) if numeric else class_answers(given, classes))
-    judge = _Judge(rule, trust, 2 * spread(given) if numeric else None, frozenset(doubted), plausible)
-    grouped: dict[str, list[Opinion]] = {}
-    for opinion in given:
-        grouped.setdefault(opinion.prediction.id, []).append(opinion)
-    waiting = {voice.prediction.id for voice in heard} - {voice.prediction.id for voice in mature}
-    silent = {voice.prediction.id for voice in mature} - set(grouped)
-    decided = [judge.decide(some, sides.get(name, "train")) for name, some in grouped.items()]
-    decided += [Decision(name, HELD, "not mature yet") for name in waiting]
-    decided += [Decision(name, LEFT_OUT, "implies no label") for name in silent]
-    decided, new = (decided, ()) if numeric else _admit(decided, classes, rule)
-    version = _version(heard, mature, rule, [list(classes), sorted(doubted), plausible, _sides(heard, sides)])
-    ordered = tuple(sorted(decided, key=lambda d: d.prediction_id))
-    return LabelView(version, rule, ordered, trust, new, len(heard))
+    evidence = heard if isinstance(heard, Evidence) else of_voices(heard, rule.now)
+    if isinstance(sides, Mapping):
+        named = [sides.get(name, "train") for name in evidence.predictions.ids.to_pylist()]
+        sides = np.array(named, dtype=object)
+    context = Context(classes, sides, second, doubted, plausible)
+    mature = evidence.received + int(rule.maturity_seconds * 1e6) <= _micros(rule.now)
+    given = opinions(_some(evidence, mature), task, rule.reviewers, rule.signals)
+    court = _Court(evidence, given, task, rule, context)
+    verdicts = court.judge(mature)
+    new: tuple[str, ...] = ()
+    if task.target_type != "number":
+        verdicts, new = _admit(verdicts, given.labels, classes, rule)
+    return LabelView(
+        version=_version(evidence, mature, rule, context),
+        rule=rule.record(),
+        verdicts=verdicts,
+        labels=tuple(given.labels),
+        trust=court.standing.trust,
+        groups=_groups(court.standing, given),
+        new_classes=new,
+        evidence=len(evidence),
+    )
 
 
-def _heard(voices: Iterable[Voice], rule: LabelRule) -> list[Voice]:
-    """Voices received by now, each once, and of each actor's on a prediction, target and kind only the latest."""
-    latest: dict[tuple[str, str, str, str], Voice] = {}
-    for voice in voices:
-        if _moment(voice) > rule.now:
-            continue
-        key = voice.prediction.id, voice.target, voice.kind, voice.actor
-        if key not in latest or latest[key].seq < voice.seq:
-            latest[key] = voice
-    return sorted(latest.values(), key=lambda voice: voice.seq)
+def _micros(moment: datetime) -> int:
+    return int(moment.timestamp() * 1e6)
 
 
-def _moment(voice: Voice) -> datetime:
-    return datetime.fromisoformat(voice.received_at)
+def _some(evidence: Evidence, mask: np.ndarray) -> Evidence:
+    columns = ("item", "seq", "actor", "kind", "source", "value", "received", "happened")
+    return replace(evidence, **{name: getattr(evidence, name)[mask] for name in columns})
 
 
-def _is_mature(voice: Voice, rule: LabelRule) -> bool:
-    return _moment(voice) + timedelta(seconds=rule.maturity_seconds) <= rule.now
+def _groups(standing: Standing, given: Opinions) -> tuple[tuple[str, ...], ...]:
+    """The groups that were found, by the names of their members."""
+    members: dict[int, list[str]] = {}
+    for witness in np.flatnonzero(standing.group).tolist():
+        members.setdefault(int(standing.group[witness]), []).append(given.witnesses[witness])
+    return tuple(tuple(sorted(names)) for _, names in sorted(members.items()))
 
 
-def _sides(voices: Iterable[Voice], sides: Mapping[str, str]) -> list[list[str]]:
-    named = {voice.prediction.id for voice in voices}
-    return sorted([name, sides[name]] for name in named if sides.get(name, "train") != "train")
-
-
-def _version(heard: Sequence[Voice], mature: Sequence[Voice], rule: LabelRule, context: list[Any]) -> str:
+def _version(evidence: Evidence, mature: np.ndarray, rule: LabelRule, context: Context) -> str:
     """Digest of the rule and of the evidence. The moment counts only through what is mature by then."""
     plain = rule.record()
     del plain["now"]
-    return digest({"rule": plain, "heard": [v.seq for v in heard], "mature": [v.seq for v in mature], "of": context})
+    heard = [sha256(np.sort(seq).tobytes()).hexdigest() for seq in (evidence.seq, evidence.seq[mature])]
+    spoken = np.unique(evidence.item)
+    sides = sha256("\n".join(map(str, context.sides[spoken])).encode()).hexdigest()
+    second = "" if context.second is None else context.second.digest(spoken)
+    known = [list(context.classes), sorted(context.doubted), context.plausible, sides, second]
+    return digest({"rule": plain, "heard": heard, "of": known})
 
 
-@dataclass(frozen=True)
-class _Judge:
-    """Decides on one prediction at a time. `tolerance` is given for numbers only."""
+class _Court:
+    """Decides on all predictions at once."""
 
-    rule: LabelRule
-    trust: Mapping[str, Trust]
-    tolerance: float | None
-    doubted: frozenset[str]
-    plausible: tuple[float, float] | None = None
+    def __init__(self, evidence: Evidence, given: Opinions, task: Task, rule: LabelRule, context: Context) -> None:
+        self.evidence, self.given, self.rule, self.context = evidence, given, rule, context
+        self.numeric = task.target_type == "number"
+        predictions = evidence.predictions
+        self.gold = self._gold()
+        self.reference: Reference = (
+            number_reference(predictions, given, context.second)
+            if self.numeric
+            else class_reference(predictions, given, context.classes, context.second)
+        )
+        self.standing = stand(given, self.reference, predictions.audit, self.gold)
 
-    def decide(self, given: Sequence[Opinion], side: str) -> Decision:
-        prediction = given[0].prediction
-        seqs = tuple(sorted(opinion.seq for opinion in given))
-        base = Decision(prediction.id, LEFT_OUT, "", seqs=seqs)
-        if side == "test":
-            return replace(base, reason="the row lies in the frozen test part")
-        if side == "judge" and not prediction.audit:
-            return replace(base, reason="the row judges, and its label was not asked for at random")
-        reviewed = any(opinion.reviewer for opinion in given)
-        ballots = self._ballots(given, reviewed)
-        if not ballots:
-            return replace(base, status=REJECTED, reason="the actor has not earned enough trust")
-        outcome = class_vote(ballots) if self.tolerance is None else number_vote(ballots, self.tolerance)
-        if outcome.share < self.rule.agreement:
-            return replace(base, status=HELD, reason="actors contradict each other")
-        if prediction.id in self.doubted and not reviewed:
-            return replace(base, status=HELD, reason="probably a wrong label", label=outcome.label)
-        if not (reviewed or self._is_plausible(outcome.label)):
-            return replace(base, status=HELD, reason="far from all values that the data has", label=outcome.label)
-        status = JUDGED if side == "judge" else ACCEPTED
-        return replace(base, status=status, reason="agreed", label=outcome.label, weight=outcome.weight)
+    def _gold(self) -> np.ndarray:
+        """The label code that a reviewer found, by prediction, (n,); -1 where none looked."""
+        gold = np.full(len(self.evidence.predictions), -1, dtype=np.int64)
+        rows = np.flatnonzero(self.given.reviewer)
+        gold[self.given.item[rows]] = self.given.label[rows]
+        return gold
 
-    def _is_plausible(self, label: Any) -> bool:
-        return self.plausible is None or self.plausible[0] <= label <= self.plausible[1]
+    def judge(self, mature: np.ndarray) -> Verdicts:
+        """A verdict on every prediction that anybody spoke about."""
+        found = Verdicts.empty(self.evidence.predictions.ids)
+        heard, ripe = np.unique(self.evidence.item), np.unique(self.evidence.item[mature])
+        found = found.say(heard, HELD, "not mature yet").say(ripe, LEFT_OUT, "implies no label")
+        spoken = np.unique(self.given.item)
+        found = found.say(spoken, REJECTED, "the actor has not earned enough trust")
+        counted, hasty = self._counted()
+        found = found.say(hasty, HELD, "from an actor who answers faster than people do")
+        merged = self._merge(counted)
+        found = self._decide(found, merged, counted)
+        side, audit = self.context.sides[spoken], self.evidence.predictions.audit[spoken]
+        unasked = spoken[(side == "judge") & ~audit]
+        found = found.say(unasked, LEFT_OUT, "the row judges, and its label was not asked for at random")
+        found = found.say(spoken[side == "test"], LEFT_OUT, "the row lies in the frozen test part")
+        return found.only(heard)
 
-    def _ballots(self, given: Sequence[Opinion], reviewed: bool) -> list[Ballot]:
-        """Reviewers alone where there are any; else whoever is trusted, all the nameless with one voice together."""
-        if reviewed:
-            return [Ballot(opinion.label, 1.0) for opinion in given if opinion.reviewer]
-        earned = [(o, self.trust.get(o.witness, newcomer()).mean) for o in given]
-        trusted = [(o, trust) for o, trust in earned if trust >= self.rule.min_trust]
-        nameless = max(sum(o.is_anonymous for o, _ in trusted), 1)
-        return [Ballot(o.label, trust / nameless if o.is_anonymous else trust) for o, trust in trusted]
+    def _counted(self) -> tuple[Opinions, np.ndarray]:
+        """The opinions that count, of reviewers alone where there are any; and predictions with none but hasty ones."""
+        given, standing = self.given, self.standing
+        reviewed = self.gold[given.item] >= 0
+        trusted = standing.mean[given.witness] >= self.rule.min_trust
+        calm = ~standing.hasty[given.witness]
+        counts = np.where(reviewed, given.reviewer, trusted & calm)
+        self._blind = standing.blind[counts]
+        left = given.take(counts)
+        return left, np.setdiff1d(given.item[trusted & ~calm & ~reviewed], left.item)
+
+    def _merge(self, counted: Opinions) -> Merged:
+        standing = replace(self.standing, blind=self._blind)
+        if self.numeric:
+            values = np.asarray(self.given.labels, dtype=np.float64)
+            said = values[self.given.label] if len(self.given) else values
+            tolerance = 2 * spread(said, self.evidence.predictions.value[self.given.item])
+            return merge_numbers(counted, standing, tolerance)
+        return merge_classes(counted, self._reference_of(counted), standing)
+
+    def _reference_of(self, counted: Opinions) -> Reference:
+        place = np.full(len(self.given.labels), -1, dtype=np.int64)
+        place[self.given.label] = self.reference.code
+        return replace(self.reference, code=place[counted.label])
+
+    def _decide(self, found: Verdicts, merged: Merged, counted: Opinions) -> Verdicts:
+        item, reviewed = merged.item, self.gold[merged.item] >= 0
+        judging = self.context.sides[item] == "judge"
+        found = found.say(item[~judging], ACCEPTED, "agreed").say(item[judging], JUDGED, "agreed")
+        found = found.label_as(item, merged.label, np.where(reviewed, 1.0, merged.sure) * merged.weight)
+        if self.numeric and self.context.plausible is not None and len(item):
+            values = np.asarray(self.given.labels, dtype=np.float64)[merged.label]
+            low, high = self.context.plausible
+            far = ~reviewed & ~((values >= low) & (values <= high))
+            found = found.say(item[far], HELD, "far from all values that the data has")
+        wrong = self._is_doubted(item) & ~reviewed
+        if not self.numeric:
+            known = ~np.isnan(self._belief(merged))
+            wrong |= known & (merged.sure < LEAST_SURE) & ~judging & ~reviewed
+        found = found.say(item[wrong], HELD, "probably a wrong label")
+        found = found.say(item[self._alone(merged, counted) & ~reviewed], HELD, "said by none but a group of actors")
+        split = item[merged.share < self.rule.agreement]
+        found = found.label_as(split, np.full(len(split), -1), np.zeros(len(split)))
+        return found.say(split, HELD, "actors contradict each other")
+
+    def _belief(self, merged: Merged) -> np.ndarray:
+        """The belief beforehand in each winning label, NaN where the reference does not know it."""
+        place = np.full(len(self.given.labels) + 1, -1, dtype=np.int64)
+        place[self.given.label] = self.reference.code
+        code = place[merged.label]
+        return np.where(code >= 0, self.reference.belief[merged.item, np.maximum(code, 0)], np.nan)
+
+    def _alone(self, merged: Merged, counted: Opinions) -> np.ndarray:
+        """Whether nobody but members of one large group stands behind an unlikely label."""
+        sizes = np.bincount(self.standing.group, minlength=1)
+        sizes[0] = 0
+        plot = sizes[self.standing.group[counted.witness]] >= PLOT
+        if not plot.any():
+            return np.zeros(len(merged.item), dtype=bool)
+        labels = np.int64(len(counted.labels))
+        supported = np.unique((counted.item * labels + counted.label)[~plot])
+        alone = ~np.isin(merged.item * labels + merged.label, supported)
+        belief = self._belief(merged)
+        return np.asarray(alone & ~(belief >= self.reference.top[merged.item]))
+
+    def _is_doubted(self, item: np.ndarray) -> np.ndarray:
+        if not self.context.doubted:
+            return np.zeros(len(item), dtype=bool)
+        import pyarrow as pa
+
+        known = pc.is_in(self.evidence.predictions.ids, value_set=pa.array(sorted(self.context.doubted), pa.string()))
+        return np.asarray(known.to_numpy(zero_copy_only=False)[item], dtype=bool)
 
 
 def _admit(
-    decided: Sequence[Decision], classes: Sequence[str], rule: LabelRule
-) -> tuple[list[Decision], tuple[str, ...]]:
+    verdicts: Verdicts, labels: Sequence[Any], classes: Sequence[str], rule: LabelRule
+) -> tuple[Verdicts, tuple[str, ...]]:
     """Let in the new classes on which enough predictions agree; hold the others."""
     known = set(classes)
-    usable = [d for d in decided if d.status in (ACCEPTED, JUDGED) and d.label not in known]
-    counts, judges = Counter(d.label for d in usable), Counter(d.label for d in usable if d.status == JUDGED)
-    enough = {name for name, count in counts.items() if count >= rule.new_class_rows}
-    new = tuple(sorted(name for name in enough if judges[name] >= rule.new_class_judges))
-    too_few = {d.prediction_id for d in usable if d.label not in new}
+    strange = np.array([label not in known for label in labels], dtype=bool)
+    usable = verdicts.of(ACCEPTED, JUDGED)
+    usable = usable[strange[verdicts.label[usable]]] if len(usable) else usable
+    counts = np.bincount(verdicts.label[usable], minlength=len(labels))
+    judging = usable[verdicts.is_status(JUDGED)[usable]]
+    judges = np.bincount(verdicts.label[judging], minlength=len(labels))
+    enough = (counts >= rule.new_class_rows) & (judges >= rule.new_class_judges) & (counts > 0)
     reason = f"a new class needs {rule.new_class_rows} labels"
     if rule.new_class_judges:
         reason += f", {rule.new_class_judges} of them on rows that judge"
-    held = [replace(d, status=HELD, reason=reason, weight=0.0) if d.prediction_id in too_few else d for d in decided]
-    return held, new
+    held = usable[~enough[verdicts.label[usable]]]
+    new = tuple(str(labels[i]) for i in np.flatnonzero(enough).tolist())
+    return verdicts.say_at(held, HELD, reason, weight=0.0), new

@@ -30,8 +30,11 @@ CONFIRMING_COUNTS = np.array([9.0, 0.25, 0.25, 0.25, 0.25])
 """How common each ρ is before anything is seen, as a count of actors."""
 HONEST, HONEST_SHAPE, LIAR_SHAPE = 0.85, (9.0, 1.5), (1.0, 6.0)
 """Before anything is seen: most people are right but slip, few are not even trying."""
-HONEST_COUNT = 40.0
-"""Actors that it takes to unsettle the belief that most people are honest."""
+HONEST_COUNT, MOST_HONEST = 40.0, 0.98
+"""Actors that it takes to unsettle the belief that most people are honest, and how far it can be raised.
+
+A crowd of liars makes everybody suspect. A crowd of honest people gives each word more weight, but nobody's lies pass
+for slips the sooner: whether somebody is trusted at all is judged as if most people were not better than at first."""
 FLOOR = 0.02
 """Share of what is believed of the truth that is spread over all classes, for champions that are too sure."""
 HABIT_STRENGTH = 2.0
@@ -90,11 +93,24 @@ class Trust:
 
 
 class Earned(Mapping[str, Trust]):
-    """The trust of many actors, by name; `mean` and `low` hold the same as arrays (A,), in the order of `names`."""
+    """The trust of many actors, by name; `mean` and `low` hold the same as arrays (A,), in the order of `names`.
 
-    def __init__(self, names: Sequence[str], density: np.ndarray, answers: np.ndarray) -> None:
+    `hope` (A,) is the mean where the honesty of the whole crowd counts in an actor's favour too, `hope_of_new` that of
+    somebody who has not said anything yet.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        density: np.ndarray,
+        answers: np.ndarray,
+        hope: np.ndarray | None = None,
+        hope_of_new: float | None = None,
+    ) -> None:
         self.names = list(names)
         self.mean = density @ RIGHT
+        self.hope = self.mean if hope is None else hope
+        self.hope_of_new = float(_prior(HONEST) @ RIGHT) if hope_of_new is None else hope_of_new
         variance = np.einsum("at,at->a", density, (RIGHT[None, :] - self.mean[:, None]) ** 2)
         self.strength = np.maximum(self.mean * (1 - self.mean) / np.maximum(variance, 1e-9) - 1, 1e-3)
         cumulated = np.cumsum(density, axis=1)
@@ -112,9 +128,6 @@ class Earned(Mapping[str, Trust]):
 
     def __len__(self) -> int:
         return len(self.names)
-
-
-NOBODY = Earned((), np.empty((0, len(RIGHT))), np.empty(0, dtype=np.int64))
 
 
 def actor_trust(answers: Iterable[Answer]) -> Mapping[str, Trust]:
@@ -179,11 +192,17 @@ def earned(given: Answered, names: Sequence[str]) -> Earned:
     """The trust that each actor has earned; `names` by the codes of `given.actor`, all of which occur."""
     starts = np.flatnonzero(np.diff(given.actor, prepend=-1))
     scores = _scores(given, starts)  # (A, θ, ρ)
-    learned = _learn(scores)
-    density = np.concatenate(
-        [_joint(scores[i : i + _BLOCK], *learned).sum(axis=2) for i in range(0, len(scores), _BLOCK)]
-    )
-    return Earned(names, density, np.diff(np.append(starts, len(given))))
+    honest, frequency = _learn(scores)
+    density = _density(scores, min(honest, HONEST), frequency)
+    hope = _density(scores, max(honest, HONEST), frequency) @ RIGHT
+    hope = hope if honest > HONEST else density @ RIGHT
+    return Earned(names, density, np.diff(np.append(starts, len(given))), hope, float(_prior(honest) @ RIGHT))
+
+
+def _density(scores: np.ndarray, honest: float, frequency: np.ndarray) -> np.ndarray:
+    """Posterior of θ per actor, shape (A, θ)."""
+    blocks = (scores[i : i + _BLOCK] for i in range(0, len(scores), _BLOCK))
+    return np.concatenate([_joint(block, honest, frequency).sum(axis=2) for block in blocks])
 
 
 @cache
@@ -215,10 +234,7 @@ def _scores(given: Answered, starts: np.ndarray) -> np.ndarray:
 
 
 def _learn(scores: np.ndarray) -> tuple[float, np.ndarray]:
-    """How common honest people are, and how common each ρ is among them, by EM on at most so many actors.
-
-    A crowd of liars makes newcomers suspect; a crowd of honest people does not make them less so than they were.
-    """
+    """How common honest people are, and how common each ρ is among them, by EM on at most so many actors."""
     some = scores[:: max(len(scores) // _SAMPLE, 1)]
     honest, frequency = HONEST, CONFIRMING_COUNTS / CONFIRMING_COUNTS.sum()
     for _ in range(_ROUNDS):
@@ -227,7 +243,7 @@ def _learn(scores: np.ndarray) -> tuple[float, np.ndarray]:
         frequency = (CONFIRMING_COUNTS + tries) / (CONFIRMING_COUNTS + tries).sum()
         share = honest * _prior(1.0) / _prior(honest)  # (θ,): how likely somebody of that rate is an honest one
         believed_honest = float(np.einsum("atr,t->", joint, share))
-        honest = min((HONEST_COUNT * HONEST + believed_honest) / (HONEST_COUNT + len(some)), HONEST)
+        honest = min((HONEST_COUNT * HONEST + believed_honest) / (HONEST_COUNT + len(some)), MOST_HONEST)
     return honest, frequency
 
 

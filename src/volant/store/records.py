@@ -87,6 +87,19 @@ class Voice:
 
 
 @dataclass(frozen=True)
+class ActorRow:
+    """The trust that an actor has earned: a Beta posterior of being right, its 5 % quantile, what it rests on, and the
+    number of the group that has agreed on what to say, 0 for none."""
+
+    id: str
+    alpha: float
+    beta: float
+    low: float
+    answers: int
+    group: int = 0
+
+
+@dataclass(frozen=True)
 class DatasetRow:
     """A dataset version."""
 

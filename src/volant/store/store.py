@@ -20,6 +20,7 @@ from volant.store.ledger import Ledger
 from volant.store.locks import Locks
 from volant.store.log import PredictionLog
 from volant.store.migrate import bring_up_to_date
+from volant.store.trust import TrustTable
 
 _COUNTED = {
     "predictions": tables.prediction,
@@ -35,7 +36,7 @@ _COUNTED = {
 }
 
 
-class Store(EvidenceColumns, Ledger, History, Locks):
+class Store(EvidenceColumns, TrustTable, Ledger, History, Locks):
     """Everything that a product remembers. Any thread may use it; a forked child opens its own."""
 
     def __init__(self, home: Path, database: Database, clock: Clock) -> None:

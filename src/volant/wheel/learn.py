@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from volant.columns.missing import with_missing
 from volant.core.plugins import column_type
 from volant.core.product import parse_duration
 from volant.core.records import Schema
 from volant.data.dataset import Dataset, Extra, SplitRule, Writer
-from volant.data.splits import assign, row_keys
-from volant.evidence.label_view import (
-    ACCEPTED,
-    HELD,
-    JUDGED,
-    REJECTED,
-    Decision,
-    LabelRule,
-    LabelView,
-    build_label_view,
-)
-from volant.store.records import PredictionRecord, Voice
+from volant.evidence.evidence import Evidence, gather
+from volant.evidence.label_view import ACCEPTED, HELD, JUDGED, REJECTED, LabelRule, LabelView, build_label_view
+from volant.evidence.reference import Second
 from volant.wheel.collect import collect, dataset_facts
 from volant.wheel.context import Context
 from volant.wheel.results import Labels
+from volant.wheel.second import second_look
 from volant.wheel.succession import refuse_another_problem
+from volant.wheel.traffic import canonical_rows, sides_of
 
 RULE = "trust, maturity, agreement"
 NO_LABELS = Labels("", 0, 0, 0, 0, 0)
@@ -45,6 +38,16 @@ class Assembled:
     view: LabelView | None
 
 
+@dataclass(frozen=True)
+class Harvest:
+    """The evidence that there is, beside the source: rows and sides are those of the predictions, in their order."""
+
+    source: Dataset
+    evidence: Evidence
+    rows: pa.Table
+    sides: np.ndarray
+
+
 def assemble(context: Context) -> Assembled:
     """Harvest the evidence that there is, turn it into labels, and put them beside the source's rows.
 
@@ -53,81 +56,68 @@ def assemble(context: Context) -> Assembled:
     """
     source = collect(context)
     refuse_another_problem(context, source.schema)
-    context.store.index_segments()
-    voices = list(context.store.voices())
-    if not voices:
+    found = harvest(context, source)
+    if found is None:
         return Assembled(source, source, NO_LABELS, None)
-    predictions = {v.prediction.id: v.prediction for v in voices}
-    rows = _inputs(source.schema, list(predictions.values()), context.product.file.data.missing)
-    sides = _sides(source, rows, list(predictions))
-    view = _view(context, voices, source, sides)
-    labels = _labels(view, len(voices))
-    context.store.add_label_view(view.version, RULE, {"rule": view.rule.record(), **labels.record()})
-    used = [d for d in view.decisions if d.status in (ACCEPTED, JUDGED)]
-    if not used:
+    context.progress.stage("labels")
+    view = labelled(context, found)
+    labels = _labels(view)
+    context.store.add_label_view(view.version, RULE, {"rule": dict(view.rule), **labels.record()})
+    context.store.set_trust(view.trust, view.groups)
+    used = view.verdicts.of(ACCEPTED, JUDGED)
+    if not len(used):
         return Assembled(source, source, labels, view)
-    dataset = _write(context, source, rows, list(predictions), used)
+    dataset = write_labels(context.folder("datasets"), found, view, used, context.product.file.task.target)
+    context.store.add_dataset(dataset.digest, len(dataset), dataset_facts(dataset, "feedback"))
     return Assembled(source, dataset, labels, view)
 
 
-def _inputs(schema: Schema, predictions: list[PredictionRecord], missing: Sequence[str] | None) -> dict[str, pa.Array]:
-    """The inputs of logged predictions, parsed by the rules of training, and whose rows they are."""
-    owner = _owner(schema)
-    rows = {}
-    for column in schema.columns:
-        if column.role not in ("target", "ignored"):
-            kind = with_missing(column_type(column.type), missing)
-            given = [p.subject if column.name == owner else p.input.get(column.name) for p in predictions]
-            rows[column.name] = pa.array([_cell(kind, value) for value in given], type=kind.storage)
-    return rows
-
-
-def _cell(kind: Any, value: Any) -> Any:
-    """A canonical cell; nothing where an earlier contract took what the column's type of today cannot read."""
-    try:
-        return kind.parse_cell(value)
-    except (ValueError, TypeError, OverflowError):
+def harvest(context: Context, source: Dataset) -> Harvest | None:
+    """The evidence by now, or None where nobody has said anything."""
+    context.store.index_segments()
+    feedback = context.store.feedback_table()
+    if not len(feedback):
         return None
+    evidence = gather(feedback, context.store.answered_table(), context.clock.now())
+    if not len(evidence):
+        return None
+    rows = canonical_rows(source.schema, evidence.predictions, context.product.file.data.missing)
+    return Harvest(source, evidence, rows, sides_of(source, rows))
 
 
-def _owner(schema: Schema) -> str | None:
-    """The column that says whose row it is; callers send it as the `subject` of a request."""
-    found = schema.of_role("subject") or schema.of_role("group")
-    return found[0].name if found else None
+def labelled(context: Context, found: Harvest) -> LabelView:
+    """The label view; where there are enough labels, with a second look at those that other labels contradict."""
+    first = _view(context, found, None)
+    second = second_look(context, found, first)
+    return first if second is None else _view(context, found, second)
 
 
-def _sides(source: Dataset, rows: Mapping[str, pa.Array], ids: list[str]) -> dict[str, str]:
-    """The side of each prediction. Whatever shares its key with a test row stays out (`test`); the test set
-    itself is frozen, so that other traffic whose hash points to it trains."""
-    rule, owner = SplitRule(**source.facts["split"]), _owner(source.schema)
-    columns = list(rule.columns) or [column.name for column in source.schema.inputs]
-    shown = [name for name in columns if name in rows]  # callers do not send what no model looks at any more
-    keys = row_keys(pa.table(dict(rows)), subject=owner, inputs=shown)
-    stored = source.keys()
-    if len(shown) < len(columns):
-        stored = row_keys(source.table(), subject=owner, inputs=shown)
-    known = dict(zip(stored, source.sides(), strict=True))
-    drawn, _ = assign(keys, salt=rule.salt, judge=rule.judge, test=rule.test)
-    fresh = {"test": "train"}
-    return {
-        i: str(known[key]) if known.get(key, "unlabelled") != "unlabelled" else fresh.get(side, side)
-        for i, key, side in zip(ids, keys, drawn, strict=True)
-    }
+def _view(context: Context, found: Harvest, second: Second | None) -> LabelView:
+    file, source = context.product.file, found.source
+    known = source.take(np.flatnonzero(source.sides() != "unlabelled"))
+    classes = context.task.problem(known, file.task.target, context.metric).classes
+    plausible = _plausible(known, file.task.target) if context.task.target_type == "number" else None
+    return build_label_view(
+        found.evidence,
+        task=context.task,
+        classes=classes,
+        rule=rule_of(context),
+        sides=found.sides,
+        second=second,
+        plausible=plausible,
+    )
 
 
-def _view(context: Context, voices: list[Voice], source: Dataset, sides: Mapping[str, str]) -> LabelView:
+def rule_of(context: Context) -> LabelRule:
+    """The rule that the product file asks for, as of now."""
     file = context.product.file
-    rule = LabelRule(
+    return LabelRule(
         maturity_seconds=parse_duration(file.feedback.maturity),
         min_trust=file.feedback.min_trust,
         new_class_rows=file.improve.new_class_rows,
         new_class_judges=file.quality.min_rows,
         now=context.clock.now(),
     )
-    labelled = source.take(np.flatnonzero(source.sides() != "unlabelled"))
-    classes = context.task.problem(labelled, file.task.target, context.metric).classes
-    plausible = _plausible(labelled, file.task.target) if context.task.target_type == "number" else None
-    return build_label_view(voices, task=context.task, classes=classes, rule=rule, sides=sides, plausible=plausible)
 
 
 def _plausible(rows: Dataset, target: str) -> tuple[float, float]:
@@ -137,55 +127,69 @@ def _plausible(rows: Dataset, target: str) -> tuple[float, float]:
     return low - (high - low), high + (high - low)
 
 
-def _labels(view: LabelView, evidence: int) -> Labels:
-    reasons: dict[str, int] = {}
-    for decision in view.decisions:
-        if decision.status not in (ACCEPTED, JUDGED):
-            reasons[decision.reason] = reasons.get(decision.reason, 0) + 1
+def _labels(view: LabelView) -> Labels:
     return Labels(
         version=view.version,
-        evidence=evidence,
-        accepted=len(view.of_status(ACCEPTED)),
-        rejected=len(view.of_status(REJECTED)),
-        held=len(view.of_status(HELD)),
-        judged=len(view.of_status(JUDGED)),
-        reasons=reasons,
+        evidence=view.evidence,
+        accepted=view.count(ACCEPTED),
+        rejected=view.count(REJECTED),
+        held=view.count(HELD),
+        judged=view.count(JUDGED),
+        reasons=view.reasons(),
         new_classes=view.new_classes,
+        groups=tuple(len(group) for group in view.groups),
     )
 
 
-def _write(
-    context: Context, source: Dataset, rows: Mapping[str, pa.Array], ids: list[str], used: list[Decision]
+def write_labels(
+    root: Path, found: Harvest, view: LabelView, used: np.ndarray, target: str, *, spare: bool = False
 ) -> Dataset:
-    """A dataset version of the source's rows, as they are, and one row per label."""
-    schema = source.schema
-    target = schema.of_role("target")[0]
-    kind = column_type(target.type)
-    place = {i: n for n, i in enumerate(ids)}
-    picked = pa.array([place[d.prediction_id] for d in used])
-    columns: dict[str, Any] = {name: values.take(picked) for name, values in rows.items()}
-    columns[target.name] = pa.array([kind.parse_cell(d.label) for d in used], type=kind.storage)
-    for column in schema.columns:
-        columns.setdefault(column.name, pa.nulls(len(used), column_type(column.type).storage))
-    rule = SplitRule(**source.facts["split"])
-    writer = Writer(context.folder("datasets"), schema, rule, source.facts["cuts"])
+    """A dataset version of the source's rows, as they are, and one row per label.
+
+    Args:
+        root: the folder of dataset versions.
+        found: the evidence that the view is made of.
+        view: the labels.
+        used: which rows of the view become rows of the dataset.
+        target: the column that they go into.
+        spare: whether the other rows of the view follow, without a label.
+    """
+    source, schema = found.source, found.source.schema
+    writer = Writer(root, schema, SplitRule(**source.facts["split"]), source.facts["cuts"])
+    sides = ["" if side == "unlabelled" else side for side in source.sides()]
     try:
-        sides = source.sides()
-        writer.add(
-            source.table(), Extra(weights=source.weights(), sides=["" if s == "unlabelled" else s for s in sides])
-        )
-        writer.add(
-            pa.table(columns),
-            Extra(
-                "feedback",
-                references=[d.prediction_id for d in used],
-                weights=np.array([d.weight for d in used]),
-                sides=["judge" if d.status == JUDGED else "train" for d in used],
-            ),
-        )
+        writer.add(source.table(), Extra(weights=source.weights(), sides=sides))
+        if len(used):
+            _add(writer, found, view, used, _cells(schema, target, view, used))
+        others = np.setdiff1d(np.arange(len(view.verdicts)), used)
+        if spare and len(others):
+            _add(writer, found, view, others, (target, pa.nulls(len(others), column_type(schema[target].type).storage)))
     except BaseException:
         writer.abort()
         raise
-    dataset = writer.finish(source.facts["notes"])
-    context.store.add_dataset(dataset.digest, len(dataset), dataset_facts(dataset, "feedback"))
-    return dataset
+    return writer.finish(source.facts["notes"])
+
+
+def _cells(schema: Schema, target: str, view: LabelView, rows: np.ndarray) -> tuple[str, pa.Array]:
+    """The labels of some rows of a view as canonical cells of the target."""
+    kind = column_type(schema[target].type)
+    cells = pa.array([kind.parse_cell(label) for label in view.labels], type=kind.storage)
+    return target, cells.take(pa.array(view.verdicts.label[rows]))
+
+
+def _add(writer: Writer, found: Harvest, view: LabelView, rows: np.ndarray, labels: tuple[str, pa.Array]) -> None:
+    """Add some rows of a view, with their labels."""
+    ids = view.verdicts.ids.take(pa.array(rows))
+    places = pc.index_in(ids, value_set=found.evidence.predictions.ids)
+    columns: dict[str, Any] = {name: found.rows.column(name).take(places) for name in found.rows.column_names}
+    columns[labels[0]] = labels[1]
+    for column in found.source.schema.columns:
+        columns.setdefault(column.name, pa.nulls(len(rows), column_type(column.type).storage))
+    judging = view.verdicts.is_status(JUDGED)[rows]
+    extra = Extra(
+        "feedback",
+        references=ids.to_pylist(),
+        weights=view.verdicts.weight[rows],
+        sides=np.where(judging, "judge", "train").tolist(),
+    )
+    writer.add(pa.table(columns), extra)

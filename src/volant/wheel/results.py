@@ -173,7 +173,7 @@ class ExportResult(Result):
 
 @dataclass(frozen=True)
 class Labels(Result):
-    """What a label view made of the evidence."""
+    """What a label view made of the evidence. `groups` are the sizes of groups that have agreed on what to say."""
 
     version: str
     evidence: int
@@ -183,6 +183,7 @@ class Labels(Result):
     judged: int
     reasons: Mapping[str, int] = field(default_factory=dict)
     new_classes: tuple[str, ...] = ()
+    groups: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ def label(kind, value, answer):
     return value
 
 
-CLASSIFY = SimpleNamespace(target_type="category", label=label)
-REGRESS = SimpleNamespace(target_type="number", label=label)
+CLASSIFY = SimpleNamespace(target_type="category", label=label, feedback=())
+REGRESS = SimpleNamespace(target_type="number", label=label, feedback=())
 
 
 def prediction(name: str, *, guess: str = "cat", audit: bool = False, value: float | None = None) -> PredictionRecord:
@@ -51,11 +51,13 @@ def test_no_evidence_makes_an_empty_view():
     assert made.version == view().version
 
 
-def test_a_correction_becomes_a_label_whose_weight_is_the_actors_trust():
+def test_a_correction_becomes_a_label_that_weighs_what_it_is_sure():
     made = view(voice(1, prediction("p"), "dog"))
     decision = only(made)
-    assert (decision.status, decision.label, decision.seqs) == (ACCEPTED, "dog", (1,))
-    assert decision.weight == pytest.approx(made.trust["ann"].mean)
+    assert (decision.status, decision.label) == (ACCEPTED, "dog")
+    assert 0.5 < decision.weight < made.trust["ann"].mean
+    confirmed = only(view(voice(1, prediction("p", guess="dog"), "dog")))
+    assert confirmed.weight > 0.95
 
 
 def test_an_actor_has_one_voice_per_prediction_and_it_is_the_last():

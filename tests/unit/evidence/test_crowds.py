@@ -1,0 +1,129 @@
+"""Crowds: accounts that cost nothing, groups that have agreed, people who are no people, and programs."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from tests.unit.evidence.test_label_view import CLASSES, CLASSIFY, RULE, prediction, view, voice
+
+from volant.evidence.label_view import ACCEPTED, HELD, build_label_view
+from volant.evidence.reference import Second
+
+AFTER = {"cat": "cow", "cow": "dog", "dog": "cat"}
+
+
+def cases(count, *, right=0.85, seed=0):
+    """Predictions and truths: the champion is right at that rate."""
+    chance = random.Random(seed)
+    made = []
+    for i in range(count):
+        truth = CLASSES[i % 3]
+        guess = truth if chance.random() < right else AFTER[truth]
+        made.append((prediction(f"p{i:04}", guess=guess, audit=True), truth))
+    return made
+
+
+def honest(shown, people=20, voices=2, *, slip=0.05, seed=1):
+    """Everybody sees some of the cases and slips at times."""
+    chance = random.Random(seed)
+    said = []
+    for on, truth in shown:
+        for name in chance.sample(range(people), voices):
+            value = chance.choice(CLASSES) if chance.random() < slip else truth
+            said.append(voice(len(said), on, value, f"user{name}", age=6e6 * chance.random() + 60))
+    return said
+
+
+def labels(made):
+    return {d.prediction_id: d.label for d in made.decisions if d.status == ACCEPTED}
+
+
+def test_a_crowd_of_new_names_is_not_believed_against_somebody_proven():
+    shown = cases(60)
+    said = honest(shown[:59])
+    on, truth = shown[59]
+    said.append(voice(5000, on, truth, "user1"))
+    flood = [voice(6000 + i, on, AFTER[AFTER[truth]], f"new{i}") for i in range(50)]
+    made = view(*said, *flood)
+    assert labels(made).get(on.id) in (None, truth)
+
+
+def test_a_crowd_of_new_names_weighs_no_more_than_one_good_voice_against_a_sure_champion():
+    on = prediction("p")
+    one = view(voice(1, on, "dog", "new")).decisions[0]
+    many = view(*(voice(i, on, "dog", f"new{i}") for i in range(200))).decisions[0]
+    assert many.weight < one.weight + 0.3
+    proven = view(*honest(cases(60)), *(voice(9000 + i, prediction("p"), "dog", f"user{i}") for i in range(5)))
+    assert next(d for d in proven.decisions if d.prediction_id == "p").weight > 0.99
+
+
+def plotted(shown, members, share, seed=2):
+    """A group tells the truth, and lies alike about some of the cases."""
+    chance = random.Random(seed)
+    said = []
+    for on, truth in shown:
+        lie = chance.random() < share
+        value = AFTER[truth] if lie else truth
+        for m in range(members):
+            said.append(voice(20_000 + len(said), on, value, f"plot{m}", age=6e6 * chance.random()))
+    return said
+
+
+def test_a_group_that_has_agreed_is_found_and_its_word_alone_counts_for_nothing():
+    shown = cases(300)
+    said = honest(shown[:200])
+    made = view(*said, *plotted(shown[200:], 5, 0.4))
+    assert made.groups == (tuple(f"plot{m}" for m in range(5)),)
+    truths = {on.id: truth for on, truth in shown}
+    guessed = {on.id: on.output["label"] for on, _ in shown}
+    found = {name: label for name, label in labels(made).items() if name >= "p0200"}
+    assert [name for name, label in found.items() if label not in (truths[name], guessed[name])] == []
+    assert "said by none but a group of actors" in made.reasons()
+
+
+def test_honest_people_who_see_the_same_cases_are_no_group():
+    shown = cases(300, right=0.7)
+    assert view(*honest(shown, people=6, voices=5, slip=0.1)).groups == ()
+    assert view(*honest(shown, people=40, voices=3, slip=0.15)).groups == ()
+
+
+def test_what_a_group_changes_is_nothing_where_somebody_honest_spoke():
+    shown = cases(300)
+    said = honest(shown, voices=3)
+    before = labels(view(*said))
+    after = labels(view(*said, *plotted(shown[:150], 8, 0.5)))
+    changed = [name for name, label in before.items() if name in after and after[name] != label]
+    assert changed == []
+
+
+def test_somebody_who_answers_faster_than_people_do_is_held():
+    shown = cases(400)
+    said = honest(shown[:200])
+    machine = [voice(30_000 + i, on, truth, "fast", age=300 + i) for i, (on, truth) in enumerate(shown[200:])]
+    made = view(*said, *machine)
+    assert made.reasons()["from an actor who answers faster than people do"] > 150
+
+
+@pytest.mark.parametrize("source", ["rule", "model"])
+def test_a_program_is_one_actor_whatever_names_it_gives(source):
+    shown = cases(60)
+    lies = [voice(i, on, AFTER[truth], f"name{i}", source=source) for i, (on, truth) in enumerate(shown)]
+    made = view(*lies)
+    assert list(made.trust) == [f"{source}:"]
+    assert made.count(ACCEPTED) == 0
+
+
+def test_a_second_look_outweighs_what_the_champion_said():
+    shown = cases(40, right=1.0)
+    said = honest(shown, voices=1, slip=0.0)
+    on = said[0].prediction
+    liar = voice(0, on, AFTER[said[0].value], said[0].actor)
+    said[0] = liar
+    expected = np.array([[0.98 if c == truth else 0.01 for c in CLASSES] for _, truth in shown])
+    second = Second(CLASSES, probabilities=expected)
+    arguments = {"task": CLASSIFY, "classes": CLASSES, "rule": RULE, "sides": {}}
+    looked = build_label_view(said, **arguments, second=second)
+    assert looked.decisions[0].status == HELD
+    assert looked.count(ACCEPTED) == 39
