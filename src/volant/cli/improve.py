@@ -60,4 +60,5 @@ def _labels(labels: Labels) -> dict[str, object]:
         "held": f"{labels.held:,} until they are mature" if labels.held else None,
         "left out": left_out or None,
         "new classes": ", ".join(labels.new_classes) or None,
+        "groups": f"{len(labels.groups)} of {sum(labels.groups)} actors who have agreed" if labels.groups else None,
     }

@@ -7,26 +7,20 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from volant.core import plugins
-from volant.core.budget import Budget
 from volant.core.ids import digest
+from volant.core.loop_file import FeedbackSection, ImproveSection, SignalSection
 from volant.core.records import FAIRNESS, ROLES
+from volant.core.section import Positive, Section, Share, checked_budget, parse_duration
 from volant.errors import BadInput, Trouble, VolantError, nearest
 
+__all__ = ["Product", "ProductFile", "SignalSection", "json_schema", "parse", "parse_duration", "read"]
 FILE = "volant.toml"
 VERSION = 1
-Share = Annotated[float, Field(ge=0.0, lt=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-
-
-class Section(BaseModel):
-    """Base of all tables of the file: unknown keys are errors, and so are texts for numbers, nan and inf."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class TaskSection(Section):
@@ -108,7 +102,7 @@ class TrainSection(Section):
     @field_validator("budget")
     @classmethod
     def _budget(cls, value: str) -> str:
-        return _checked_budget(value)
+        return checked_budget(value)
 
 
 class Limits(Section):
@@ -230,37 +224,6 @@ class ServeSection(Section):
     )
 
 
-class FeedbackSection(Section):
-    """How feedback becomes evidence."""
-
-    audit: float = Field(
-        0.1, ge=0, le=1, description="Share of predictions whose label is asked for whatever they say."
-    )
-    maturity: str = Field("0s", description='How long an answer may still be corrected before it counts ("7d", "12h").')
-    min_trust: float = Field(0.5, ge=0, le=1, description="Earned trust below which an actor's answers are not used.")
-
-    @field_validator("maturity")
-    @classmethod
-    def _maturity(cls, value: str) -> str:
-        parse_duration(value)
-        return value
-
-
-class ImproveSection(Section):
-    """When and how the product improves."""
-
-    budget: str | None = Field(None, description="Budget of a turn; by default that of training.")
-    min_labels: int = Field(1, ge=1, description="New labels below which a turn does nothing.")
-    new_class_rows: int = Field(
-        10, ge=1, description="Labels that a class never seen before needs to enter the contract."
-    )
-
-    @field_validator("budget")
-    @classmethod
-    def _budget(cls, value: str | None) -> str | None:
-        return None if value is None else _checked_budget(value)
-
-
 class StoreSection(Section):
     """Where events and artifacts are kept."""
 
@@ -306,26 +269,6 @@ class Product:
     def config_hash(self) -> str:
         """Digest of the whole configuration with its defaults; stands on every record."""
         return digest(self.file.model_dump(mode="json"))
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of `"30s"`, `"5m"`, `"12h"` or `"7d"`.
-
-    Raises:
-        ValueError: for anything else.
-    """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*", text)
-    if not found:
-        raise ValueError('a duration looks like "30s", "5m", "12h" or "7d"')
-    return float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
-
-
-def _checked_budget(text: str) -> str:
-    try:
-        Budget.parse(text)
-    except BadInput as bad:
-        raise ValueError('a budget looks like "60s", "5m", "1h" or "12 units"') from bad
-    return text
 
 
 def json_schema() -> dict[str, Any]:

@@ -322,6 +322,7 @@ class Feedback:
     idempotency_key: str | None = None
     target: str = ""
     supersedes: str | None = None
+    rationale: str | None = None
 
 
 @dataclass(frozen=True)

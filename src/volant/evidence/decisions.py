@@ -28,11 +28,15 @@ class Decision:
     weight: float = 0.0
 
 
+_COLUMNS = ("status", "reason", "label", "weight", "other", "shared")
+
+
 @dataclass(frozen=True)
 class Verdicts:
     """Decisions as columns (n,), in the order of prediction ids.
 
-    `status` are places in `STATUSES`, `reason` in `reasons`; `label` are codes, -1 for none.
+    `status` are places in `STATUSES`, `reason` in `reasons`; `label` are codes, -1 for none. Where it is not certain
+    that something is a no, `other` is the code of a second label, which gets the share `shared` of the weight.
     """
 
     ids: pa.Array
@@ -40,6 +44,8 @@ class Verdicts:
     reason: np.ndarray
     label: np.ndarray
     weight: np.ndarray
+    other: np.ndarray
+    shared: np.ndarray
     reasons: tuple[str, ...] = ()
 
     @staticmethod
@@ -47,7 +53,8 @@ class Verdicts:
         """Nothing decided yet."""
         n = len(ids)
         left_out = np.full(n, STATUSES.index(LEFT_OUT), dtype=np.int8)
-        return Verdicts(ids, left_out, np.zeros(n, dtype=np.int16), np.full(n, -1, dtype=np.int64), np.zeros(n))
+        none = np.full(n, -1, dtype=np.int64)
+        return Verdicts(ids, left_out, np.zeros(n, dtype=np.int16), none, np.zeros(n), none, np.zeros(n))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -73,9 +80,15 @@ class Verdicts:
         labels[items], weights[items] = label, np.round(weight, 12)
         return replace(self, label=labels, weight=weights)
 
+    def also(self, items: np.ndarray, label: np.ndarray, share: np.ndarray) -> Verdicts:
+        """The same with a part of the weight given to a second label."""
+        other, shared = self.other.copy(), self.shared.copy()
+        other[items], shared[items] = label, np.round(share, 12)
+        return replace(self, other=other, shared=shared)
+
     def only(self, items: np.ndarray) -> Verdicts:
         """Some of the predictions."""
-        columns = {name: getattr(self, name)[items] for name in ("status", "reason", "label", "weight")}
+        columns = {name: getattr(self, name)[items] for name in _COLUMNS}
         return replace(self, ids=self.ids.take(pa.array(items)), **columns)
 
     def is_status(self, *statuses: str) -> np.ndarray:

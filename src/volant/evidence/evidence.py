@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -110,6 +110,11 @@ class Evidence:
 
     def __len__(self) -> int:
         return len(self.item)
+
+    def some(self, mask: np.ndarray) -> Evidence:
+        """Some of the voices; the predictions stay."""
+        columns = ("item", "seq", "actor", "kind", "source", "value", "received", "happened")
+        return replace(self, **{name: getattr(self, name)[mask] for name in columns})
 
 
 def gather(feedback: pa.Table, predictions: pa.Table, now: datetime) -> Evidence:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import msgspec
@@ -43,7 +43,8 @@ class Opinions:
     `label` are codes into `labels`, which are in order. `actor` are codes as in the evidence, `witness` codes into
     `witnesses`: who earns trust by it, all the nameless together (code 0, the empty name), since a new name costs them
     nothing, and each program. `weight` is what a label counts by how it was given; `place` is where in a list the
-    prediction stood, NaN where that was not told.
+    prediction stood, NaN where that was not told; `idle` tells that it is the label of not having done something,
+    `event` that it follows from what somebody did or did not do.
     """
 
     item: np.ndarray
@@ -55,6 +56,8 @@ class Opinions:
     reviewer: np.ndarray
     happened: np.ndarray
     place: np.ndarray
+    idle: np.ndarray
+    event: np.ndarray
     labels: Sequence[Any]
     witnesses: Sequence[str]
 
@@ -68,22 +71,30 @@ class Opinions:
 
     def take(self, mask: np.ndarray) -> Opinions:
         """Some of the opinions."""
-        columns = ("item", "seq", "actor", "witness", "label", "weight", "reviewer", "happened", "place")
+        columns = (field.name for field in fields(self) if field.name not in ("labels", "witnesses"))
         return replace(self, **{name: getattr(self, name)[mask] for name in columns})
 
 
-def opinions(evidence: Evidence, task: Task, reviewers: Sequence[str], signals: Sequence[SignalRule] = ()) -> Opinions:
+def opinions(
+    evidence: Evidence,
+    task: Task,
+    reviewers: Sequence[str],
+    signals: Sequence[SignalRule] = (),
+    more: Sequence[Any] = (),
+) -> Opinions:
     """One opinion per prediction and actor: of an actor's several voices the latest that implies a label.
 
-    A reviewer's voice is taken before those that the same actor gave as somebody else.
+    A reviewer's voice is taken before those that the same actor gave as somebody else. `more` are labels that have a
+    code even if nobody gives them.
     """
     stated = _stated(evidence, task)
-    implied, weight, place, meant = _signalled(evidence, task, signals)
+    implied, weight, place, idle, meant = _signalled(evidence, task, signals)
     rows = np.concatenate([np.arange(len(evidence)), meant])
     found = np.concatenate([stated[0], implied.codes])
-    labels, codes = _merged_labels(stated[1], implied.labels, found, len(evidence))
+    labels, codes = _merged_labels(stated[1], [*implied.labels], found, len(evidence), more)
     weight = np.concatenate([np.ones(len(evidence)), weight])
     place = np.concatenate([np.full(len(evidence), np.nan), place])
+    idle = np.concatenate([np.zeros(len(evidence), dtype=bool), idle])
     known = np.flatnonzero(codes >= 0)
     reviewer = _is_in(evidence.source, evidence.sources, reviewers)
     order = known[
@@ -110,6 +121,8 @@ def opinions(evidence: Evidence, task: Task, reviewers: Sequence[str], signals: 
         reviewer[at],
         evidence.happened[at],
         place[order],
+        idle[order],
+        order >= len(evidence),
         labels,
         witnesses,
     )
@@ -197,9 +210,11 @@ def _in_order(found: Sequence[Any]) -> tuple[list[Any], np.ndarray]:
     return labels, np.array([_NONE if label is None else place[label] for label in found], dtype=np.int64)
 
 
-def _merged_labels(stated: list[Any], implied: list[Any], found: np.ndarray, n: int) -> tuple[list[Any], np.ndarray]:
+def _merged_labels(
+    stated: list[Any], implied: list[Any], found: np.ndarray, n: int, more: Sequence[Any]
+) -> tuple[list[Any], np.ndarray]:
     """Two lists of labels as one in order, and the codes in terms of it; the first `n` codes are of the first list."""
-    labels = sorted({*stated, *implied})
+    labels = sorted({*stated, *implied, *more})
     place = {label: i for i, label in enumerate(labels)}
     tables = [np.array([place[label] for label in some] + [_NONE], dtype=np.int64) for some in (stated, implied)]
     return labels, np.concatenate([tables[0][found[:n]], tables[1][found[n:]]])
@@ -207,17 +222,19 @@ def _merged_labels(stated: list[Any], implied: list[Any], found: np.ndarray, n: 
 
 def _signalled(
     evidence: Evidence, task: Task, signals: Sequence[SignalRule]
-) -> tuple[_Implied, np.ndarray, np.ndarray, np.ndarray]:
-    """Labels that follow from bundles of events: codes, weights, places in a list, and the voice each one ends with."""
+) -> tuple[_Implied, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Labels that follow from bundles of events: codes, weights, places in a list, whether it was idleness, and the
+    voice that each one ends with."""
     bundle = evidence.kinds.index(SIGNAL) if SIGNAL in evidence.kinds else _NONE
     rows = np.flatnonzero(evidence.kind == bundle) if signals else np.empty(0, dtype=np.int64)
     if not len(rows):
-        return _Implied(rows, []), np.empty(0), np.empty(0), rows
+        return _Implied(rows, []), np.empty(0), np.empty(0), np.empty(0, dtype=bool), rows
     ends = rows[_last_of_each(evidence.item[rows], evidence.actor[rows])]
     fields = _added_up(evidence, rows)
     decode, outputs = msgspec.json.Decoder().decode, evidence.predictions.outputs
     found: list[Any] = [None] * len(ends)
     weight, place = np.ones(len(ends)), np.full(len(ends), np.nan)
+    idle = np.zeros(len(ends), dtype=bool)
     for rule in signals:
         holds = rule.when.matches(fields, len(ends))
         for i in np.flatnonzero(holds | (rule.otherwise is not None)):
@@ -225,11 +242,11 @@ def _signalled(
                 continue  # the rule that stands first in the file speaks
             answer = decode(outputs[int(evidence.item[ends[i]])].as_py())
             found[i] = task.label(rule.kind, rule.value if holds[i] else rule.otherwise, answer)
-            weight[i] = rule.weight
+            weight[i], idle[i] = rule.weight, not holds[i]
             if rule.position in fields and fields[rule.position].dtype != object:
                 place[i] = fields[rule.position][i]
     labels, codes = _in_order(found)
-    return _Implied(codes, labels), weight, place, ends
+    return _Implied(codes, labels), weight, place, idle, ends
 
 
 def _added_up(evidence: Evidence, rows: np.ndarray) -> dict[str, np.ndarray]:

@@ -28,7 +28,7 @@ Submit = Callable[[Sequence[Feedback]], Future[list[Receipt]]]
 MOST_TROUBLES = 20
 REVIEWERS = ("reviewer",)
 """Sources whose word decides; see `volant.evidence.label_view.LabelRule`."""
-_TEXTS = ("prediction_id", "kind", "actor", "source", "event_at", "idempotency_key", "supersedes")
+_TEXTS = ("prediction_id", "kind", "actor", "source", "event_at", "idempotency_key", "supersedes", "rationale")
 _FIELDS = (*_TEXTS, "value")
 _REQUIRED = ("prediction_id", "kind", "value")
 _encoder = msgspec.json.Encoder()
@@ -116,6 +116,7 @@ class TakeFeedback:
             idempotency_key=item.get("idempotency_key"),
             target=self._target,
             supersedes=item.get("supersedes"),
+            rationale=item.get("rationale"),
         )
 
 

@@ -64,6 +64,7 @@ class FeedbackRow:
     idempotency_key: str | None
     supersedes: str | None
     valid: bool
+    rationale: str | None = None
 
     def record(self) -> dict[str, Any]:
         """The row as plain JSON data."""

@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMAS = ("0001", "0002")
+SCHEMAS = ("0001", "0002", "0003")
 """The schema versions that this volant knows, oldest first; the last one is what it works with."""
 
 
@@ -111,6 +111,7 @@ feedback = Table(
     _text("idempotency_key", null=True),
     _text("supersedes", null=True),
     Column("valid", Boolean, nullable=False),
+    _text("rationale", null=True),
     UniqueConstraint("id", name="feedback_id"),
     UniqueConstraint("source", "idempotency_key", name="feedback_key"),
     Index("feedback_voice", "prediction_id", "target", "kind", "actor"),
@@ -221,6 +222,7 @@ verdict = Table(
     Column("comparisons", Plain, nullable=False),
     _text("at"),
     Column("gaps", Plain, nullable=True),
+    _text("run", null=True),
     Index("verdict_judge", "judge"),
     sqlite_autoincrement=True,
 )
@@ -247,6 +249,52 @@ erasure = Table(
     _text("at"),
     _facts(),
     sqlite_autoincrement=True,
+)
+
+question = Table(
+    "question",
+    metadata,
+    _seq(),
+    _text("prediction_id"),
+    _text("asked_at"),
+    _text("why"),
+    Column("score", Double, nullable=False),
+    Column("propensity", Double, nullable=False),
+    _text("state"),
+    _text("closed_at", null=True),
+    _facts(),
+    UniqueConstraint("prediction_id", name="question_prediction"),
+    Index("question_state", "state"),
+    sqlite_autoincrement=True,
+)
+
+alarm = Table(
+    "alarm",
+    metadata,
+    _seq(),
+    _text("at"),
+    _text("kind"),
+    _text("what"),
+    Column("effect", Double, nullable=False),
+    Column("low", Double, nullable=False),
+    Column("high", Double, nullable=False),
+    Column("level", Double, nullable=False),
+    _text("action"),
+    _facts(),
+    sqlite_autoincrement=True,
+)
+
+turn = Table(
+    "turn",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("begun_at"),
+    _text("ended_at", null=True),
+    _text("why"),
+    _text("step"),
+    _text("outcome", null=True),
+    _facts(),
+    Index("turn_begun", "begun_at"),
 )
 
 segment = Table(

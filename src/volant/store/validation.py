@@ -17,8 +17,11 @@ MAX_TEXT = 1024
 MOST_AHEAD = timedelta(days=1)
 """How far in the future an event may lie: no further than clocks and time zones differ."""
 
+MAX_RATIONALE = 10_000
+"""Characters that the reasons somebody gives may have."""
+
 _REQUIRED = ("prediction_id", "kind", "actor", "source")
-_OPTIONAL = ("target", "idempotency_key", "supersedes")
+_OPTIONAL = ("target", "idempotency_key", "supersedes", "rationale")
 
 
 def checked(items: Sequence[Feedback], received_at: str) -> list[dict[str, Any]] | BadInput:
@@ -34,8 +37,9 @@ def _troubles(item: Feedback, where: str, received_at: str) -> list[Trouble]:
     troubles = []
     for name in (*_REQUIRED, *_OPTIONAL):
         value = getattr(item, name)
-        if not _is_text(value, may_lack=name in _OPTIONAL):
-            what = f"{name} must be a text of 1 to {MAX_TEXT} characters without NUL"
+        longest = MAX_RATIONALE if name == "rationale" else MAX_TEXT
+        if not _is_text(value, may_lack=name in _OPTIONAL, longest=longest):
+            what = f"{name} must be a text of 1 to {longest} characters without NUL"
             troubles.append(Trouble(what, f"{where}.{name}", type(value).__name__))
     if not _is_plain(item.value):
         what = "the value must be plain JSON data with finite numbers"
@@ -55,10 +59,10 @@ def _wrong_time(event_at: Any, received_at: str) -> str:
     return "event_at lies in the future" if moment > latest else ""
 
 
-def _is_text(value: Any, *, may_lack: bool) -> bool:
+def _is_text(value: Any, *, may_lack: bool, longest: int) -> bool:
     if may_lack and value in (None, ""):
         return True
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or "\x00" in value:
+    if not isinstance(value, str) or not 0 < len(value) <= longest or "\x00" in value:
         return False
     return value.isascii() or _is_unicode(value)
 
@@ -99,5 +103,6 @@ def _row(item: Feedback, received_at: str) -> dict[str, Any]:
         "received_at": received_at,
         "idempotency_key": item.idempotency_key or None,
         "supersedes": item.supersedes or None,
+        "rationale": item.rationale or None,
         "valid": True,
     }

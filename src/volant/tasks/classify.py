@@ -18,6 +18,7 @@ from volant.errors import BadInput, Failure
 from volant.runtime.decisions import utilities
 from volant.tasks.classify_metrics import LEAST, METRICS
 from volant.tasks.decisions import costs_of, deciding_steps
+from volant.tasks.kinds import SHARED, parse_shared
 from volant.tasks.target import feedback_choice, inputs_of, metric_of, refuse_kind, target_values, unfit
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -38,8 +39,10 @@ class Classify:
     summary = "which of two or more classes a row belongs to"
     target_type = "category"
     feedback = (
-        FeedbackKind("correction", "the true class of the row; it may be a class that is new"),
+        FeedbackKind("correction", "the true class of the row; it may be a class that is new", looks=False),
         FeedbackKind("rating", '"up": the answer was right; "down": it was wrong'),
+        FeedbackKind("choice", "the class that somebody took of those that were shown", looks=False),
+        *SHARED,
     )
     metrics: Mapping[str, Metric] = METRICS
     default_metric = "log_loss"
@@ -95,15 +98,18 @@ class Classify:
         outputs = {"label": steps[-1].output, self.output: given}
         return replace(pipeline, steps=(*pipeline.steps, *steps), outputs=outputs)
 
-    def parse_feedback(self, kind: str, value: Any, problem_classes: Sequence[str]) -> str:
-        """A class label, or `up` or `down`. A label is the known class it differs from by case at most.
+    def parse_feedback(self, kind: str, value: Any, problem_classes: Sequence[str]) -> Any:
+        """A class label, `up` or `down`, or what any task takes. A label is the class it differs from by case at most.
 
         Raises:
             BadInput: code `feedback-invalid`.
         """
         if kind == "rating":
             return feedback_choice(value, ("up", "down"))
-        if kind != "correction":
+        shared = parse_shared(kind, value)
+        if shared is not None:
+            return shared
+        if kind not in ("correction", "choice"):
             raise refuse_kind(kind, self.feedback)
         label = _label(value)
         if label in problem_classes:
@@ -113,9 +119,11 @@ class Classify:
 
     def label(self, kind: str, value: Any, answer: Mapping[str, Any]) -> str | None:
         """The true class that feedback implies. A wrong answer implies one only where there are two classes."""
-        if kind == "correction":
+        if kind in ("correction", "choice"):
             return str(value)
-        if value == "up":
+        if kind not in ("rating", "confirmation") or "label" not in answer:
+            return None
+        if value == "up" or kind == "confirmation":
             return str(answer["label"])
         others = [c for c in answer.get("probabilities", {}) if c != answer["label"]]
         return others[0] if value == "down" and len(others) == 1 else None

@@ -13,6 +13,7 @@ import pyarrow as pa
 from volant.core.protocols import Metric, Rows
 from volant.core.records import Batch, Decision, FeedbackKind, Pipeline, Problem
 from volant.errors import BadInput, Failure
+from volant.tasks.kinds import SHARED, parse_shared
 from volant.tasks.regress_metrics import METRICS
 from volant.tasks.target import feedback_choice, inputs_of, metric_of, refuse_kind, target_values, unfit
 
@@ -28,8 +29,9 @@ class Regress:
     summary = "how much: a number"
     target_type = "number"
     feedback = (
-        FeedbackKind("correction", "the true value of the row, a number"),
-        FeedbackKind("rating", '"up": the answer was good; "down": it was not'),
+        FeedbackKind("correction", "the true value of the row, a number", looks=False),
+        FeedbackKind("rating", '"up": the answer was good; "down": it was not', looks=False),
+        *SHARED,
     )
     metrics: Mapping[str, Metric] = METRICS
     default_metric = "rmse"
@@ -71,20 +73,25 @@ class Regress:
         names = [self.output, *(name for name in self.bounds if name in pipeline.outputs)]
         return replace(pipeline, outputs={name: pipeline.outputs[name] for name in names})
 
-    def parse_feedback(self, kind: str, value: Any, problem_classes: Sequence[str] = ()) -> float | str:
-        """A finite number, or `up` or `down`.
+    def parse_feedback(self, kind: str, value: Any, problem_classes: Sequence[str] = ()) -> Any:
+        """A finite number, or `up` or `down`, or what any task takes.
 
         Raises:
             BadInput: code `feedback-invalid`.
         """
         if kind == "rating":
             return feedback_choice(value, ("up", "down"))
+        shared = parse_shared(kind, value)
+        if shared is not None:
+            return shared
         if kind != "correction":
             raise refuse_kind(kind, self.feedback)
         return _number(value)
 
     def label(self, kind: str, value: Any, answer: Mapping[str, Any]) -> float | None:
         """The true value that feedback implies. A rating implies none: a good answer need not be exact."""
+        if kind == "confirmation" and "value" in answer:
+            return float(answer["value"])
         return float(value) if kind == "correction" else None
 
 

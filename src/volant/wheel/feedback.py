@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -19,7 +20,8 @@ from volant.wheel.context import Context
 from volant.wheel.predict import need_champion, whole_file, writer_of
 from volant.wheel.results import ExportResult, ImportResult
 
-COLUMNS = ("prediction_id", "kind", "value", "actor", "source", "event_at", "idempotency_key", "supersedes")
+_BOTH_WAYS = ("prediction_id", "kind", "value", "actor", "source", "event_at", "idempotency_key", "rationale")
+COLUMNS = (*_BOTH_WAYS, "supersedes")
 NEEDED = ("prediction_id", "value")
 MOST_TROUBLES = 20
 
@@ -76,7 +78,7 @@ def _items(context: Context, rows: list[dict[str, Any]]) -> Iterator[Feedback]:
             what = f"row {first[0]} has the same idempotency_key and says something else"
             troubles.append(Trouble(what, f"row {number}", fix="give each answer a key of its own, or none"))
             continue
-        given = {k: str(row[k]) for k in ("event_at", "supersedes") if row.get(k)}
+        given = {k: str(row[k]) for k in ("event_at", "supersedes", "rationale") if row.get(k)}
         items.append(
             Feedback(
                 prediction_id=str(row["prediction_id"]),
@@ -110,11 +112,18 @@ def export_feedback(context: Context, path: Path) -> ExportResult:
         BadInput: code `usage`: a format that is not known, or no such folder.
     """
     write = writer_of(path)
-    names = [name for name in COLUMNS if name != "supersedes"]
+    names = _BOTH_WAYS
     rows = [row.record() for row in context.store.feedback_rows() if row.valid]
-    texts = [{name: None if row[name] is None else str(row[name]) for name in names} for row in rows]
+    texts = [{name: _text(row[name]) for name in names} for row in rows]
     with whole_file(path) as stream:
         sink = write(stream)
         sink.add(pa.Table.from_pylist(texts, pa.schema([(name, pa.string()) for name in names])))
         sink.close()
     return ExportResult(len(rows), path)
+
+
+def _text(value: Any) -> str | None:
+    """A value as a cell of a file that `import_feedback` reads back."""
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | bool) else str(value)

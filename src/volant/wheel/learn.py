@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from volant.core.expression import parse
 from volant.core.plugins import column_type
-from volant.core.product import parse_duration
+from volant.core.product import SignalSection, parse_duration
 from volant.core.records import Schema
 from volant.data.dataset import Dataset, Extra, SplitRule, Writer
+from volant.errors import BadInput
 from volant.evidence.evidence import Evidence, gather
 from volant.evidence.label_view import ACCEPTED, HELD, JUDGED, REJECTED, LabelRule, LabelView, build_label_view
+from volant.evidence.opinions import SignalRule
 from volant.evidence.reference import Second
 from volant.wheel.collect import collect, dataset_facts
 from volant.wheel.context import Context
@@ -75,11 +78,12 @@ def assemble(context: Context) -> Assembled:
 def harvest(context: Context, source: Dataset) -> Harvest | None:
     """The evidence by now, or None where nobody has said anything."""
     context.store.index_segments()
-    feedback = context.store.feedback_table()
-    if not len(feedback):
+    feedback, quiet = context.store.feedback_table(), context.product.file.feedback.silence is not None
+    if not len(feedback) and not quiet:
         return None
-    evidence = gather(feedback, context.store.answered_table(), context.clock.now())
-    if not len(evidence):
+    predictions = context.store.prediction_table() if quiet else context.store.answered_table()
+    evidence = gather(feedback, predictions, context.clock.now())
+    if not len(evidence.predictions):
         return None
     rows = canonical_rows(source.schema, evidence.predictions, context.product.file.data.missing)
     return Harvest(source, evidence, rows, sides_of(source, rows))
@@ -111,13 +115,42 @@ def _view(context: Context, found: Harvest, second: Second | None) -> LabelView:
 def rule_of(context: Context) -> LabelRule:
     """The rule that the product file asks for, as of now."""
     file = context.product.file
+    silence = file.feedback.silence
+    if silence is not None:
+        silence = context.task.parse_feedback("correction", silence, ())
     return LabelRule(
         maturity_seconds=parse_duration(file.feedback.maturity),
         min_trust=file.feedback.min_trust,
         new_class_rows=file.improve.new_class_rows,
         new_class_judges=file.quality.min_rows,
         now=context.clock.now(),
+        silence=silence,
+        early=file.feedback.early,
+        signals=tuple(_signal(context, name, signal) for name, signal in file.feedback.signals.items()),
     )
+
+
+def _signal(context: Context, name: str, signal: SignalSection) -> SignalRule:
+    """A signal of the product file, its values as the task has them.
+
+    Raises:
+        BadInput: code `product-file-invalid`: the task takes no such kind or value.
+    """
+
+    def read(value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            return context.task.parse_feedback(signal.kind, value, ())
+        except BadInput as bad:
+            where = f"volant.toml, feedback.signals.{name}"
+            troubles = [replace(trouble, where=where) for trouble in bad.troubles]
+            raise BadInput(
+                f"a signal means nothing: {bad.what}", code="product-file-invalid", troubles=troubles
+            ) from None
+
+    values = read(signal.value), read(signal.otherwise)
+    return SignalRule(name, parse(signal.when), signal.kind, *values, signal.weight, signal.position)
 
 
 def _plausible(rows: Dataset, target: str) -> tuple[float, float]:
@@ -160,7 +193,11 @@ def write_labels(
     try:
         writer.add(source.table(), Extra(weights=source.weights(), sides=sides))
         if len(used):
-            _add(writer, found, view, used, _cells(schema, target, view, used))
+            _add(writer, found, view, used, (target, _cells(schema, target, view, view.verdicts.label[used])))
+            split = used[view.verdicts.shared[used] > 0]
+            if len(split):
+                hidden = _cells(schema, target, view, view.verdicts.other[split])
+                _add(writer, found, view, split, (target, hidden), hidden=True)
         others = np.setdiff1d(np.arange(len(view.verdicts)), used)
         if spare and len(others):
             _add(writer, found, view, others, (target, pa.nulls(len(others), column_type(schema[target].type).storage)))
@@ -170,26 +207,34 @@ def write_labels(
     return writer.finish(source.facts["notes"])
 
 
-def _cells(schema: Schema, target: str, view: LabelView, rows: np.ndarray) -> tuple[str, pa.Array]:
-    """The labels of some rows of a view as canonical cells of the target."""
+def _cells(schema: Schema, target: str, view: LabelView, codes: np.ndarray) -> pa.Array:
+    """Labels of a view as canonical cells of the target."""
     kind = column_type(schema[target].type)
     cells = pa.array([kind.parse_cell(label) for label in view.labels], type=kind.storage)
-    return target, cells.take(pa.array(view.verdicts.label[rows]))
+    return cells.take(pa.array(codes))
 
 
-def _add(writer: Writer, found: Harvest, view: LabelView, rows: np.ndarray, labels: tuple[str, pa.Array]) -> None:
-    """Add some rows of a view, with their labels."""
+def _add(
+    writer: Writer,
+    found: Harvest,
+    view: LabelView,
+    rows: np.ndarray,
+    labels: tuple[str, pa.Array],
+    *,
+    hidden: bool = False,
+) -> None:
+    """Add some rows of a view, with their labels, or with those that may be hidden behind them."""
     ids = view.verdicts.ids.take(pa.array(rows))
     places = pc.index_in(ids, value_set=found.evidence.predictions.ids)
     columns: dict[str, Any] = {name: found.rows.column(name).take(places) for name in found.rows.column_names}
     columns[labels[0]] = labels[1]
     for column in found.source.schema.columns:
         columns.setdefault(column.name, pa.nulls(len(rows), column_type(column.type).storage))
-    judging = view.verdicts.is_status(JUDGED)[rows]
+    judging, share = view.verdicts.is_status(JUDGED)[rows], view.verdicts.shared[rows]
     extra = Extra(
         "feedback",
         references=ids.to_pylist(),
-        weights=view.verdicts.weight[rows],
+        weights=view.verdicts.weight[rows] * (share if hidden else 1 - share),
         sides=np.where(judging, "judge", "train").tolist(),
     )
     writer.add(pa.table(columns), extra)
