@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,20 @@ def uuid7(now_ms: int | None = None) -> str:
     value = (value & ~(0xF << 76)) | (0x7 << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)
     return str(UUID(int=value))
+
+
+def made_at(id: str) -> datetime | None:
+    """When a UUID of version 7 was made, to the millisecond; None for any other text.
+
+    >>> made_at(uuid7(0)).year
+    1970
+    """
+    try:
+        value = UUID(id)
+        known = value.version == 7
+        return datetime.fromtimestamp((value.int >> 80) / 1000, tz=UTC) if known else None
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def canonical_json(value: Any) -> bytes:

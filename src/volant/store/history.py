@@ -107,7 +107,7 @@ def _refuse_if_changed(connection: Connection, previous: str | None) -> None:
 
 
 def _verdict(row: Row[Any]) -> VerdictRow:
-    values = fields(row, without=("seq", "at", "reasons", "comparisons", "gaps"))
+    values = fields(row, without=("seq", "at", "reasons", "comparisons", "gaps", "run"))
     comparisons = tuple(Comparison(**_with_nan(comparison, _NUMBERS)) for comparison in row.comparisons)
     gaps = tuple(Gap(**_with_nan({**gap, "left_out": tuple(gap["left_out"])}, _ENDS)) for gap in row.gaps or ())
     verdict = Verdict(reasons=tuple(row.reasons), comparisons=comparisons, gaps=gaps, **values)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from volant.core.ids import canonical_json, uuid7
+from volant.core.ids import canonical_json, made_at, uuid7
 from volant.core.records import Feedback
 from volant.errors import BadInput, Trouble
 from volant.store.part import iso
@@ -44,19 +44,22 @@ def _troubles(item: Feedback, where: str, received_at: str) -> list[Trouble]:
     if not _is_plain(item.value):
         what = "the value must be plain JSON data with finite numbers"
         troubles.append(Trouble(what, f"{where}.value", type(item.value).__name__))
-    if item.event_at is not None and (what := _wrong_time(item.event_at, received_at)):
+    if item.event_at is not None and (what := _wrong_time(item, received_at)):
         fix = "write when it happened, as 2026-01-31T12:00:00Z"
         troubles.append(Trouble(what, f"{where}.event_at", type(item.event_at).__name__, (), fix))
     return troubles
 
 
-def _wrong_time(event_at: Any, received_at: str) -> str:
-    """What is wrong with the time of an event, if anything. Clocks may differ, and zones be forgotten."""
-    moment = _time(event_at)
+def _wrong_time(item: Feedback, received_at: str) -> str:
+    """What is wrong with the time of an event, if anything.
+
+    Clocks may differ, zones be forgotten, and our own clock may have been put back since the prediction was made.
+    """
+    moment = _time(item.event_at)
     if moment is None:
         return "event_at must be an ISO 8601 time"
-    latest = iso(datetime.fromisoformat(received_at) + MOST_AHEAD)
-    return "event_at lies in the future" if moment > latest else ""
+    known = max(datetime.fromisoformat(received_at), made_at(item.prediction_id) or datetime.min.replace(tzinfo=UTC))
+    return "event_at lies in the future" if moment > iso(known + MOST_AHEAD) else ""
 
 
 def _is_text(value: Any, *, may_lack: bool, longest: int) -> bool:
