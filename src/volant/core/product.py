@@ -215,6 +215,19 @@ class ChecksSection(Section):
     warn: tuple[str, ...] = Field((), description="Checks whose findings only warn.")
 
 
+class TlsSection(Section):
+    """Encryption, where both files are named. SIGHUP makes a running service read them again."""
+
+    certificate: str | None = Field(None, min_length=1, description="PEM file with the certificate and its chain.")
+    key: str | None = Field(None, min_length=1, description="PEM file with the private key.")
+
+    @model_validator(mode="after")
+    def _both(self) -> TlsSection:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together: name both files, or neither")
+        return self
+
+
 class ServeSection(Section):
     """How the product is served."""
 
@@ -226,8 +239,22 @@ class ServeSection(Section):
     max_rows: int = Field(10_000, ge=1, description="Rows that one request may hold.")
     max_body_mb: float = Field(8.0, gt=0, description="Megabytes that one request may hold.")
     key: str | None = Field(
-        None, description="Key for everything that changes state; `${NAME}` takes it from the environment."
+        None,
+        description="A key that may do everything, for services without a ledger of their own; `${NAME}` takes it "
+        "from the environment. Other keys are made by `volant keys create`.",
     )
+    workers: int = Field(0, ge=0, le=63, description="Processes that answer; 0 is one per core.")
+    deadline_ms: float = Field(10_000, ge=10, description="Milliseconds an answer may take before it is given up.")
+    cors: tuple[str, ...] = Field(
+        (),
+        description='Origins whose pages may use the service (`"https://app.example.com"`, or `"*"`); none by default.',
+    )
+    max_log_mb: float = Field(
+        4096,
+        gt=0,
+        description="Megabytes of predictions that may wait to be moved into the ledger; beyond, none are taken.",
+    )
+    tls: TlsSection = Field(default=TlsSection(), description="Certificate and key, for HTTPS.")
 
 
 class FeedbackSection(Section):

@@ -307,7 +307,7 @@ class FeedbackKind:
 
 @dataclass(frozen=True)
 class Feedback:
-    """One answer of one actor to one prediction. Evidence, not truth."""
+    """One answer of one actor to one prediction. Evidence, not truth. `api_key` is the key that it was sent with."""
 
     prediction_id: str
     kind: str
@@ -318,6 +318,7 @@ class Feedback:
     idempotency_key: str | None = None
     target: str = ""
     supersedes: str | None = None
+    api_key: str | None = None
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ RETRY_SECONDS = 10.0
 _WARM_ROWS = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Slot:
     """A release that is ready to answer, and the deployment that put it there.
 
@@ -147,6 +147,7 @@ class Deck:
         return self._refused is not None and self._refused[0] == wanted.seq and self._monotonic() < self._refused[1]
 
 
-def release_facts(slot: Slot) -> Mapping[str, str]:
+def release_facts(slot: Slot, policy: str = "champion") -> Mapping[str, str]:
     """What names a release on `/metrics`."""
-    return {"release": slot.name, "contract": str(slot.signature.contract), "task": slot.signature.task}
+    signature = slot.signature
+    return {"release": slot.name, "contract": str(signature.contract), "task": signature.task, "policy": policy}

@@ -84,15 +84,13 @@ class Explain:
         self._deck = deck
         self._workers = workers
         self._serve = product.file.serve
-        self._most = int(product.file.serve.max_body_mb * 1_000_000)
         self._ready: tuple[Slot, Explainer] | None = None
 
     async def __call__(self, request: Request) -> Response:
         slot = self._deck.champion
         if slot is None:
             raise HttpError(503, "not-ready", "the service has no release to answer with yet", fix="try again later")
-        body = await request.json_body(self._most)
-        return Response(await self._workers.run(self.answer, slot, body))
+        return Response(await self._workers.run(self.answer, slot, request.body))
 
     def answer(self, slot: Slot, body: bytes) -> bytes:
         """The answer to a body.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,8 @@ from volant.serve.body import decode
 from volant.serve.deck import Deck, Slot, finite
 from volant.serve.http import Request, Response
 from volant.serve.journal import Journal
-from volant.serve.metrics import Metrics
+from volant.serve.keys import ANYONE, Guard, Holder
+from volant.serve.metrics import ProductFigures
 from volant.serve.problems import HttpError
 from volant.serve.threads import Workers
 from volant.store.part import iso
@@ -106,30 +107,41 @@ class Predict:
     """The endpoint. Small requests are answered in the event loop, large ones in a thread."""
 
     def __init__(
-        self, product: Product, deck: Deck, journal: Journal, metrics: Metrics, *, clock: Clock, workers: Workers
+        self,
+        product: Product,
+        deck: Deck,
+        journal: Journal,
+        figures: ProductFigures,
+        *,
+        clock: Clock,
+        workers: Workers,
+        guard: Guard,
     ) -> None:
+        self._guard = guard
         self._deck = deck
         self._journal = journal
-        self._metrics = metrics
+        self._figures = figures
         self._clock = clock
         self._workers = workers
         self._serve = product.file.serve
-        self._most = int(product.file.serve.max_body_mb * 1_000_000)
         self._audit = product.file.feedback.audit
         self._slices = product.file.quality.slices
         self._config_hash = product.config_hash
 
-    async def __call__(self, request: Request) -> Response:
+    def __call__(self, request: Request) -> Response | Awaitable[Response]:
         slot = self._deck.champion
         if slot is None:
             raise HttpError(503, "not-ready", "the service has no release to answer with yet", fix="try again later")
         self._journal.refuse_if_failed()
-        body = await request.json_body(self._most)
-        if len(body) <= slot.inline_bytes:
-            return Response(self.answer(slot, body))
-        return Response(await self._workers.run(self.answer, slot, body))
+        holder = request.holder or ANYONE
+        if len(request.body) <= slot.inline_bytes:
+            return Response(self.answer(slot, request.body, holder))
+        return self._in_a_thread(slot, request.body, holder)
 
-    def answer(self, slot: Slot, body: bytes) -> bytes:
+    async def _in_a_thread(self, slot: Slot, body: bytes, holder: Holder) -> Response:
+        return Response(await self._workers.run(self.answer, slot, body, holder))
+
+    def answer(self, slot: Slot, body: bytes, holder: Holder = ANYONE) -> bytes:
         """The answer to a body: decode, check, predict, log, encode.
 
         Raises:
@@ -143,7 +155,8 @@ class Predict:
         found, sound = self._predicted(slot, batch, len(ids))
         took = time.perf_counter() - begun
         self._journal.append(self._records(slot, asked, ids, audit, found, int(took * 1e6)))
-        self._metrics.predicted(slot.name, len(ids), took)
+        self._guard.charge(holder, len(ids))
+        self._figures.predicted(slot.name, len(ids), took, failed=not sound)
         if not sound:
             what = "the model gave no usable answer to one of the rows"
             raise HttpError(500, "prediction-failed", what, fix="look at the release's report, or roll back")

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, delete, select
 
+from volant.errors import VolantError
 from volant.store import disk, flock, tables
 from volant.store.frames import Scan, scan
 from volant.store.log import PredictionLog
@@ -52,6 +53,16 @@ class Predictions(Part):
             return sum(self._index(path) for path in self._unread())
         except OSError as error:
             raise disk.failure(error, "indexing the prediction log") from error
+
+    def waiting_bytes(self) -> int:
+        """Bytes in the segments that are not in the table yet, all of them where the table cannot be read."""
+        try:
+            with self._database.read() as connection:
+                offsets = {row.name: row.offset for row in connection.execute(select(tables.segment))}
+        except VolantError:
+            offsets = {}
+        paths = self._segments.glob(f"*{SUFFIX}")
+        return sum(max(_size(path) - offsets.get(path.name, 0), 0) for path in paths)
 
     def find_predictions(self, ids: Collection[str]) -> dict[str, PredictionRecord]:
         """The predictions of these ids, by id; unknown ones are left out. Finds those not yet indexed, too."""

@@ -64,6 +64,7 @@ class FeedbackRow:
     idempotency_key: str | None
     supersedes: str | None
     valid: bool
+    api_key: str | None = None
 
     def record(self) -> dict[str, Any]:
         """The row as plain JSON data."""
@@ -145,7 +146,7 @@ class VerdictRow:
 
 @dataclass(frozen=True)
 class DeploymentRow:
-    """One event of the history; `kind` is `promote`, `refuse` or `rollback`."""
+    """One event of the history; `kind` is one of `volant.store.history.KINDS`."""
 
     seq: int
     at: str
@@ -155,6 +156,51 @@ class DeploymentRow:
     reason: str
     contract: int
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ApiKeyRow:
+    """A key of the service as it lies in the ledger: what proves it, never the key itself.
+
+    `rate` is requests per second on average, `burst` how many may come at once, `quota` rows per `period`; None is
+    no limit. `replaces` is the key that this one was made for when that one was rotated.
+    """
+
+    id: str
+    name: str
+    roles: tuple[str, ...]
+    salt: str
+    hash: str
+    created_at: str
+    rate: float | None = None
+    burst: int | None = None
+    quota: int | None = None
+    period: str | None = None
+    expires_at: str | None = None
+    revoked_at: str | None = None
+    replaces: str | None = None
+
+    def record(self) -> dict[str, Any]:
+        """What may be shown of it."""
+        hidden = ("salt", "hash")
+        return {name: value for name, value in asdict(self).items() if name not in hidden}
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """One change of state: who did what to what. `chain` binds it to all rows before it."""
+
+    seq: int
+    at: str
+    actor: str
+    action: str
+    subject: str
+    facts: Mapping[str, Any]
+    chain: str
+
+    def record(self) -> dict[str, Any]:
+        """The row as plain JSON data."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)

@@ -88,4 +88,5 @@ def _row(item: Feedback, received_at: str) -> dict[str, Any]:
         "idempotency_key": item.idempotency_key or None,
         "supersedes": item.supersedes or None,
         "valid": True,
+        "api_key": item.api_key,
     }

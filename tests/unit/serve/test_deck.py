@@ -37,7 +37,10 @@ def test_a_new_champion_is_taken_up(running):
     answer = running.post("/v1/predict", json={"row": ROW}).json()
     assert (answer["release"], answer["contract"]) == (digest[:12], 2)
     assert answer["predictions"][0]["label"] == "no"
-    assert f'volant_release{{contract="2",release="{digest[:12]}"' in running.get("/metrics").text
+    assert (
+        f'volant_release{{contract="2",policy="champion",product="churn",release="{digest[:12]}"'
+        in running.get("/metrics").text
+    )
 
 
 def test_it_is_taken_up_without_being_asked_within_a_second(running):
@@ -77,7 +80,7 @@ def test_a_release_that_cannot_be_loaded_leaves_the_old_one(running):
         running.service.watch()
     running.service.watch()  # not tried again at once
     assert running.post("/v1/predict", json={"row": ROW}).json()["release"] == old
-    assert "volant_release_pending 1.0" in running.get("/metrics").text
+    assert 'volant_release_pending{product="churn"} 1.0' in running.get("/metrics").text
 
 
 def test_it_is_tried_again_later(running, monkeypatch):
@@ -108,7 +111,7 @@ def test_the_failure_is_told_in_the_log_once_and_in_the_figures(running, caplog)
     assert running.service.deck.pending
     assert "an artifact is damaged" in caplog.text
     assert str(running.product.home) not in caplog.text
-    assert 'volant_background_failures_total{work="watch"}' in running.get("/metrics").text
+    assert 'volant_background_failures_total{product="churn",work="watch"}' in running.get("/metrics").text
 
 
 def test_without_a_release_it_waits_for_one(empty):
