@@ -44,7 +44,7 @@ def serve(
     from volant.serve.launch import serve as launch
 
     products = [read(place) for place in folders or [shell.where]]
-    launch(products, Address(host, port, workers), Announcer(shell.as_json))
+    launch(products, Address(host=host, port=port, workers=workers), Announcer(shell.as_json))
 
 
 class Announcer:
