@@ -228,6 +228,46 @@ class TlsSection(Section):
         return self
 
 
+class WatchSection(Section):
+    """When a release that answers is taken back by itself."""
+
+    error_rate: float = Field(
+        0.05,
+        gt=0,
+        le=1,
+        description="Share of requests without a usable answer above which a new release is surely bad.",
+    )
+    latency_ms: float | None = Field(
+        None, gt=0, description="Milliseconds in the model that 19 of 20 requests must keep to; not limited by default."
+    )
+    window: str = Field("60s", description="Over how long both are measured.")
+    min_requests: int = Field(20, ge=1, description="Requests below which nothing is concluded.")
+    probation: str = Field(
+        "15m", description="How long after its promotion a champion is watched; canaries always are."
+    )
+
+    @field_validator("window", "probation")
+    @classmethod
+    def _duration(cls, value: str) -> str:
+        parse_duration(value)
+        return value
+
+
+class RolloutSection(Section):
+    """How what passes the gate comes to answer."""
+
+    share: Share = Field(
+        0.0, description="Share of the subjects that it answers first, as a canary; 0 makes it champion at once."
+    )
+    after: str = Field("30m", description="After which time without trouble a canary is promoted.")
+
+    @field_validator("after")
+    @classmethod
+    def _duration(cls, value: str) -> str:
+        parse_duration(value)
+        return value
+
+
 class ServeSection(Section):
     """How the product is served."""
 
@@ -254,6 +294,8 @@ class ServeSection(Section):
         gt=0,
         description="Megabytes of predictions that may wait to be moved into the ledger; beyond, none are taken.",
     )
+    watch: WatchSection = Field(default=WatchSection(), description="When a release is taken back by itself.")
+    rollout: RolloutSection = Field(default=RolloutSection(), description="How what passes the gate comes to answer.")
     tls: TlsSection = Field(default=TlsSection(), description="Certificate and key, for HTTPS.")
 
 

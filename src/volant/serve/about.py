@@ -14,10 +14,11 @@ import msgspec
 from volant.core.product import Product
 from volant.core.protocols import Task
 from volant.errors import CODES
-from volant.serve.deck import Deck, Slot
+from volant.serve.deck import Deck
 from volant.serve.http import Request, Response
 from volant.serve.openapi import document
 from volant.serve.problems import HttpError
+from volant.serve.slot import Slot
 
 ERRORS = "/errors/"
 _HTML, _TEXT = b"text/html; charset=utf-8", b"text/plain; charset=utf-8"

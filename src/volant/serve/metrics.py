@@ -6,7 +6,7 @@ asked puts its own and the snapshots of the others together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +97,7 @@ class Figures:
         fresh.replace(self._folder / f"{self._process}{_SUFFIX}")
 
     def _others(self) -> Iterable[list[Metric]]:
-        own = f"{self._process}{_SUFFIX}"
-        for path in sorted(self._folder.glob(f"*{_SUFFIX}")) if self._folder is not None else ():
-            if path.name != own:
-                yield read_snapshot(path)
+        return snapshots(self._folder, besides=self._process) if self._folder is not None else ()
 
 
 class ProductFigures:
@@ -209,6 +206,13 @@ def _family(like: Metric, samples: _Samples) -> Metric:
 def _plain(family: Metric) -> tuple[str, str, str, list[tuple[str, dict[str, str], float]]]:
     samples = [(sample.name, dict(sample.labels), float(sample.value)) for sample in family.samples]
     return family.name, family.documentation, family.type, samples
+
+
+def snapshots(folder: Path, besides: int | None = None) -> Iterator[list[Metric]]:
+    """The figures that processes left in a folder, besides those of one of them."""
+    for path in sorted(folder.glob(f"*{_SUFFIX}")):
+        if path.stem != str(besides):
+            yield read_snapshot(path)
 
 
 def read_snapshot(path: Path) -> list[Metric]:

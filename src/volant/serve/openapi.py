@@ -12,9 +12,9 @@ from volant.core.plugins import column_type
 from volant.core.product import Product
 from volant.core.protocols import Task
 from volant.core.records import Field, Signature
-from volant.serve.deck import Slot, example_row
 from volant.serve.explain import explanation_schemas
 from volant.serve.problems import MEDIA_TYPE
+from volant.serve.slot import Slot, example_row
 
 Schema = dict[str, Any]
 _ID = "01980000-0000-7000-8000-000000000000"
@@ -205,15 +205,18 @@ def _prediction(signature: Signature | None) -> Schema:
     last: Schema = {
         "flags": {"type": "object", "additionalProperties": {"type": "string"}, "description": "fields to look at"},
         "audit": {"type": "boolean", "description": "drawn for labelling, whatever was predicted"},
+        "release": _text("the release that answered this row, where it is another one"),
+        "contract": {"type": "integer", "minimum": 1},
     }
+    own = ["flags", "release", "contract"]
     if signature is None:
-        return _object({**shared, **last}, optional=["flags"])
+        return _object({**shared, **last}, optional=own)
     if not signature.classes:
         numbers = {field.name: _number(field.name) for field in signature.outputs}
-        return _object({**shared, **numbers, **last}, optional=["flags"])
+        return _object({**shared, **numbers, **last}, optional=own)
     label = _text(enum=list(signature.classes))
     chance = {name: {"type": "number", "minimum": 0, "maximum": 1} for name in signature.classes}
-    return _object({**shared, "label": label, "probabilities": _object(chance), **last}, optional=["flags"])
+    return _object({**shared, "label": label, "probabilities": _object(chance), **last}, optional=own)
 
 
 _ENDS = {"low": "the lower end of the interval around value", "high": "its upper end"}

@@ -53,7 +53,9 @@ def application(plan: Plan, process: int, board: Board) -> Iterator[Application]
     figures = Figures(plan.folder, process)
     with ExitStack() as stack:
         services = {
-            prefix: Service(product, stack.enter_context(store_of(product)), figures, prefix=prefix, keeps=False)
+            prefix: Service(
+                product, stack.enter_context(store_of(product)), figures, prefix=prefix, folder=plan.folder, keeps=False
+            )
             for prefix, product in plan.products
         }
         yield Application(services, figures, board)

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from volant.core import plugins
 from volant.core.clock import Clock
@@ -13,7 +14,8 @@ from volant.core.product import FILE, Product, read
 from volant.core.protocols import Task
 from volant.errors import BadInput, VolantError
 from volant.serve.about import About
-from volant.serve.deck import Deck, release_facts
+from volant.serve.answering import Answerer
+from volant.serve.deck import Deck
 from volant.serve.explain import MOST_WAITING, Explain
 from volant.serve.feedback import TakeFeedback
 from volant.serve.http import Handler, Route, Routes, Takes
@@ -22,6 +24,7 @@ from volant.serve.keys import Guard, resolve
 from volant.serve.limits import Limits
 from volant.serve.metrics import Figures, ProductFigures
 from volant.serve.predict import Predict
+from volant.serve.shown import Shown, socket_of
 from volant.serve.threads import Repeating, Workers
 from volant.store import FeedbackWriter, Store
 
@@ -39,6 +42,7 @@ class Service:
 
     Args:
         figures: those of this process.
+        folder: where the processes of the service meet; without one there are no shadows.
         prefix: what the paths of the product begin with, where it is served beside others.
         keeps: whether this process also does what one process does for all: bring the log into the ledger.
     """
@@ -50,13 +54,14 @@ class Service:
         figures: Figures,
         *,
         prefix: str = "",
+        folder: Path | None = None,
         clock: Clock | None = None,
         keeps: bool = True,
     ) -> None:
         self.product = product
         self.task: Task = plugins.load("tasks", product.file.task.type)
         self.figures = ProductFigures(figures, product.name)
-        self.deck = Deck(product.home / "candidates", store.champion)
+        self.deck = Deck(product.home / "candidates", store)
         self.journal = Journal(store, int(product.file.serve.max_log_mb * 1_000_000))
         self.workers = Workers(max(2, os.cpu_count() or 2))
         self.explaining = Workers(1, MOST_WAITING)
@@ -64,6 +69,7 @@ class Service:
         store.actor = "service"
         self._store = store
         self._keeps = keeps
+        self._shown = None if folder is None else Shown(socket_of(folder, product.name))
         self._writer = FeedbackWriter(store)
         self._clock = clock or Clock()
         limits = Limits.shared(product.home)
@@ -101,10 +107,11 @@ class Service:
         self.configuration.look()
         self.journal.look()
         self.guard.learn(self._store.api_keys())
-        slot = self.deck.refresh()
-        if slot is not None:
-            self.figures.serving([(release_facts(slot), 1.0)])
-            _logger.info("release %s answers", slot.name)
+        changed, traffic = self.deck.refresh(), self.deck.traffic
+        if changed and traffic is not None:
+            arms = (traffic.champion, *traffic.arms)
+            self.figures.serving([(arm.facts(), arm.share) for arm in arms])
+            _logger.info("answering: %s", ", ".join(f"{arm.slot.name} {arm.share:.3g}" for arm in arms))
 
     def classes(self) -> tuple[str, ...]:
         """The classes of the release that answers."""
@@ -113,9 +120,8 @@ class Service:
 
     @property
     def deployment(self) -> int:
-        """The number of the deployment that answers, 0 before there is one."""
-        slot = self.deck.champion
-        return slot.deployment if slot is not None else 0
+        """The number of the last event in the history that was taken up, 0 before there is one."""
+        return self.deck.traffic.version if self.deck.traffic is not None else 0
 
     def state(self) -> tuple[str, bool]:
         """What keeps the service from predicting, if anything; and whether the product file was changed."""
@@ -132,14 +138,15 @@ class Service:
         """Who handles which path, and who may; `settled` tells whether all processes serve the same."""
         about, file = self._about, self.product.file.serve
         takes = Takes(int(file.max_body_mb * 1_000_000))
+        answerer = Answerer(self.product, self.journal, self._clock)
         predict = Predict(
-            self.product,
             self.deck,
             self.journal,
-            self.figures,
-            clock=self._clock,
-            workers=self.workers,
+            answerer,
+            figures=self.figures,
             guard=self.guard,
+            workers=self.workers,
+            shown=self._shown,
         )
         feedback = TakeFeedback(
             self.product,
@@ -167,8 +174,13 @@ class Service:
     def _show_gauges(self) -> None:
         show, journal, deck = self.figures.watch, self.journal, self.deck
         show("volant_log_waiting_rows", "Predictions logged and not yet in the ledger", lambda: journal.waiting)
+        shown = self._shown
+        dropped = "Requests that shadows did not get to see, because they do not keep up"
+        show("volant_shadow_dropped_rows", dropped, lambda: shown.dropped if shown else 0)
         show("volant_log_failed", "Whether predictions cannot be logged", lambda: journal.failure is not None)
-        show("volant_ready", "Whether the service can predict", lambda: bool(deck.champion) and not journal.failure)
+        show(
+            "volant_ready", "Whether the service can predict", lambda: deck.traffic is not None and not journal.failure
+        )
         show("volant_release_pending", "Whether a newer release could not be loaded", lambda: deck.pending)
         show("volant_config_changed", "Whether the product file was changed", lambda: self.configuration.changed)
 

@@ -39,6 +39,20 @@ class PredictionRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=Tru
 
 
 @dataclass(frozen=True)
+class ShadowRow:
+    """What a shadow would have answered to a request, and the `answer` that was given, `by` which release."""
+
+    prediction_id: str
+    release: str
+    deployment: int | None
+    output: Mapping[str, Any]
+    latency_us: int
+    at: str
+    answer: Mapping[str, Any]
+    by: str
+
+
+@dataclass(frozen=True)
 class Receipt:
     """Proof that a piece of feedback is on disk. `duplicate` tells that it was there already."""
 

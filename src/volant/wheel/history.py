@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from volant.core.product import parse_duration
 from volant.core.records import Verdict
 from volant.errors import BadInput, Refused
 from volant.release.gate import alpha_for_turn
+from volant.release.traffic import standing
 from volant.runtime.load import Release, open_release
+from volant.store.history import CHAMPIONS
 from volant.store.records import DeploymentRow
 from volant.wheel.context import Context
 from volant.wheel.gate import judge_set
@@ -23,7 +26,7 @@ def rival_release(context: Context) -> Release | None:
 
     So training again is a way out when there is no backup, and still nothing passes that is worse than before.
     """
-    deployed = [row.release for row in reversed(context.store.deployments()) if row.kind != "refuse"]
+    deployed = [row.release for row in reversed(context.store.deployments()) if row.kind in CHAMPIONS]
     for digest in dict.fromkeys(deployed):
         try:
             return open_candidate(context, digest)
@@ -44,25 +47,33 @@ def open_candidate(context: Context, digest: str) -> Release:
 
 
 def deploy_verdict(context: Context, verdict: Verdict, contract: int) -> None:
-    """Record what the gate said and, if it let the candidate pass, make it champion."""
+    """Record what the gate said and, if it let the candidate pass, make it champion, or canary first."""
     number = context.store.add_verdict(verdict)
     champion = context.store.champion()
+    rollout = context.product.file.serve.rollout
+    gently = verdict.passed and champion is not None and rollout.share > 0
+    canary = {"share": rollout.share, "policy": "canary", "promote_after": parse_duration(rollout.after)}
     context.store.deploy(
         verdict.challenger,
-        "promote" if verdict.passed else "refuse",
+        "refuse" if not verdict.passed else "canary" if gently else "promote",
         verdict.reasons[0] if verdict.reasons else "",
         contract=contract,
         previous=None if champion is None else champion.release,
-        facts={"verdict": number, "scores": {c.slice or c.metric: c.challenger for c in verdict.comparisons}},
+        facts={
+            "verdict": number,
+            "scores": {c.slice or c.metric: c.challenger for c in verdict.comparisons},
+            **(canary if gently else {}),
+        },
     )
 
 
 def history(context: Context) -> list[Deployment]:
     """All deployments and refusals, oldest first."""
-    return [_deployment(row) for row in context.store.deployments()]
+    return [deployment(row) for row in context.store.deployments()]
 
 
-def _deployment(row: DeploymentRow) -> Deployment:
+def deployment(row: DeploymentRow) -> Deployment:
+    """An event of the ledger as it is shown."""
     return Deployment(
         seq=row.seq,
         at=row.at,
@@ -81,12 +92,7 @@ def rollback(context: Context, *, reason: str = "") -> Deployment:
     Raises:
         BadInput: code `nothing-to-roll-back`.
     """
-    champions: list[DeploymentRow] = []
-    for row in context.store.deployments():
-        if row.kind == "promote" and [c.release for c in champions[-1:]] != [row.release]:
-            champions.append(row)
-        elif row.kind == "rollback" and champions:
-            champions.pop()
+    champions = standing(context.store.deployments()).champions
     if len(champions) < 2:
         raise BadInput(
             "there is no earlier release to go back to",
@@ -103,7 +109,7 @@ def rollback(context: Context, *, reason: str = "") -> Deployment:
         previous=now.release,
         facts={"scores": before.facts.get("scores", {})},
     )
-    return _deployment(row)
+    return deployment(row)
 
 
 def promote(context: Context, candidate: str, *, reason: str = "") -> Deployment:
@@ -113,16 +119,7 @@ def promote(context: Context, candidate: str, *, reason: str = "") -> Deployment
         Refused: code `gate-refused` when no verdict on it ever passed.
     """
     found = context.store.candidate(candidate)
-    verdicts = [row.verdict for row in context.store.verdicts() if row.verdict.challenger == found.digest]
-    if not any(v.passed for v in verdicts):
-        why = verdicts[-1].reasons[0] if verdicts and verdicts[-1].reasons else "it was never judged"
-        raise Refused(
-            "the gate has not let this candidate pass",
-            code="gate-refused",
-            where=found.digest[:12],
-            got=why,
-            fix="train again with more data or feedback; `volant history` shows the verdicts",
-        )
+    refuse_ungated(context, found.digest)
     open_candidate(context, found.digest)
     champion = context.store.champion()
     row = context.store.deploy(
@@ -133,7 +130,25 @@ def promote(context: Context, candidate: str, *, reason: str = "") -> Deployment
         previous=None if champion is None else champion.release,
         facts={},
     )
-    return _deployment(row)
+    return deployment(row)
+
+
+def refuse_ungated(context: Context, digest: str) -> None:
+    """Only what the gate has let pass may answer users.
+
+    Raises:
+        Refused: code `gate-refused` when no verdict on it ever passed.
+    """
+    verdicts = [row.verdict for row in context.store.verdicts() if row.verdict.challenger == digest]
+    if not any(v.passed for v in verdicts):
+        why = verdicts[-1].reasons[0] if verdicts and verdicts[-1].reasons else "it was never judged"
+        raise Refused(
+            "the gate has not let this candidate pass",
+            code="gate-refused",
+            where=digest[:12],
+            got=why,
+            fix="train again with more data or feedback; `volant history` shows the verdicts",
+        )
 
 
 def status(context: Context) -> Status:

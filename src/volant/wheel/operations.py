@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from volant.core.clock import Clock
 from volant.core.product import Product
 from volant.wheel.context import work_on
-from volant.wheel.results import AuditTrail, KeyResult
+from volant.wheel.results import AuditTrail, Deployment, KeyResult, Routes
 
 
 @dataclass(frozen=True)
@@ -60,3 +60,38 @@ class Operations:
 
         with work_on(self.product, clock=self.clock) as context:
             return audit(context)
+
+    def routes(self) -> Routes:
+        """Who answers which share of the requests."""
+        from volant.wheel.route import routes
+
+        with work_on(self.product, clock=self.clock) as context:
+            return routes(context)
+
+    def canary(self, candidate: str, share: float, *, promote_after: str | None = None, reason: str = "") -> Deployment:
+        """Let a candidate answer a share, watched closely; see `volant.wheel.route.canary`."""
+        from volant.wheel.route import canary
+
+        with work_on(self.product, clock=self.clock) as context:
+            return canary(context, candidate, share, promote_after=promote_after, reason=reason)
+
+    def split(self, candidate: str, share: float, *, policy: str = "split", reason: str = "") -> Deployment:
+        """Let a candidate answer a share, as an experiment; see `volant.wheel.route.split`."""
+        from volant.wheel.route import split
+
+        with work_on(self.product, clock=self.clock) as context:
+            return split(context, candidate, share, policy=policy, reason=reason)
+
+    def shadow(self, candidate: str, *, reason: str = "") -> Deployment:
+        """Let a candidate see the requests and answer nobody; see `volant.wheel.route.shadow`."""
+        from volant.wheel.route import shadow
+
+        with work_on(self.product, clock=self.clock) as context:
+            return shadow(context, candidate, reason=reason)
+
+    def end_route(self, candidate: str | None = None, *, reason: str = "") -> list[Deployment]:
+        """End the route of a candidate, or all; see `volant.wheel.route.end`."""
+        from volant.wheel.route import end
+
+        with work_on(self.product, clock=self.clock) as context:
+            return end(context, candidate, reason=reason)

@@ -199,7 +199,7 @@ class TurnResult(Result):
 
 @dataclass(frozen=True)
 class Deployment(Result):
-    """One event of the history. `kind` is `promote`, `refuse`, `rollback`."""
+    """One event of the history. `kind` is `promote`, `refuse`, `rollback`, `canary`, `split`, `shadow` or `end`."""
 
     seq: int
     at: str
@@ -255,3 +255,22 @@ class AuditTrail(Result):
 
     changes: tuple[Mapping[str, Any], ...]
     broken_at: int | None
+
+
+@dataclass(frozen=True)
+class Route(Result):
+    """Who answers a share of the traffic: `kind` is `champion`, `canary`, `split` or `shadow`."""
+
+    kind: str
+    release: str
+    share: float
+    policy: str
+    since: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Routes(Result):
+    """`volant route show`: the champion first."""
+
+    routes: tuple[Route, ...]

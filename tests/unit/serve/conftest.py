@@ -55,12 +55,23 @@ class Running:
     def say(self, *items: dict[str, Any], **more: Any) -> httpx.Response:
         return self.post("/v1/feedback", json={"feedback": list(items)}, **more)
 
+    def write_release(self, center: float = 60.0, contract: int = 1, **more: Any) -> str:
+        """Another release, which nobody deployed."""
+        contracted = more.get("signature") or handmade.signature(contract)
+        return handmade.write_release(self.product.home, more.get("steps") or handmade.pipeline(center), contracted)
+
     def new_release(self, center: float = 60.0, contract: int = 1) -> str:
         """Promote another release; the service takes it up by itself."""
-        home = self.product.home
-        digest = handmade.write_release(home, handmade.pipeline(center), handmade.signature(contract))
+        digest = self.write_release(center, contract)
         handmade.promote(self.store, digest, contract)
         return digest
+
+    def route(self, kind: Any, digest: str, **facts: Any) -> None:
+        """Give a release a part of the traffic, and have the service follow."""
+        champion = self.store.champion()
+        assert champion is not None
+        self.store.deploy(digest, kind, "a test", 1, champion.release, facts)
+        self.service.watch()
 
 
 Start = Callable[..., Running]

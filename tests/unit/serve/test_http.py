@@ -41,10 +41,10 @@ def test_a_problem_says_all_that_helps(running):
 
 
 def test_what_nobody_foresaw_is_a_500_that_tells_nothing(running, monkeypatch, caplog):
-    def fails(body, max_rows):
+    def fails(body, most_rows):
         raise RuntimeError("anna, 4711")
 
-    monkeypatch.setattr("volant.serve.predict.read", fails)
+    monkeypatch.setattr(running.service.deck.champion.reader, "read", fails)
     answer = running.post("/v1/predict", json={"row": {}})
     assert answer.status_code == 500
     assert answer.json()["code"] == "internal"
