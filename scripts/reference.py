@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from volant.cli.main import COMMANDS, main
+from volant.cli.main import COMMANDS, command, main
 from volant.core.product import json_schema
 from volant.errors import CODES
 
@@ -115,9 +115,8 @@ def commands_page() -> str:
     lines = [NOTE, "# The commands\n", _COMMANDS_INTRODUCTION, f"```text\n{_help()}\n```\n"]
     for name in COMMANDS:
         lines += [f"## `volant {name}`\n", f"```text\n{_help(name)}\n```\n"]
-        if name == "feedback":
-            for sub in ("import", "export"):
-                lines += [f"### `volant feedback {sub}`\n", f"```text\n{_help(name, sub)}\n```\n"]
+        for sub in getattr(command(name), "commands", ()):
+            lines += [f"### `volant {name} {sub}`\n", f"```text\n{_help(name, sub)}\n```\n"]
     return "\n".join(lines).rstrip() + "\n"
 
 

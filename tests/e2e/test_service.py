@@ -148,8 +148,9 @@ import asyncio, json, sys
 from pathlib import Path
 from volant.core.product import read
 from volant.serve.app import create_app
+from volant.serve.asgi import Asgi
 from volant.store import open_store
-import volant.serve.server
+import volant.serve.launch
 
 product = read(Path({str(product.folder)!r}))
 sent = []
@@ -166,13 +167,14 @@ async def ask(app, method, path, body=b""):
 
 with open_store(product.home) as store:
     app = create_app(product, store)
-    app.service.start()
+    app.start()
+    inner, app = app, Asgi(app)
     answer = json.loads(asyncio.run(ask(app, "POST", "/v1/predict", b'{{"row": {{"age": 50}}}}')))
     said = {{"prediction_id": answer["predictions"][0]["id"], "kind": "correction", "value": "no"}}
     asyncio.run(ask(app, "POST", "/v1/feedback", json.dumps({{"feedback": [said]}}).encode()))
     for path in ("/docs", "/openapi.json", "/metrics", "/v1/health/ready"):
         asyncio.run(ask(app, "GET", path))
-    app.service.close()
+    inner.close()
 print(json.dumps([name for name in {names!r} if name in sys.modules]))
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)

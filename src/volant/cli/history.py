@@ -1,4 +1,4 @@
-"""`volant history`: everything that was promoted, refused or rolled back."""
+"""`volant history`: everything that was promoted, refused, rolled back or routed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,20 @@ if TYPE_CHECKING:
     from volant.wheel.results import Deployment
 
 app = typer.Typer(**PLAIN)
-_LOOK = {"promote": ("●", "bold green"), "refuse": ("✗", "red"), "rollback": ("↶", "yellow")}
+_LOOK = {
+    "promote": ("●", "bold green"),
+    "refuse": ("✗", "red"),
+    "rollback": ("↶", "yellow"),
+    "canary": ("◔", "cyan"),
+    "split": ("◑", "cyan"),
+    "shadow": ("◌", "cyan"),
+    "end": ("□", "dim"),
+}
 
 
 @app.command(epilog="Example: volant -C churn history")
 def history(context: typer.Context, folder: FolderOption = None, as_json: JsonOption = False) -> None:
-    """Show everything that was promoted, refused or rolled back, oldest first."""
+    """Show everything that was promoted, refused, rolled back or routed, oldest first."""
     shell = Shell.of(context, folder, as_json)
     events = shell.product().history()
 
@@ -42,7 +50,7 @@ def draw(console: Console, events: Sequence[Deployment]) -> None:
     if not events:
         line(console, "nothing was promoted or refused yet")
         return
-    champion = next((event.seq for event in reversed(events) if event.kind != "refuse"), None)
+    champion = next((event.seq for event in reversed(events) if event.kind in ("promote", "rollback")), None)
     for event in events:
         said = Text("→ " if event.seq == champion else "  ").append(kind(event.kind))
         said.append(f"  {short(event.release)}  {event.at[:19].replace('T', ' ')}  contract {event.contract}")

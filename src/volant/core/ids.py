@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -39,6 +40,21 @@ def made_at(id: str) -> datetime | None:
         return None
 
 
+def uuid7s(count: int) -> list[str]:
+    """So many UUIDs of version 7, of the same millisecond, at less cost than one by one."""
+    head = f"{time.time_ns() // 1_000_000:012x}"
+    first, second = head[:8], head[8:]
+    noise = os.urandom(10 * count).hex()
+    made = []
+    for start in range(0, 20 * count, 20):
+        n = noise[start : start + 20]
+        made.append(f"{first}-{second}-7{n[1:4]}-{_VARIANT[n[4]]}{n[5:8]}-{n[8:]}")
+    return made
+
+
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
 def canonical_json(value: Any) -> bytes:
     """JSON with sorted keys and no spaces, refusing NaN: the same value gives the same bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
@@ -65,6 +81,11 @@ def keyed_unit(key: str, names: Iterable[str]) -> list[float]:
 
     Splits are made of these, so adding or erasing rows moves no other row.
     """
-    seed, blake = hashlib.sha256(key.encode()).digest(), hashlib.blake2b
+    seed, blake = _seed(key), hashlib.blake2b
     digests = [blake(name.encode("utf-8", "surrogatepass"), key=seed, digest_size=8).digest() for name in names]
     return [(int.from_bytes(raw, "big") >> 11) * 2.0**-53 for raw in digests]
+
+
+@lru_cache(maxsize=64)
+def _seed(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()

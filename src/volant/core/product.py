@@ -209,6 +209,59 @@ class ChecksSection(Section):
     warn: tuple[str, ...] = Field((), description="Checks whose findings only warn.")
 
 
+class TlsSection(Section):
+    """Encryption, where both files are named. SIGHUP makes a running service read them again."""
+
+    certificate: str | None = Field(None, min_length=1, description="PEM file with the certificate and its chain.")
+    key: str | None = Field(None, min_length=1, description="PEM file with the private key.")
+
+    @model_validator(mode="after")
+    def _both(self) -> TlsSection:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together: name both files, or neither")
+        return self
+
+
+class WatchSection(Section):
+    """When a release that answers is taken back by itself."""
+
+    error_rate: float = Field(
+        0.05,
+        gt=0,
+        le=1,
+        description="Share of requests without a usable answer above which a new release is surely bad.",
+    )
+    latency_ms: float | None = Field(
+        None, gt=0, description="Milliseconds in the model that 19 of 20 requests must keep to; not limited by default."
+    )
+    window: str = Field("60s", description="Over how long both are measured.")
+    min_requests: int = Field(20, ge=1, description="Requests below which nothing is concluded.")
+    probation: str = Field(
+        "15m", description="How long after its promotion a champion is watched; canaries always are."
+    )
+
+    @field_validator("window", "probation")
+    @classmethod
+    def _duration(cls, value: str) -> str:
+        parse_duration(value)
+        return value
+
+
+class RolloutSection(Section):
+    """How what passes the gate comes to answer."""
+
+    share: Share = Field(
+        0.0, description="Share of the subjects that it answers first, as a canary; 0 makes it champion at once."
+    )
+    after: str = Field("30m", description="After which time without trouble a canary is promoted.")
+
+    @field_validator("after")
+    @classmethod
+    def _duration(cls, value: str) -> str:
+        parse_duration(value)
+        return value
+
+
 class ServeSection(Section):
     """How the product is served."""
 
@@ -220,8 +273,24 @@ class ServeSection(Section):
     max_rows: int = Field(10_000, ge=1, description="Rows that one request may hold.")
     max_body_mb: float = Field(8.0, gt=0, description="Megabytes that one request may hold.")
     key: str | None = Field(
-        None, description="Key for everything that changes state; `${NAME}` takes it from the environment."
+        None,
+        description="A key that may do everything, for services without a ledger of their own; `${NAME}` takes it "
+        "from the environment. Other keys are made by `volant keys create`.",
     )
+    workers: int = Field(0, ge=0, le=63, description="Processes that answer; 0 is one per core.")
+    deadline_ms: float = Field(10_000, ge=10, description="Milliseconds an answer may take before it is given up.")
+    cors: tuple[str, ...] = Field(
+        (),
+        description='Origins whose pages may use the service (`"https://app.example.com"`, or `"*"`); none by default.',
+    )
+    max_log_mb: float = Field(
+        4096,
+        gt=0,
+        description="Megabytes of predictions that may wait to be moved into the ledger; beyond, none are taken.",
+    )
+    watch: WatchSection = Field(default=WatchSection(), description="When a release is taken back by itself.")
+    rollout: RolloutSection = Field(default=RolloutSection(), description="How what passes the gate comes to answer.")
+    tls: TlsSection = Field(default=TlsSection(), description="Certificate and key, for HTTPS.")
 
 
 class StoreSection(Section):

@@ -311,7 +311,7 @@ class FeedbackKind:
 
 @dataclass(frozen=True)
 class Feedback:
-    """One answer of one actor to one prediction. Evidence, not truth."""
+    """One answer of one actor to one prediction. Evidence, not truth. `api_key` is the key that it was sent with."""
 
     prediction_id: str
     kind: str
@@ -323,6 +323,7 @@ class Feedback:
     target: str = ""
     supersedes: str | None = None
     rationale: str | None = None
+    api_key: str | None = None
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class Logged:
     @property
     def weights(self) -> np.ndarray:
         """How much likelier the judged policy takes each decision, cut at `MOST_WEIGHT`, (n,)."""
-        return np.minimum(self.target / np.maximum(self.propensity, 1e-12), MOST_WEIGHT)
+        return np.asarray(np.minimum(self.target / np.maximum(self.propensity, 1e-12), MOST_WEIGHT))
 
 
 def ips(logged: Logged, alpha: float = 0.05) -> Estimate:

@@ -32,7 +32,7 @@ def log_wealth(values: np.ndarray, least: float, mean: float = 0.0) -> np.ndarra
     """
     if not least < mean:
         raise ValueError("the least value must lie below the mean that is claimed")
-    stakes = np.array(STAKES)[:, None] / (mean - least)
+    stakes = np.array(STAKES).reshape(-1, 1) / (mean - least)
     paths = np.cumsum(np.log1p(stakes * (np.maximum(values, least) - mean)), axis=1)
     return np.asarray(np.logaddexp.reduce(paths, axis=0) - np.log(len(STAKES)))
 
@@ -42,7 +42,7 @@ def first_sure(values: np.ndarray, least: float, alpha: float, mean: float = 0.0
 
     With probability 1 − `alpha` this never happens if the mean is not above it, however often one looks.
     """
-    crossed = np.flatnonzero(log_wealth(values, least, mean) >= -np.log(alpha)) if len(values) else ()
+    crossed = np.flatnonzero(log_wealth(values, least, mean) >= -np.log(alpha))
     return int(crossed[0]) + 1 if len(crossed) else None
 
 

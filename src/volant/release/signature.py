@@ -27,7 +27,7 @@ def signature_of(
     new = replace(new, beside=tuple(Field(c.name, c.type) for c in beside))
     if before is None:
         return new
-    return replace(new, contract=before.contract + (not _same_contract(new, before)))
+    return replace(new, contract=before.contract + (not same_contract(new, before)))
 
 
 def _field(name: str, kind: str, facts: Mapping[str, Any]) -> Field:
@@ -48,7 +48,17 @@ def _outputs(problem: Problem) -> tuple[Field, ...]:
     return tuple(Field(name, "number", True, 0.0) for name in names)
 
 
-def _same_contract(new: Signature, before: Signature) -> bool:
+def same_inputs(one: Signature, other: Signature) -> bool:
+    """Whether whoever can call the one can call the other: same question, same fields, read in the same way."""
+
+    def shape(signature: Signature) -> tuple[Any, ...]:
+        fields = [(f.name, f.type) for f in (*signature.inputs, *signature.beside)]
+        return signature.task, signature.target, fields, signature.missing
+
+    return shape(one) == shape(other)
+
+
+def same_contract(new: Signature, before: Signature) -> bool:
     """Whether a caller of the one can call the other: same fields and classes.
 
     Known categories may differ, and so may whether a field may be left out.

@@ -28,22 +28,32 @@ def rows_to_batch(
     Raises:
         BadInput: code `input-invalid`, with one trouble per wrong field.
     """
+    columns, flags = parse_rows(rows, signature, unknown_category=unknown_category)
+    return {f.name: to_array(columns[f.name], type_of(f, signature)) for f in signature.inputs}, flags
+
+
+def parse_rows(
+    rows: Sequence[Mapping[str, Any]], signature: Signature, *, unknown_category: str = "flag"
+) -> tuple[dict[str, list[Any]], list[dict[str, str]]]:
+    """The same with canonical cells, a list per field, in the place of arrays.
+
+    Raises:
+        BadInput: code `input-invalid`, with one trouble per wrong field.
+    """
     troubles: list[Trouble] = _misshapen(rows, signature)
     flags: list[dict[str, str]] = [{} for _ in rows]
-    batch: dict[str, np.ndarray] = {}
+    columns: dict[str, list[Any]] = {}
     for field in signature.inputs if not troubles else ():
         kind = type_of(field, signature)
-        cells = [_cell(row, field, kind, i, flags, troubles) for i, row in enumerate(rows)]
-        if not troubles:
-            batch[field.name] = to_array(cells, kind)
+        columns[field.name] = [_cell(row, field, kind, i, flags, troubles) for i, row in enumerate(rows)]
         if field.choices:
-            _flag_unknown(cells, field, unknown_category, flags, troubles)
+            _flag_unknown(columns[field.name], field, unknown_category, flags, troubles)
     for field in signature.beside:
         _check_beside(rows, field, signature, troubles)
     if troubles:
         number = "one field" if len(troubles) == 1 else f"{len(troubles)} fields"
         raise BadInput(f"the input is not valid: {number}", code="input-invalid", troubles=troubles[:MOST_TROUBLES])
-    return batch, flags
+    return columns, flags
 
 
 def type_of(field: Field, signature: Signature) -> Any:

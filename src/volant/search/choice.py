@@ -84,12 +84,25 @@ def choose(
     )
 
 
-def leaders(done: Sequence[Trial], loss: Callable[[np.ndarray, np.ndarray], float]) -> list[Trial]:
-    """Which trials would be combined, judged in haste; `loss` takes predictions for rows and their places."""
+def leaders(
+    done: Sequence[Trial],
+    loss: Callable[[np.ndarray, np.ndarray], float],
+    rules: Rules,
+    sizes: Callable[[Trial], np.ndarray],
+) -> list[Trial]:
+    """Which trials would be combined within the limits, judged in haste.
+
+    `loss` takes predictions for rows and their places, `sizes` gives bytes and milliseconds (2,) of a trial.
+    """
     rows = held_out(done) if done else np.empty(0, dtype=np.int64)
     rows = rows[:: max(len(rows) // LOOKED_AT, 1)]
     ranked = sorted(done, key=lambda t: loss(_held(t, rows), rows))[:LEADERS]
-    weights = greedy_weights([_held(t, rows) for t in ranked], lambda p: loss(p, rows)) if ranked else []
+    if not ranked:
+        return []
+    room = MARGIN * np.array([rules.most_bytes, rules.most_milliseconds])
+    weighed = np.stack([sizes(t) for t in ranked])
+    arrays = [_held(t, rows) for t in ranked]
+    weights = greedy_weights(arrays, lambda p: loss(p, rows), sizes=weighed, room=room)
     return [t for t, weight in zip(ranked, weights, strict=True) if weight]
 
 
@@ -122,7 +135,12 @@ def _spread(weights: Sequence[float], places: Sequence[int], size: int) -> list[
 
 def _size(trial: Trial, sample: Rows | None) -> np.ndarray:
     """What a trial would weigh and take: bytes, milliseconds for one row, and seconds of another fit."""
-    return np.array([trial.bytes, _milliseconds(trial.fits[0], sample), trial.longest])
+    return np.append(size_of(trial, sample), trial.longest)
+
+
+def size_of(trial: Trial, sample: Rows | None) -> np.ndarray:
+    """What a trial would weigh and take: bytes, and milliseconds for one row (0 where there is none)."""
+    return np.array([trial.bytes, _milliseconds(trial.fits[0], sample)])
 
 
 def _milliseconds(fit: Fit, sample: Rows | None) -> float:

@@ -14,71 +14,81 @@ import msgspec
 from volant.core.product import Product
 from volant.core.protocols import Task
 from volant.errors import CODES
-from volant.serve.deck import Deck, Slot
+from volant.serve.deck import Deck
 from volant.serve.http import Request, Response
-from volant.serve.metrics import CONTENT_TYPE, Metrics
 from volant.serve.openapi import document
 from volant.serve.problems import HttpError
+from volant.serve.slot import Slot
 
 ERRORS = "/errors/"
 _HTML, _TEXT = b"text/html; charset=utf-8", b"text/plain; charset=utf-8"
 
 
 class About:
-    """Handlers for everything that can be read."""
+    """Handlers for everything that can be read of one product."""
 
     def __init__(
-        self, product: Product, task: Task, deck: Deck, metrics: Metrics, *, state: Callable[[], tuple[str, bool]]
+        self,
+        product: Product,
+        task: Task,
+        deck: Deck,
+        *,
+        state: Callable[[], tuple[str, bool]],
+        guarded: Callable[[], bool],
+        prefix: str,
     ) -> None:
         self._product = product
         self._task = task
         self._deck = deck
-        self._metrics = metrics
         self._state = state
-        self._described: tuple[Slot | None, bytes] = (None, b"")
+        self._guarded = guarded
+        self._prefix = prefix
+        self._described: tuple[tuple[Slot | None, bool] | None, bytes] = (None, b"")
 
-    async def live(self, request: Request) -> Response:
-        """The process answers."""
-        return Response(b'{"live":true}')
+    def refuse_unless_ready(self) -> Slot:
+        """The champion, if it is loaded and warm and predictions can be logged.
 
-    async def ready(self, request: Request) -> Response:
-        """A release is loaded and warm, and predictions can be logged."""
-        trouble, config_changed = self._state()
+        Raises:
+            HttpError: 503.
+        """
+        trouble, _changed = self._state()
         slot = self._deck.champion
         if slot is None or trouble:
             what = trouble or "the service has no release to answer with yet"
             raise HttpError(503, "not-ready", what, fix="try again later")
-        facts = {"ready": True, "release": slot.name, "contract": slot.signature.contract}
-        return Response(msgspec.json.encode({**facts, "config_changed": config_changed}))
+        return slot
 
-    async def metrics(self, request: Request) -> Response:
-        """Figures for Prometheus."""
-        return Response(self._metrics.text(), content_type=CONTENT_TYPE)
+    def ready(self, request: Request, settled: Callable[[], bool]) -> Response:
+        """Whether the product is ready, and by which release; `settled` tells whether all processes answer by it."""
+        slot = self.refuse_unless_ready()
+        facts = {"ready": True, "release": slot.name, "contract": slot.signature.contract, "settled": settled()}
+        return Response(msgspec.json.encode({**facts, "config_changed": self._state()[1]}))
 
-    async def openapi(self, request: Request) -> Response:
+    def openapi(self, request: Request) -> Response:
         """The document of the release that answers now."""
-        slot = self._deck.champion
+        now = self._deck.champion, self._guarded()
         described, body = self._described
-        if not body or described is not slot:
-            body = document(self._product, self._task, slot)
-            self._described = slot, body
+        if described != now:
+            body = document(self._product, self._task, now[0], guarded=now[1], prefix=self._prefix)
+            self._described = now, body
         return Response(body)
 
-    async def docs(self, request: Request) -> Response:
+    def docs(self, request: Request) -> Response:
         """The page on which the service can be tried."""
         body, policy = page()
         return Response(body, content_type=_HTML, headers=[(b"content-security-policy", policy)])
 
-    async def home(self, request: Request) -> Response:
+    def home(self, request: Request) -> Response:
         """The way to the page."""
-        return Response(b"", 307, _TEXT, [(b"location", b"/docs")])
+        return Response(b"", 307, _TEXT, [(b"location", self._prefix.encode() + b"/docs")])
 
-    async def error(self, request: Request) -> Response:
-        """What the code of an error means: where the `type` of a problem leads."""
-        code = request.path.removeprefix(ERRORS)
-        if code not in CODES:
-            raise HttpError(404, "not-found", "there is no error of that code", where="path")
-        return Response(f"{code}: {CODES[code]}\n".encode(), content_type=_TEXT)
+
+def error_page(request: Request) -> Response:
+    """What the code of an error means: where the `type` of a problem leads."""
+    code = request.path.removeprefix(ERRORS)
+    if code not in CODES:
+        raise HttpError(404, "not-found", "there is no error of that code", where="path")
+    return Response(f"{code}: {CODES[code]}\n".encode(), content_type=_TEXT)
 
 
 @cache

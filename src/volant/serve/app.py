@@ -1,103 +1,185 @@
-"""The service as an ASGI application, and as a process that listens."""
+"""The services of one or several products as one application: it opens requests, answers them, and counts."""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from volant.core.clock import Clock
 from volant.core.product import Product
-from volant.errors import BadInput, Failure, VolantError, place_of
-from volant.serve.http import ClientGone, Receive, Request, Response, Scope, Send
-from volant.serve.problems import MEDIA_TYPE, headers_of, problem, status_of
+from volant.errors import Failure, VolantError, place_of
+from volant.serve.about import ERRORS, error_page
+from volant.serve.board import Board
+from volant.serve.cors import Cors
+from volant.serve.http import Request, Response, Route, Routes
+from volant.serve.metrics import CONTENT_TYPE, Figures
+from volant.serve.problems import MEDIA_TYPE, HttpError, headers_of, problem, status_of
 from volant.serve.service import Service
-from volant.store import Store, open_store
+from volant.store import Store
 
 _logger = logging.getLogger("volant.serve")
 
 
 class Application:
-    """ASGI: one coroutine per request. It starts and closes its service with the server's lifespan."""
+    """Answers requests for the services that are mounted, each under the prefix of its paths.
 
-    def __init__(self, service: Service) -> None:
-        self.service = service
-        self._routes = service.routes()
+    Nothing it returns raises, except that work is cancelled. `deadline_seconds` is how long an answer may take.
+    """
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
+    def __init__(self, services: Mapping[str, Service], figures: Figures, board: Board | None = None) -> None:
+        self.services = services
+        self._board = board
+        self.figures = figures
+        self.deadline_seconds = max(service.product.file.serve.deadline_ms for service in services.values()) / 1000
+        self._cors = {prefix: Cors(service.product.file.serve.cors) for prefix, service in services.items()}
+        self.connections: Callable[[], int] = lambda: 0
+        """How many connections are open; the listener tells."""
+        figures.watch("volant_connections_open", "Connections that are open", lambda: self.connections())
+        self._routes = Routes()
+        self._mount()
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = time.perf_counter()
-        request = Request(scope, receive)
+    @property
+    def deployment(self) -> int:
+        """A number that is the same in all processes once they serve the same releases."""
+        return sum(service.deployment for service in self.services.values())
+
+    def settled(self) -> bool:
+        """Whether all processes serve what this one serves."""
+        return self._board is None or self._board.settled(self.deployment)
+
+    def open(self, request: Request) -> Route:
+        """The route of a request whose head has come: who it is for, and whether it is let in.
+
+        Raises:
+            VolantError: it is not; nothing of its body needs to be read.
+        """
         try:
-            response = await self._routes.find(request)(request)
-        except ClientGone:
-            return
-        except VolantError as error:
-            response = self._refusal(error, request)
-        except Exception as error:  # the process answers whatever happens
-            _logger.error("request %s failed: %s", request.id.decode(), place_of(error))
-            response = self._refusal(Failure("something went wrong inside volant", code="internal"), request)
-        await response.send(send, request.id)
-        path = self._routes.name(request.path)
-        method = request.method if path != "other" else "any"
-        self.service.metrics.answered(method, path, response.status, time.perf_counter() - begun)
+            route = self._routes.find(request)
+        except HttpError:
+            preflight = self._preflight(request)
+            if preflight is None:
+                raise
+            route = preflight
+        request.route = route
+        if route.admit is not None:
+            route.admit(request)
+        if route.takes is not None:
+            route.takes.refuse(request.headers)
+        return route
 
-    def _refusal(self, error: VolantError, request: Request) -> Response:
-        body = problem(error, request.id.decode())
-        if status_of(error) == 500:
-            _logger.error("request %s was answered with 500: %s", request.id.decode(), error.code)
-        return Response(body, status_of(error), MEDIA_TYPE, headers_of(error))
+    def answer(self, request: Request, route: Route) -> Response | Awaitable[Response]:
+        """The answer to a request whose body has come, or the promise of one."""
+        try:
+            found = route.handler(request)
+        except Exception as error:
+            return self.refusal(error, request)
+        if isinstance(found, Response):
+            return self._shared(found, request)
+        return self._answer_later(found, request)
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                self.service.start()
-                await send({"type": "lifespan.startup.complete"})
-            else:
-                self.service.close()
-                await send({"type": "lifespan.shutdown.complete"})
-                return
+    async def _answer_later(self, promised: Awaitable[Response], request: Request) -> Response:
+        try:
+            return self._shared(await promised, request)
+        except Exception as error:
+            return self.refusal(error, request)
+
+    def refusal(self, error: Exception, request: Request) -> Response:
+        """The answer that says what went wrong; of what nobody foresaw, no more than that."""
+        request_id = request.id.decode()
+        if not isinstance(error, VolantError):
+            _logger.error("request %s failed: %s", request_id, place_of(error))
+            error = Failure("something went wrong inside volant", code="internal")
+        status = status_of(error)
+        if status == 500:
+            _logger.error("request %s was answered with 500: %s", request_id, error.code)
+        return self._shared(Response(problem(error, request_id), status, MEDIA_TYPE, headers_of(error)), request)
+
+    def done(self, request: Request, status: int, seconds: float) -> None:
+        """An answer was sent."""
+        name = request.route.name if request.route is not None else self._routes.name(request.path)
+        self.figures.answered(request.method if name != "other" else "any", name, status, seconds)
+
+    def _shared(self, response: Response, request: Request) -> Response:
+        """The response as pages from elsewhere may read it, where they may."""
+        origin = request.headers.get(b"origin")
+        if origin is None:
+            return response
+        more = self._cors[self._prefix(request)].headers(origin)
+        return replace(response, headers=(*response.headers, *more)) if more else response
+
+    def _preflight(self, request: Request) -> Route | None:
+        """A browser asks whether a page from elsewhere may send what it is about to send."""
+        wanted = request.headers.get(b"access-control-request-method", b"").decode("latin-1")
+        methods = self._routes.methods(request.path)
+        if request.method != "OPTIONS" or wanted not in methods:
+            return None
+        cors = self._cors[self._prefix(request)]
+        if not cors.headers(request.headers.get(b"origin", b"")):
+            return None
+        return Route(lambda _: cors.preflight(sorted(methods)), methods[wanted].name)
+
+    def _prefix(self, request: Request) -> str:
+        if "" in self.services:
+            return ""
+        first = "/" + request.path[1:].partition("/")[0]
+        return first if first in self.services else next(iter(self.services))
+
+    # ------------------------------------------------------------ routes
+
+    def _mount(self) -> None:
+        for prefix, service in self.services.items():
+            for path, methods in service.routes(self.settled).table.items():
+                self._routes.table[prefix + path] = dict(methods)
+        for path, handler in (("/v1/health/live", live), ("/v1/health/ready", self._ready), ("/", self._home)):
+            if path not in self._routes.table:
+                self._routes.add("GET", path, Route(handler, path))
+        self._routes.add("GET", "/metrics", Route(self._metrics, "/metrics", admit=self._admit_to_metrics))
+        self._routes.add_tree("GET", ERRORS, Route(error_page, ERRORS))
+
+    def _admit_to_metrics(self, request: Request) -> None:
+        """The figures are of all products, so the key of one of them will do."""
+        services = list(self.services.values())
+        for service in services[:-1]:
+            try:
+                return service.guard.admit(request, "review")
+            except HttpError:
+                continue
+        return services[-1].guard.admit(request, "review")
+
+    def _metrics(self, request: Request) -> Response:
+        return Response(self.figures.text(), content_type=CONTENT_TYPE)
+
+    def _ready(self, request: Request) -> Response:
+        """All products are ready."""
+        for service in self.services.values():
+            service.refuse_unless_ready()
+        return Response(b'{"ready":true}')
+
+    def _home(self, request: Request) -> Response:
+        """The way to the first product's page."""
+        where = next(iter(self.services)).encode() + b"/docs"
+        return Response(b"", 307, b"text/plain; charset=utf-8", [(b"location", where)])
+
+    # ------------------------------------------------------------ life
+
+    def start(self) -> None:
+        """Load what is served and begin the work in the background."""
+        for service in self.services.values():
+            service.start()
+
+    def close(self) -> None:
+        """End the work in the background; everything that was logged is kept."""
+        for service in self.services.values():
+            service.close()
+
+
+def live(request: Request) -> Response:
+    """The process answers."""
+    return Response(b'{"live":true}')
 
 
 def create_app(product: Product, store: Store, *, clock: Clock | None = None) -> Application:
-    """The service of a product as an ASGI application. The caller keeps the store open as long as it runs."""
-    return Application(Service(product, store, clock=clock))
-
-
-def run(product: Product, *, host: str | None = None, port: int | None = None, announce: Callable[[str], None]) -> None:
-    """Serve a product's champion until SIGTERM or SIGINT, then finish what was begun.
-
-    Args:
-        product: what to serve.
-        host: address to listen on, instead of the product file's.
-        port: port to listen on, instead of the product file's; 0 takes a free one.
-        announce: is told the address once requests are answered there.
-
-    Raises:
-        BadInput: codes `no-release`, `key-required`, `address-in-use`, or that of a damaged release.
-    """
-    from volant.serve.keys import refuse_open_door
-    from volant.serve.server import listen, serve
-    from volant.wheel.context import from_environment
-
-    address = product.file.serve.host if host is None else host
-    url = product.file.store.url
-    with open_store(product.home, None if url is None else from_environment(url)) as store:
-        _refuse_without_release(store)
-        app = create_app(product, store)
-        refuse_open_door(address, app.service.guard)
-        with listen(address, product.file.serve.port if port is None else port) as socket:
-            app.service.watch()
-            serve(app, socket, lambda url: announce(f"{product.name} is served at {url} (try {url}/docs)"))
-
-
-def _refuse_without_release(store: Store) -> None:
-    if store.champion() is None:
-        fix = "run `volant train`: what passes the gate is served"
-        raise BadInput("there is no release to serve yet", code="no-release", fix=fix)
+    """The application of one product. The caller keeps the store open as long as it runs."""
+    figures = Figures()
+    return Application({"": Service(product, store, figures, clock=clock)}, figures)

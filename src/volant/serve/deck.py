@@ -1,152 +1,188 @@
-"""Who answers: the champion, loaded and warmed up before it sees a caller, swapped in one assignment."""
+"""The releases that answer: taken up from the history of deployments, swapped in one assignment, taken back in need."""
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import msgspec
-import numpy as np
-
-from volant.core.records import Batch, Signature
-from volant.errors import Failure, VolantError
-from volant.runtime.load import Release, open_release
-from volant.runtime.rows import answers, rows_to_batch
+from volant.errors import BadInput, Failure, Refused, VolantError
+from volant.release.signature import same_contract, same_inputs
+from volant.release.traffic import Standing, policy_of, share_of, standing
+from volant.serve.problems import HttpError
+from volant.serve.slot import Slot, load
+from volant.serve.traffic import Arm, Traffic
+from volant.store.history import Kind
 from volant.store.records import DeploymentRow
 
-INLINE_SECONDS = 0.002
-"""A request that is expected to take longer than this leaves the event loop for a thread."""
+RETRY_SECONDS = 5.0
+MOST_TRIES = 3
+"""A release for which there is no room at the moment is tried so often, `RETRY_SECONDS` apart."""
 
-RETRY_SECONDS = 10.0
-"""A release that could not be loaded is tried again after this long."""
-
-_WARM_ROWS = 64
+_logger = logging.getLogger("volant.serve")
 
 
-@dataclass(frozen=True)
-class Slot:
-    """A release that is ready to answer, and the deployment that put it there.
+class Ledger(Protocol):
+    """What the deck needs of the store."""
 
-    `inline_bytes` is the size of body up to which a request is answered in the event loop.
-    """
+    def deployments(self, after: int = 0) -> list[DeploymentRow]: ...
 
-    release: Release
-    deployment: int
-    inline_bytes: int
-
-    @cached_property
-    def name(self) -> str:
-        """The first 12 digits of the release's digest: its name for callers."""
-        return self.release.digest[:12]
-
-    @property
-    def signature(self) -> Signature:
-        return self.release.signature
-
-
-def example_row(signature: Signature) -> dict[str, Any]:
-    """A row as callers send it, made of the signature's examples."""
-    return {field.name: field.example for field in signature.inputs}
-
-
-def finite(outputs: Batch) -> bool:
-    """Whether every number of an answer is one."""
-    return all(np.isfinite(array).all() for array in outputs.values() if array.dtype.kind == "f")
-
-
-def load(folder: Path, deployment: int, digest: str | None = None) -> Slot:
-    """Open a release, verify it, and run it on examples until it is warm; `digest` is the one it must have.
-
-    Raises:
-        VolantError: it is damaged, or does not answer.
-    """
-    release = open_release(folder, digest=digest)
-    try:
-        one = _seconds(release, 1)
-        many = _seconds(release, _WARM_ROWS)
-    except VolantError:
-        raise
-    except Exception as cause:  # whatever a model's library raises
-        raise Failure(
-            "a release fails on the example in its own signature",
-            code="artifact-damaged",
-            where=folder.name,
-            got=type(cause).__name__,
-            fix="roll back, or train again",
-        ) from cause
-    size = len(msgspec.json.encode(example_row(release.signature))) * _WARM_ROWS
-    return Slot(release, deployment, int(size * INLINE_SECONDS / many) if one < INLINE_SECONDS else 0)
-
-
-def _seconds(release: Release, count: int) -> float:
-    """How long a batch of `count` examples takes, at best."""
-    rows = [example_row(release.signature)] * count
-    took = []
-    for _ in range(3):
-        begun = time.perf_counter()
-        batch, _flags = rows_to_batch(rows, release.signature)
-        if len(answers(release.predict(batch), release.signature)) != count:
-            raise ValueError("one answer per row was expected")
-        took.append(time.perf_counter() - begun)
-    return max(min(took), 1e-6)
+    def deploy(
+        self,
+        release: str,
+        kind: Kind,
+        reason: str,
+        contract: int,
+        previous: str | None,
+        facts: Mapping[str, Any],
+    ) -> DeploymentRow: ...
 
 
 class Deck:
-    """The releases that answer. Requests read `champion` once and keep what they read, whatever is swapped in.
+    """Follows the history of deployments. Requests read `traffic` once and keep what they read.
 
     Args:
         candidates: the folder that holds a folder per release.
-        latest: gives the deployment that should be served, or None.
+        ledger: the history.
     """
 
-    def __init__(
-        self,
-        candidates: Path,
-        latest: Callable[[], DeploymentRow | None],
-        *,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.champion: Slot | None = None
+    def __init__(self, candidates: Path, ledger: Ledger, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.traffic: Traffic | None = None
+        self.pending = False
         self._candidates = candidates
-        self._latest = latest
+        self._ledger = ledger
         self._monotonic = monotonic
-        self._refused: tuple[int, float] | None = None
-
-    def refresh(self) -> Slot | None:
-        """Load what should be served, if it is not what is; gives the new champion when there is one.
-
-        Raises:
-            VolantError: the new release cannot be loaded. The old one serves on, and after
-                `RETRY_SECONDS` the new one is tried again.
-        """
-        wanted = self._latest()
-        if wanted is None or self._is_served(wanted) or self._was_just_refused(wanted):
-            return None
-        try:
-            slot = load(self._candidates / wanted.release, wanted.seq, wanted.release)
-        except VolantError:
-            self._refused = wanted.seq, self._monotonic() + RETRY_SECONDS
-            raise
-        self._refused = None
-        self.champion = slot
-        return slot
+        self._events: list[DeploymentRow] = []
+        self._slots: dict[str, Slot] = {}
+        self._tries: dict[str, tuple[int, float]] = {}
 
     @property
-    def pending(self) -> bool:
-        """Whether a release that should be served could not be loaded."""
-        return self._refused is not None
+    def champion(self) -> Slot | None:
+        """The release that answers, or the largest part of the requests."""
+        return None if self.traffic is None else self.traffic.champion.slot
 
-    def _is_served(self, wanted: DeploymentRow) -> bool:
-        return self.champion is not None and self.champion.deployment == wanted.seq
+    def need_traffic(self) -> Traffic:
+        """Who answers.
 
-    def _was_just_refused(self, wanted: DeploymentRow) -> bool:
-        return self._refused is not None and self._refused[0] == wanted.seq and self._monotonic() < self._refused[1]
+        Raises:
+            HttpError: 503: nobody does yet.
+        """
+        if self.traffic is None:
+            what = "the service has no release to answer with yet"
+            raise HttpError(503, "not-ready", what, fix="try again later")
+        return self.traffic
 
+    def refresh(self) -> bool:
+        """Take up what the history says now; whether that changed who answers.
 
-def release_facts(slot: Slot) -> Mapping[str, str]:
-    """What names a release on `/metrics`."""
-    return {"release": slot.name, "contract": str(slot.signature.contract), "task": slot.signature.task}
+        A release that cannot be served is taken back: the history then says so, with the reason, and the last good
+        one serves on. One that there is only no room for is tried again first.
+
+        Raises:
+            VolantError: nothing can be served, or a release is still to be tried again.
+        """
+        self._events += self._ledger.deployments(after=self._events[-1].seq if self._events else 0)
+        now, seen = standing(self._events), self._events[-1].seq if self._events else 0
+        if now.champion is None or (self.traffic is not None and self.traffic.version == seen):
+            return False
+        if self._waits(now):
+            return False
+        try:
+            champion = self._arm(now.champion, now.free)
+            self._refuse_silent_change(champion.slot)
+        except VolantError as error:
+            self._give_up(now, error)
+            return self.refresh()
+        arms = tuple(arm for event in now.arms if (arm := self._arm_or_end(event, champion, now)) is not None)
+        before, self.traffic = self.traffic, Traffic(champion, arms, seen, shadows=bool(now.shadows))
+        self.pending = False
+        self._forget(now)
+        return before is None or before.answers() != self.traffic.answers()
+
+    # ------------------------------------------------------------ loading
+
+    def _slot(self, digest: str) -> Slot:
+        if digest not in self._slots:
+            self._slots[digest] = load(self._candidates / digest, digest)
+        return self._slots[digest]
+
+    def _arm(self, event: DeploymentRow, share: float) -> Arm:
+        return Arm(self._slot(event.release), event.seq, policy_of(event), round(share, 9))
+
+    def _arm_or_end(self, event: DeploymentRow, champion: Arm, now: Standing) -> Arm | None:
+        """The arm of a route; one that cannot answer is ended."""
+        try:
+            arm = self._arm(event, share_of(event))
+            if not same_inputs(arm.slot.signature, champion.slot.signature):
+                raise BadInput("it takes other inputs than the champion", code="route-unfit")
+        except VolantError as error:
+            self._record("end", event, f"{event.release[:12]} failed its warm-up: {error.what}", now)
+            return None
+        return arm
+
+    def _refuse_silent_change(self, slot: Slot) -> None:
+        """Callers go by the contract's number, so what it stands for must not change behind it."""
+        before = self.champion
+        if before is None or before is slot or before.signature.contract != slot.signature.contract:
+            return
+        if not same_contract(before.signature, slot.signature):
+            raise BadInput(
+                "a release has other inputs, outputs or classes than the one before under the same contract",
+                code="artifact-damaged",
+                where=slot.name,
+                fix="train again: a new contract gets a new number",
+            )
+
+    def _forget(self, now: Standing) -> None:
+        """Let go of what is not needed. The champion before stays, so that going back takes no time."""
+        kept = {event.release for event in (*now.champions[-2:], *now.arms)}
+        self._slots = {digest: slot for digest, slot in self._slots.items() if digest in kept}
+        self._tries.clear()
+
+    # ------------------------------------------------------------ going back
+
+    def _waits(self, now: Standing) -> bool:
+        assert now.champion is not None
+        tries, again = self._tries.get(now.champion.release, (0, 0.0))
+        return tries > 0 and self._monotonic() < again
+
+    def _give_up(self, now: Standing, error: VolantError) -> None:
+        """Go back to the last good release, and have the history say why.
+
+        Raises:
+            VolantError: there is none, or the failed one is tried again later.
+        """
+        failed = now.champion
+        assert failed is not None
+        self.pending = True
+        tries = self._tries.get(failed.release, (0, 0.0))[0] + 1
+        if isinstance(error, Failure) and not error.code.startswith("artifact-") and tries < MOST_TRIES:
+            self._tries[failed.release] = tries, self._monotonic() + RETRY_SECONDS
+            raise error
+        good = self._last_good(now.champions[:-1])
+        if good is None:
+            self._tries[failed.release] = MOST_TRIES, self._monotonic() + RETRY_SECONDS
+            raise error
+        self._record("rollback", good, f"{failed.release[:12]} failed its warm-up: {error.what}", now)
+
+    def _last_good(self, champions: Sequence[DeploymentRow]) -> DeploymentRow | None:
+        for event in reversed(champions):
+            try:
+                self._slot(event.release)
+            except VolantError as error:
+                _logger.error("release %s cannot be gone back to: %s", event.release[:12], error.what)
+            else:
+                return event
+        return None
+
+    def _record(self, kind: Kind, event: DeploymentRow, reason: str, now: Standing) -> None:
+        """Put an event into the history. Another process may have been first; then its word holds."""
+        assert now.champion is not None
+        try:
+            facts = {**event.facts, "automatic": True}
+            self._ledger.deploy(event.release, kind, reason, event.contract, now.champion.release, facts)
+        except Refused:
+            return
+        _logger.error("%s to %s: %s", kind, event.release[:12], reason)

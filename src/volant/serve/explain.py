@@ -21,11 +21,13 @@ from volant.evaluate.additive import SCALES
 from volant.evaluate.explainer import EXACT, METHODS, SAMPLED, SURROGATE, Explained, Explainer
 from volant.evaluate.reasons import MOST as MOST_REASONS
 from volant.evaluate.reasons import is_missing, reasons, shown
+from volant.runtime.rows import rows_to_batch
+from volant.serve.asked import Asked, rows_of
 from volant.serve.body import decode
-from volant.serve.deck import Deck, Slot
+from volant.serve.deck import Deck
 from volant.serve.http import Request, Response
-from volant.serve.predict import Asked, converted, rows_of
 from volant.serve.problems import HttpError
+from volant.serve.slot import Slot
 from volant.serve.threads import Workers
 
 MOST_ROWS = 10
@@ -84,15 +86,11 @@ class Explain:
         self._deck = deck
         self._workers = workers
         self._serve = product.file.serve
-        self._most = int(product.file.serve.max_body_mb * 1_000_000)
         self._ready: tuple[Slot, Explainer] | None = None
 
     async def __call__(self, request: Request) -> Response:
-        slot = self._deck.champion
-        if slot is None:
-            raise HttpError(503, "not-ready", "the service has no release to answer with yet", fix="try again later")
-        body = await request.json_body(self._most)
-        return Response(await self._workers.run(self.answer, slot, body))
+        slot = self._deck.need_traffic().champion.slot
+        return Response(await self._workers.run(self.answer, slot, request.body))
 
     def answer(self, slot: Slot, body: bytes) -> bytes:
         """The answer to a body.
@@ -101,7 +99,10 @@ class Explain:
             VolantError: see `problems.STATUS`.
         """
         asked, wish = read(body, min(MOST_ROWS, self._serve.max_rows))
-        batch, flags = converted(asked, slot, self._serve.unknown_category)
+        try:
+            batch, flags = rows_to_batch(asked.rows, slot.signature, unknown_category=self._serve.unknown_category)
+        except BadInput as bad:
+            raise asked.in_its_words(bad) from None
         explainer = self._explainer(slot)
         told = [self._explained(explainer, _row(batch, i), wish, flag) for i, flag in enumerate(flags)]
         return _encoder.encode({"release": slot.name, "contract": slot.signature.contract, "explanations": told})

@@ -17,8 +17,8 @@ from volant.core.records import Feedback
 from volant.errors import BadInput, Trouble, VolantError, nearest
 from volant.serve.body import decode
 from volant.serve.http import Request, Response
-from volant.serve.keys import Guard
-from volant.serve.metrics import Metrics
+from volant.serve.keys import ANYONE, Guard, Holder
+from volant.serve.metrics import ProductFigures
 from volant.serve.problems import HttpError
 from volant.store.records import Receipt
 
@@ -45,31 +45,43 @@ class TakeFeedback:
         *,
         submit: Submit,
         guard: Guard,
-        metrics: Metrics,
+        figures: ProductFigures,
     ) -> None:
         self._task = task
         self._classes = classes
         self._submit = submit
         self._guard = guard
-        self._metrics = metrics
+        self._figures = figures
         self._target = product.file.task.target
         self._most_items = product.file.serve.max_rows
-        self._most_bytes = int(product.file.serve.max_body_mb * 1_000_000)
 
     async def __call__(self, request: Request) -> Response:
-        self._guard.admit(request.headers.get(b"authorization", b""))
-        items = self.read(await request.json_body(self._most_bytes))
-        if not self._guard.guards and any(item.source in REVIEWERS for item in items):
-            what = "only a service with a key takes the word of reviewers"
-            raise HttpError(401, "key-required", what, where="feedback.source", fix="set serve.key in volant.toml")
+        holder = request.holder or ANYONE
+        items = [replace(item, api_key=holder.key.id or None) for item in self.read(request.body)]
+        self._refuse_false_reviewer(items, holder)
         try:
             receipts = await asyncio.wrap_future(self._submit(items))
         except VolantError as error:
             raise _in_terms_of_the_body(error) from None
+        self._guard.charge(holder, len(items))
         for item, receipt in zip(items, receipts, strict=True):
-            self._metrics.acknowledged(item.kind, receipt.duplicate)
+            self._figures.acknowledged(item.kind, receipt.duplicate)
         told = [{"id": receipt.id, "duplicate": receipt.duplicate} for receipt in receipts]
         return Response(_encoder.encode({"feedback": told}))
+
+    def _refuse_false_reviewer(self, items: Sequence[Feedback], holder: Holder) -> None:
+        """A reviewer's word decides, so it takes a key that says that somebody is one."""
+        if not any(item.source in REVIEWERS for item in items):
+            return
+        if not self._guard.guards:
+            what, fix = (
+                "only a service with keys takes the word of reviewers",
+                "`volant keys create NAME --role review`",
+            )
+            raise HttpError(401, "key-required", what, where="feedback.source", fix=fix)
+        if "review" not in holder.roles:
+            what, fix = "the key is not a reviewer's", "use a key of the role review"
+            raise HttpError(403, "key-forbidden", what, where="feedback.source", fix=fix)
 
     def read(self, body: bytes) -> list[Feedback]:
         """The feedback that a body holds, its values as the task has them.

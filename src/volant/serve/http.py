@@ -1,71 +1,69 @@
 """The little HTTP that the service needs: a request, a response, and a table of routes.
 
-A framework would cost more time per request than the rest of the service; `docs/explanation/serving.md`
-has the figures.
+Nothing here knows how bytes come and go: `connection.py` speaks HTTP/1.1 over a socket, `asgi.py` serves where
+another server does. A framework would cost more time per request than the rest of the service;
+`docs/explanation/serving.md` has the figures.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 from volant.core.ids import uuid7
 from volant.serve.problems import HttpError
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+if TYPE_CHECKING:
+    from volant.serve.keys import Holder
+
 Header = tuple[bytes, bytes]
 
 JSON = b"application/json"
 LONGEST_PATH = 2048
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-_ALWAYS: tuple[Header, ...] = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
-
-
-class ClientGone(Exception):
-    """The client went away before its request was complete; nobody is left to answer."""
+ALWAYS: tuple[Header, ...] = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+"""Headers that every response has."""
 
 
 @dataclass(frozen=True)
 class Response:
-    """What is sent back. `content_type` and `headers` are bytes, as they go over the wire."""
+    """What is sent back. `content_type` and `headers` are bytes, as they go over the wire.
 
-    body: bytes
+    A body that is made piece by piece is an iterator of its pieces; it is sent in chunks.
+    """
+
+    body: bytes | AsyncIterator[bytes]
     status: int = 200
     content_type: bytes = JSON
     headers: Sequence[Header] = ()
 
-    async def send(self, send: Send, request_id: bytes) -> None:
-        """Send it, with the headers that every response has."""
-        headers = [
-            (b"content-type", self.content_type),
-            (b"content-length", b"%d" % len(self.body)),
-            (b"x-request-id", request_id),
-            *_ALWAYS,
-            *self.headers,
-        ]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body})
+    def heads(self, request_id: bytes) -> list[Header]:
+        """All headers but those that frame the body."""
+        return [(b"content-type", self.content_type), (b"x-request-id", request_id), *ALWAYS, *self.headers]
 
 
 class Request:
-    """A request whose body is read on demand, and never beyond a cap."""
+    """A request. Its body is whole once a handler sees it, and never longer than its route takes.
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
-        self.method: str = scope["method"]
-        self.path: str = scope["path"]
-        self._scope = scope
-        self._receive = receive
+    Args:
+        target: path and query as they were sent.
+        headers: by lower-case name; of a repeated one the last.
+    """
 
-    @cached_property
-    def headers(self) -> Mapping[bytes, bytes]:
-        """Headers by lower-case name; of a repeated one the last."""
-        return dict(self._scope["headers"])
+    def __init__(self, method: str, target: bytes, headers: Mapping[bytes, bytes]) -> None:
+        path, _, query = target.partition(b"?")
+        self.method = method
+        self.path = path.decode("latin-1")
+        self.query = query
+        self.headers = headers
+        self.body = b""
+        self.holder: Holder | None = None
+        """Who asks, once their key was looked at."""
+        self.route: Route | None = None
+        """Who answers, once that was found."""
 
     @cached_property
     def id(self) -> bytes:
@@ -75,105 +73,117 @@ class Request:
 
     def too_long(self) -> bool:
         """Whether path and query are longer than any that the service has."""
-        return len(self._scope.get("raw_path") or b"") + len(self._scope.get("query_string") or b"") > LONGEST_PATH
+        return len(self.path) + len(self.query) > LONGEST_PATH
 
-    async def json_body(self, most: int) -> bytes:
-        """The body of a JSON request, at most `most` bytes of it.
+
+Handler = Callable[[Request], Response | Awaitable[Response]]
+"""Answers at once where that takes no time worth mentioning, else promises to."""
+
+
+@dataclass(frozen=True)
+class Takes:
+    """The body that a route takes: its media types, and how many bytes of it."""
+
+    most: int
+    media: tuple[bytes, ...] = (JSON,)
+
+    def refuse(self, headers: Mapping[bytes, bytes]) -> None:
+        """Refuse by its headers a body that the route does not take.
 
         Raises:
-            HttpError: 415 for another media type, 413 beyond the cap, 400 for an empty body.
-            ClientGone: the client left before the body was complete.
+            HttpError: 415 for another media type or coding, 413 beyond the cap.
         """
-        self._refuse_media_type()
-        self._refuse_announced_size(most)
-        chunks: list[bytes] = []
-        size, more = 0, True
-        while more:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > most:
-                raise _too_large(most)
-            chunks.append(chunk)
-            more = message.get("more_body", False)
-        if not size:
-            raise HttpError(400, "request-invalid", "the body is empty", where="body", fix="send a JSON object")
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        coding = headers.get(b"content-encoding", b"identity").lower()
+        if coding not in (b"identity", b"gzip"):
+            choices = ["identity", "gzip"]
+            raise HttpError(
+                415, "media-type", "the body is compressed in an unknown way", where="Content-Encoding", choices=choices
+            )
+        given = headers.get(b"content-type", b"")
+        if given != JSON and media_type(given) not in self.media:
+            raise self._other_media_type()
+        length = headers.get(b"content-length", b"")
+        if length.isdigit() and int(length[:20]) > self.most:
+            raise self.too_large()
 
-    def _refuse_media_type(self) -> None:
-        encoding = self.headers.get(b"content-encoding", b"identity")
-        if encoding.lower() != b"identity":
-            what = "the body must not be compressed"
-            raise HttpError(415, "media-type", what, where="Content-Encoding", choices=["identity"])
-        given = self.headers.get(b"content-type", b"")
-        if given != JSON and not _is_json(given):
-            what, accept = "the body must be JSON in UTF-8", [(b"accept", JSON)]
-            raise HttpError(415, "media-type", what, where="Content-Type", choices=["application/json"], headers=accept)
+    def _other_media_type(self) -> HttpError:
+        choices = [media.decode() for media in self.media]
+        what = f"the body must be {' or '.join(choices)}, in UTF-8"
+        accept = [(b"accept", b", ".join(self.media))]
+        return HttpError(415, "media-type", what, where="Content-Type", choices=choices, headers=accept)
 
-    def _refuse_announced_size(self, most: int) -> None:
-        length = self.headers.get(b"content-length", b"")
-        if length.isdigit() and int(length[:20]) > most:
-            raise _too_large(most)
+    def too_large(self) -> HttpError:
+        """The refusal of a longer body."""
+        fix = "send fewer rows per request, or raise serve.max_body_mb"
+        return HttpError(413, "request-too-large", f"the body is larger than {self.most} bytes", where="body", fix=fix)
 
 
-def _is_json(media_type: bytes) -> bool:
-    kind, _, rest = media_type.lower().partition(b";")
-    charset = rest.strip().removeprefix(b"charset=").strip(b'"')
-    return kind.strip() == JSON and charset in (b"", b"utf-8")
+def media_type(given: bytes) -> bytes:
+    """The media type of a `Content-Type`, without parameters; nothing where it is a text in another coding."""
+    kind, _, rest = given.lower().partition(b";")
+    parameter, _, value = rest.strip().partition(b"=")
+    foreign = parameter.strip() == b"charset" and value.strip().strip(b'"') not in (b"utf-8", b"utf8")
+    return b"" if foreign else kind.strip()
 
 
-def _too_large(most: int) -> HttpError:
-    return HttpError(
-        413,
-        "request-too-large",
-        f"the body is larger than {most} bytes",
-        where="body",
-        fix="send fewer rows per request, or raise serve.max_body_mb",
-        headers=[(b"connection", b"close")],
-    )
+@dataclass(frozen=True)
+class Route:
+    """Who answers a path, what it is called in figures, what body it takes, and who may come in.
 
+    `admit` is called before the body is read; it raises where the caller may not.
+    """
 
-Handler = Callable[[Request], Awaitable[Response]]
+    handler: Handler
+    name: str
+    takes: Takes | None = None
+    admit: Callable[[Request], None] | None = None
 
 
 @dataclass
 class Routes:
-    """Handlers by path and method. A path is exact, a tree is all below it; `GET` also answers `HEAD`."""
+    """Routes by path and method. A path is exact, a tree is all below it; `GET` also answers `HEAD`."""
 
-    table: dict[str, dict[str, Handler]] = field(default_factory=dict)
-    trees: dict[str, dict[str, Handler]] = field(default_factory=dict)
+    table: dict[str, dict[str, Route]] = field(default_factory=dict)
+    trees: dict[str, dict[str, Route]] = field(default_factory=dict)
 
-    def add(self, method: str, path: str, handler: Handler) -> None:
-        methods = self.table.setdefault(path, {})
-        methods[method] = handler
+    def add(self, method: str, path: str, route: Route) -> None:
+        """A route of one path."""
+        self._add(self.table.setdefault(path, {}), method, route)
+
+    def add_tree(self, method: str, prefix: str, route: Route) -> None:
+        """A route of every path that begins with `prefix`."""
+        self._add(self.trees.setdefault(prefix, {}), method, route)
+
+    @staticmethod
+    def _add(methods: dict[str, Route], method: str, route: Route) -> None:
+        methods[method] = route
         if method == "GET":
-            methods["HEAD"] = handler
+            methods["HEAD"] = route
 
-    def add_tree(self, method: str, prefix: str, handler: Handler) -> None:
-        """A handler for every path that begins with `prefix`."""
-        self.add(method, prefix, handler)
-        self.trees[prefix] = self.table.pop(prefix)
+    def methods(self, path: str) -> Mapping[str, Route]:
+        """The methods that a path takes."""
+        found = self.table.get(path)
+        if found is not None:
+            return found
+        return next((methods for tree, methods in self.trees.items() if path.startswith(tree)), {})
 
     def name(self, path: str) -> str:
-        """The path as figures name it: one of the table, or `other`."""
-        return path if path in self.table else next((t for t in self.trees if path.startswith(t)), "other")
+        """The path as figures name it: that of its route, or `other`."""
+        return next((route.name for route in self.methods(path).values()), "other")
 
-    def find(self, request: Request) -> Handler:
-        """The handler of a request.
+    def find(self, request: Request) -> Route:
+        """The route of a request.
 
         Raises:
             HttpError: 414, 404, or 405 with `Allow`.
         """
-        methods = self.table.get(request.path)
-        if methods is None:
-            methods = self.trees.get(self.name(request.path))
-        if methods is not None and request.method in methods:
-            return methods[request.method]
+        methods = self.methods(request.path)
+        route = methods.get(request.method)
+        if route is not None:
+            return route
         if request.too_long():
             raise HttpError(414, "request-too-large", f"the address is longer than {LONGEST_PATH} bytes", where="path")
-        if methods is None:
+        if not methods:
             raise HttpError(404, "not-found", "there is no such path", where="path", fix="GET /docs lists the paths")
         allowed = sorted(methods)
         raise HttpError(

@@ -28,12 +28,16 @@ class Logs(Protocol):
 
     def index_segments(self) -> int: ...
 
+    def waiting_bytes(self) -> int: ...
+
 
 class Journal:
     """Writes predictions before they are answered, and has them indexed in the background. Threads may share it."""
 
-    def __init__(self, store: Logs) -> None:
+    def __init__(self, store: Logs, most_bytes: int) -> None:
         self._store = store
+        self._most_bytes = most_bytes
+        self._full: Failure | None = None
         self._log = store.prediction_log()
         self._counting = threading.Lock()
         self._written = 0
@@ -42,7 +46,7 @@ class Journal:
     @property
     def failure(self) -> Failure | None:
         """Why no prediction can be taken at the moment, or None."""
-        return self._log.failure
+        return self._log.failure or self._full
 
     @property
     def waiting(self) -> int:
@@ -55,7 +59,7 @@ class Journal:
         Raises:
             Failure: nothing can be logged, so nothing is to be predicted.
         """
-        if (failure := self._log.failure) is not None:
+        if (failure := self.failure) is not None:
             raise Failure(failure.what, code=failure.code, fix="try again later")
 
     def append(self, records: Sequence[PredictionRecord]) -> None:
@@ -75,8 +79,9 @@ class Journal:
         self._store.index_segments()
         self._indexed = written
 
-    def mend(self) -> None:
-        """Begin a new log if the old one stopped on a full disk and there is room again."""
+    def look(self) -> None:
+        """Refuse while more waits for the ledger than may; begin a new log once there is room on a full disk."""
+        self._full = _too_much() if self._store.waiting_bytes() > self._most_bytes else None
         failure = self._log.failure
         if failure is None or failure.code != "store-full":
             return
@@ -85,10 +90,16 @@ class Journal:
             _close(stopped)
             _logger.warning("there is room on the disk again: predictions are logged and answered")
 
-    def close(self) -> None:
-        """Flush, end, and index what is left."""
+    def close(self, *, index: bool = True) -> None:
+        """Flush and end; where no other process does it, index what is left."""
         _close(self._log)
-        self.index()
+        if index:
+            self.index()
+
+
+def _too_much() -> Failure:
+    what, fix = "too many predictions wait to be moved into the ledger", "see that the ledger can be written"
+    return Failure(what, code="store-full", fix=fix)
 
 
 def _close(log: PredictionLog) -> None:

@@ -12,16 +12,21 @@ from volant.core.plugins import column_type
 from volant.core.product import Product
 from volant.core.protocols import Task
 from volant.core.records import Field, Signature
-from volant.serve.deck import Slot, example_row
 from volant.serve.explain import explanation_schemas
 from volant.serve.problems import MEDIA_TYPE
+from volant.serve.slot import Slot, example_row
 
 Schema = dict[str, Any]
 _ID = "01980000-0000-7000-8000-000000000000"
 
 
-def document(product: Product, task: Task, slot: Slot | None) -> bytes:
-    """The OpenAPI 3.1 document as JSON; without a release its rows are objects of any kind."""
+def document(product: Product, task: Task, slot: Slot | None, *, guarded: bool = False, prefix: str = "") -> bytes:
+    """The OpenAPI 3.1 document as JSON; without a release its rows are objects of any kind.
+
+    Args:
+        guarded: whether requests need a key.
+        prefix: what the paths of the product begin with, where it is served beside others.
+    """
     signature = slot.signature if slot is not None else None
     refuses = product.file.serve.unknown_category == "refuse"
     info = {
@@ -31,12 +36,15 @@ def document(product: Product, task: Task, slot: Slot | None) -> bytes:
         "description": _about(product, slot),
         "x-volant": __version__,
     }
-    described = {
+    described: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": info,
-        "paths": _paths(_names(task), signature, product),
-        "components": {"schemas": _schemas(task, signature, refuses), "securitySchemes": _security(product)},
+        **({"servers": [{"url": prefix}]} if prefix else {}),
+        "paths": {**_paths(_names(task), signature, guarded), **({} if prefix else _own_paths(guarded))},
+        "components": {"schemas": _schemas(task, signature, refuses)},
     }
+    if guarded:
+        described["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     return msgspec.json.encode(described)
 
 
@@ -50,28 +58,41 @@ def _names(task: Task) -> list[str]:
     return [kind.name for kind in task.feedback]
 
 
-def _security(product: Product) -> Schema:
-    return {"key": {"type": "http", "scheme": "bearer"}} if product.file.serve.key else {}
-
-
-def _paths(kinds: Sequence[str], signature: Signature | None, product: Product) -> Schema:
-    row = example_row(signature) if signature else {}
+def _paths(kinds: Sequence[str], signature: Signature | None, guarded: bool) -> Schema:
+    """The paths of a product."""
+    rows = {"rows": [example_row(signature) if signature else {}]}
     said = {"feedback": [{"prediction_id": _ID, "kind": kinds[0] if kinds else "", "value": _example_label(signature)}]}
-    feedback = _post("Say what is true, or how good an answer was", "Feedback", "Receipts", said, (401, 404, 413, 422))
-    if product.file.serve.key:
-        feedback["security"] = [{"key": []}]
-    predict = _post("Predict for rows", "Rows", "Predictions", {"rows": [row]}, (413, 422, 500))
-    explain = _post("Say why, for a few rows", "RowsToExplain", "Explanations", {"rows": [row]}, (413, 422, 500))
-    ready = {"200": _json("ready", "Ready"), "503": _refusal("not ready")}
-    metrics = {"200": {"description": "Prometheus text", "content": {"text/plain": {"schema": {"type": "string"}}}}}
-    return {
-        "/v1/predict": {"post": {"operationId": "predict", **predict}},
-        "/v1/explain": {"post": {"operationId": "explain", **explain}},
-        "/v1/feedback": {"post": {"operationId": "feedback", **feedback}},
-        "/v1/health/live": {"get": _get("live", "Whether the process lives", {"200": _json("alive", "Live")})},
-        "/v1/health/ready": {"get": _get("ready", "Whether it can predict", ready)},
-        "/metrics": {"get": _get("metrics", "Figures for Prometheus", metrics)},
+    posts = {
+        "predict": _post("Predict for rows", "Rows", "Predictions", rows, (500, 504)),
+        "explain": _post("Say why, for a few rows", "RowsToExplain", "Explanations", rows, (500, 504)),
+        "feedback": _post("Say what is true, or how good an answer was", "Feedback", "Receipts", said, (404,)),
     }
+    paths: Schema = {
+        f"/v1/{name}": {"post": _locked({"operationId": name, **post}, guarded)} for name, post in posts.items()
+    }
+    ready = {"200": _json("ready", "Ready"), "503": _refusal("not ready")}
+    return {**paths, "/v1/health/ready": {"get": _get("ready", "Whether it can predict", ready)}}
+
+
+def _own_paths(guarded: bool) -> Schema:
+    """The paths of the service as a whole."""
+    alive = {"200": _json("alive", "Live")}
+    metrics = {"200": {"description": "Prometheus text", "content": {"text/plain": {"schema": {"type": "string"}}}}}
+    figures = _locked(_get("metrics", "Figures for Prometheus", metrics), guarded)
+    return {
+        "/v1/health/live": {"get": _get("live", "Whether the process lives", alive)},
+        "/metrics": {"get": figures},
+    }
+
+
+def _locked(operation: Schema, guarded: bool) -> Schema:
+    """An operation that needs a key, where keys are asked for."""
+    if not guarded:
+        return operation
+    refusals = {"401": _refusal("no key, or a wrong one"), "403": _refusal("a key for something else")}
+    refusals["429"] = _refusal("beyond the limits of the key; Retry-After says when to come back")
+    responses = dict(sorted({**operation["responses"], **refusals}.items()))
+    return {**operation, "security": [{"key": []}], "responses": responses}
 
 
 def _example_label(signature: Signature | None) -> Any:
@@ -87,7 +108,7 @@ def _get(name: str, summary: str, responses: Schema) -> Schema:
 def _post(summary: str, takes: str, gives: str, example: Any, refusals: Sequence[int]) -> Schema:
     body = {"required": True, "content": {"application/json": {"schema": _ref(takes), "example": example}}}
     responses = {"200": _json("done", gives)}
-    responses |= {str(status): _refusal("refused") for status in sorted({400, 415, 503, *refusals})}
+    responses |= {str(status): _refusal("refused") for status in sorted({400, 408, 413, 415, 422, 503, *refusals})}
     return {"summary": summary, "requestBody": body, "responses": responses}
 
 
@@ -119,6 +140,7 @@ def _schemas(task: Task, signature: Signature | None, refuses: bool) -> dict[str
             {
                 "ready": {"type": "boolean"},
                 **_release(),
+                "settled": {"type": "boolean", "description": "every process of the service answers by this release"},
                 "config_changed": {"type": "boolean", "description": "the product file changed: restart to apply it"},
             }
         ),
@@ -183,15 +205,18 @@ def _prediction(signature: Signature | None) -> Schema:
     last: Schema = {
         "flags": {"type": "object", "additionalProperties": {"type": "string"}, "description": "fields to look at"},
         "audit": {"type": "boolean", "description": "drawn for labelling, whatever was predicted"},
+        "release": _text("the release that answered this row, where it is another one"),
+        "contract": {"type": "integer", "minimum": 1},
     }
+    own = ["flags", "release", "contract"]
     if signature is None:
-        return _object({**shared, **last}, optional=["flags"])
+        return _object({**shared, **last}, optional=own)
     if not signature.classes:
         numbers = {field.name: _number(field.name) for field in signature.outputs}
-        return _object({**shared, **numbers, **last}, optional=["flags"])
+        return _object({**shared, **numbers, **last}, optional=own)
     label = _text(enum=list(signature.classes))
     chance = {name: {"type": "number", "minimum": 0, "maximum": 1} for name in signature.classes}
-    return _object({**shared, "label": label, "probabilities": _object(chance), **last}, optional=["flags"])
+    return _object({**shared, "label": label, "probabilities": _object(chance), **last}, optional=own)
 
 
 _ENDS = {"low": "the lower end of the interval around value", "high": "its upper end"}

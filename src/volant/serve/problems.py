@@ -33,6 +33,11 @@ _PUBLIC = frozenset(STATUS) | {
     "method-not-allowed",
     "media-type",
     "prediction-failed",
+    "too-slow",
+    "deadline",
+    "key-forbidden",
+    "rate-exceeded",
+    "quota-exceeded",
 }
 """Errors whose words were written for callers. Of the others a caller learns no more than that there was one."""
 

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 from volant.core import plugins
 from volant.core.clock import Clock
 from volant.core.product import FILE, Product, read
 from volant.core.protocols import Task
 from volant.errors import BadInput, VolantError
-from volant.serve.about import ERRORS, About
+from volant.serve.about import About
+from volant.serve.answering import Answerer
 from volant.serve.deck import Deck
 from volant.serve.explain import MOST_WAITING, Explain
 from volant.serve.feedback import TakeFeedback
-from volant.serve.http import Routes
+from volant.serve.http import Handler, Route, Routes, Takes
 from volant.serve.journal import Journal
 from volant.serve.keys import Guard, resolve
-from volant.serve.metrics import Metrics
+from volant.serve.limits import Limits
+from volant.serve.metrics import Figures, ProductFigures
 from volant.serve.predict import Predict
+from volant.serve.shown import Shown, socket_of
 from volant.serve.threads import Repeating, Workers
 from volant.store import FeedbackWriter, Store
 
@@ -32,25 +38,49 @@ _logger = logging.getLogger("volant.serve")
 
 
 class Service:
-    """Everything behind the routes. `start` once before the first request, `close` once after the last."""
+    """Everything behind the routes of a product. `start` once before the first request, `close` once after the last.
 
-    def __init__(self, product: Product, store: Store, *, clock: Clock | None = None) -> None:
+    Args:
+        figures: those of this process.
+        folder: where the processes of the service meet; without one there are no shadows.
+        prefix: what the paths of the product begin with, where it is served beside others.
+        keeps: whether this process also does what one process does for all: bring the log into the ledger.
+    """
+
+    def __init__(
+        self,
+        product: Product,
+        store: Store,
+        figures: Figures,
+        *,
+        prefix: str = "",
+        folder: Path | None = None,
+        clock: Clock | None = None,
+        keeps: bool = True,
+    ) -> None:
         self.product = product
         self.task: Task = plugins.load("tasks", product.file.task.type)
-        self.guard = Guard(resolve(product.file.serve.key))
-        self.metrics = Metrics()
-        self.deck = Deck(product.home / "candidates", store.champion)
-        self.journal = Journal(store)
+        self.figures = ProductFigures(figures, product.name)
+        self.deck = Deck(product.home / "candidates", store)
+        self.journal = Journal(store, int(product.file.serve.max_log_mb * 1_000_000))
         self.workers = Workers(max(2, os.cpu_count() or 2))
         self.explaining = Workers(1, MOST_WAITING)
         self.configuration = Configuration(product)
+        store.actor = "service"
+        self._store = store
+        self._keeps = keeps
+        self._shown = None if folder is None else Shown(socket_of(folder, product.name))
         self._writer = FeedbackWriter(store)
         self._clock = clock or Clock()
-        failed = self.metrics.failures.labels
-        self._background = [
-            Repeating("watch", WATCH_SECONDS, self.watch, lambda work: failed(work).inc()),
-            Repeating("index", INDEX_SECONDS, self.journal.index, lambda work: failed(work).inc()),
-        ]
+        limits = Limits.shared(product.home)
+        self.guard = Guard(resolve(product.file.serve.key), limits, self._clock)
+        self.guard.learn(store.api_keys())
+        self._about = About(
+            product, self.task, self.deck, state=self.state, guarded=lambda: self.guard.guards, prefix=prefix
+        )
+        self._background = [Repeating("watch", WATCH_SECONDS, self.watch, self.figures.failed)]
+        if keeps:
+            self._background.append(Repeating("index", INDEX_SECONDS, self.journal.index, self.figures.failed))
         self._show_gauges()
 
     def start(self) -> None:
@@ -69,58 +99,88 @@ class Service:
         self.workers.close()
         self.explaining.close()
         self._writer.close()
-        self.journal.close()
+        self.journal.close(index=self._keeps)
+        self.guard.close()
 
     def watch(self) -> None:
-        """Take up a new champion, look at the product file, and mend the log."""
+        """Take up new keys and a new champion, look at the product file, and mend the log."""
         self.configuration.look()
-        self.journal.mend()
-        slot = self.deck.refresh()
-        if slot is not None:
-            self.metrics.serving(slot)
-            _logger.info("release %s answers", slot.name)
+        self.journal.look()
+        self.guard.learn(self._store.api_keys())
+        changed, traffic = self.deck.refresh(), self.deck.traffic
+        if changed and traffic is not None:
+            arms = (traffic.champion, *traffic.arms)
+            self.figures.serving([(arm.facts(), arm.share) for arm in arms])
+            _logger.info("answering: %s", ", ".join(f"{arm.slot.name} {arm.share:.3g}" for arm in arms))
 
     def classes(self) -> tuple[str, ...]:
         """The classes of the release that answers."""
         slot = self.deck.champion
         return slot.signature.classes if slot is not None else ()
 
+    @property
+    def deployment(self) -> int:
+        """The number of the last event in the history that was taken up, 0 before there is one."""
+        return self.deck.traffic.version if self.deck.traffic is not None else 0
+
     def state(self) -> tuple[str, bool]:
         """What keeps the service from predicting, if anything; and whether the product file was changed."""
         failure = self.journal.failure
         return failure.what if failure is not None else "", self.configuration.changed
 
-    def routes(self) -> Routes:
-        """Who handles which path."""
-        about = About(self.product, self.task, self.deck, self.metrics, state=self.state)
-        predict = Predict(self.product, self.deck, self.journal, self.metrics, clock=self._clock, workers=self.workers)
-        explain = Explain(self.product, self.deck, self.explaining)
+    def refuse_unless_ready(self) -> None:
+        """Raises:
+        HttpError: 503: no release is loaded and warm, or predictions cannot be logged.
+        """
+        self._about.refuse_unless_ready()
+
+    def routes(self, settled: Callable[[], bool]) -> Routes:
+        """Who handles which path, and who may; `settled` tells whether all processes serve the same."""
+        about, file = self._about, self.product.file.serve
+        takes = Takes(int(file.max_body_mb * 1_000_000))
+        answerer = Answerer(self.product, self.journal, self._clock)
+        predict = Predict(
+            self.deck,
+            self.journal,
+            answerer,
+            figures=self.figures,
+            guard=self.guard,
+            workers=self.workers,
+            shown=self._shown,
+        )
         feedback = TakeFeedback(
             self.product,
             self.task,
             self.classes,
             submit=self._writer.submit,
             guard=self.guard,
-            metrics=self.metrics,
+            figures=self.figures,
         )
         routes = Routes()
-        routes.add("POST", "/v1/predict", predict)
-        routes.add("POST", "/v1/explain", explain)
-        routes.add("POST", "/v1/feedback", feedback)
-        routes.add("GET", "/v1/health/live", about.live)
-        routes.add("GET", "/v1/health/ready", about.ready)
-        routes.add("GET", "/metrics", about.metrics)
-        routes.add("GET", "/openapi.json", about.openapi)
-        routes.add("GET", "/docs", about.docs)
-        routes.add("GET", "/", about.home)
-        routes.add_tree("GET", ERRORS, about.error)
+
+        def add(method: str, path: str, handler: Handler, role: str, body: Takes | None = None) -> None:
+            admit = partial(self.guard.admit, role=role) if role else None
+            routes.add(method, path, Route(handler, path, body, admit))
+
+        add("POST", "/v1/predict", predict, "predict", takes)
+        add("POST", "/v1/explain", Explain(self.product, self.deck, self.explaining), "predict", takes)
+        add("POST", "/v1/feedback", feedback, "feedback", takes)
+        add("GET", "/v1/health/ready", partial(about.ready, settled=settled), "")
+        add("GET", "/openapi.json", about.openapi, "any")
+        add("GET", "/docs", about.docs, "")
+        add("GET", "/", about.home, "")
         return routes
 
     def _show_gauges(self) -> None:
-        show, journal, deck = self.metrics.watch, self.journal, self.deck
+        show, journal, deck = self.figures.watch, self.journal, self.deck
         show("volant_log_waiting_rows", "Predictions logged and not yet in the ledger", lambda: journal.waiting)
+        shown = self._shown
+        dropped = "Requests that shadows did not get to see, because they do not keep up"
+        show("volant_shadow_dropped_rows", dropped, lambda: shown.dropped if shown else 0)
         show("volant_log_failed", "Whether predictions cannot be logged", lambda: journal.failure is not None)
-        show("volant_ready", "Whether the service can predict", lambda: bool(deck.champion) and not journal.failure)
+        show(
+            "volant_ready", "Whether the service can predict", lambda: deck.traffic is not None and not journal.failure
+        )
         show("volant_release_pending", "Whether a newer release could not be loaded", lambda: deck.pending)
         show("volant_config_changed", "Whether the product file was changed", lambda: self.configuration.changed)
 

@@ -51,8 +51,17 @@ class Workers:
 class Repeating:
     """A daemon thread that does some work every `seconds`, whatever happened the time before."""
 
-    def __init__(self, name: str, seconds: float, work: Callable[[], None], failed: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        seconds: float,
+        work: Callable[[], None],
+        failed: Callable[[str], None],
+        *,
+        at_end: Callable[[], None] | None = None,
+    ) -> None:
         self.name = name
+        self._at_end = at_end or work
         self._seconds = seconds
         self._work = work
         self._failed = failed
@@ -68,6 +77,11 @@ class Repeating:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
+
+    def finish(self) -> None:
+        """Do what is to be done at the end: by default the work, once more."""
+        self._work = self._at_end
+        self.once()
 
     def _run(self) -> None:
         while not self._stop.wait(self._seconds):

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Select, and_, func, select, tuple_, upda
 from volant.core.records import Feedback
 from volant.errors import BadInput, Trouble
 from volant.store import tables
+from volant.store.audit import Audit
 from volant.store.part import fields, iso
 from volant.store.predictions import Predictions, in_lots
 from volant.store.records import FeedbackRow, PredictionRecord, Receipt, Voice
@@ -21,7 +22,7 @@ _table = tables.feedback
 _Key = tuple[str, str]
 
 
-class FeedbackLog(Predictions):
+class FeedbackLog(Predictions, Audit):
     """The evidence: append-only, unique per (source, idempotency key), one current voice per actor."""
 
     def add_feedback(self, items: Sequence[Feedback], received_at: datetime | None = None) -> list[Receipt]:
@@ -56,6 +57,7 @@ class FeedbackLog(Predictions):
             done = connection.execute(update(_table).where(_table.c.id == id).values(valid=False))
             if not done.rowcount:
                 raise BadInput("there is no feedback of that id", code="feedback-invalid", where="id")
+            self._note(connection, "feedback.revoke", id, {})
 
     def feedback_rows(self, after_seq: int = 0) -> Iterator[FeedbackRow]:
         """Everything ever stored, revoked and superseded rows included, in the order it came in."""

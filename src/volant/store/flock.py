@@ -14,6 +14,11 @@ def take(descriptor: int) -> None:
     fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
+def release(descriptor: int) -> None:
+    """Let others have this open file."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
 def try_take(descriptor: int) -> bool:
     """Lock this open file if nobody else holds it."""
     try:

@@ -10,15 +10,23 @@ from sqlalchemy import Connection, Row, Select, func, select
 from volant.core.records import Comparison, Gap, Verdict
 from volant.errors import Refused
 from volant.store import tables
-from volant.store.part import Part, fields
+from volant.store.audit import Audit
+from volant.store.part import fields
 from volant.store.records import DeploymentRow, LabelViewRow, VerdictRow
 
+CHAMPIONS = ("promote", "rollback")
+"""Kinds of events that make a release the champion."""
+
+KINDS = (*CHAMPIONS, "refuse", "canary", "split", "shadow", "end")
+"""Kinds of events. `canary`, `split` and `shadow` give a release a part of the traffic, `end` takes it away."""
+
+Kind = Literal["promote", "rollback", "refuse", "canary", "split", "shadow", "end"]
 _events = tables.deployment_event
 _NUMBERS = ("difference", "low", "high", "champion", "challenger")
 _ENDS = ("value", "low", "high")
 
 
-class History(Part):
+class History(Audit):
     """Verdicts, refusals included, and deployments, of which the latest promotion or rollback serves."""
 
     def add_verdict(self, verdict: Verdict) -> int:
@@ -44,13 +52,13 @@ class History(Part):
     def deploy(
         self,
         release: str,
-        kind: Literal["promote", "refuse", "rollback"],
+        kind: Kind,
         reason: str,
         contract: int,
         previous: str | None,
         facts: Mapping[str, Any],
     ) -> DeploymentRow:
-        """Record a promotion, a refusal or a rollback, if the champion still is `previous`; a refusal in any case.
+        """Record an event of the history, if the champion still is `previous`; a refusal in any case.
 
         Raises:
             Refused: code `busy`: somebody else changed the champion in between.
@@ -64,6 +72,7 @@ class History(Part):
             if kind == "promote":
                 new = {"digest": release, "contract": contract, "at": values["at"]}
                 connection.execute(self._database.insert_new(tables.release).values(new))
+            self._note(connection, f"deploy.{kind}", release, {"previous": previous, "reason": reason})
             return DeploymentRow(**fields(row))
 
     def champion(self) -> DeploymentRow | None:
@@ -72,10 +81,11 @@ class History(Part):
             row = connection.execute(_latest_champion()).first()
         return DeploymentRow(**fields(row)) if row else None
 
-    def deployments(self) -> list[DeploymentRow]:
-        """The whole history in its order."""
+    def deployments(self, after: int = 0) -> list[DeploymentRow]:
+        """The history in its order, or what came after the event of that number."""
+        query = select(_events).where(_events.c.seq > after).order_by(_events.c.seq)
         with self._database.read() as connection:
-            return [DeploymentRow(**fields(row)) for row in connection.execute(select(_events).order_by(_events.c.seq))]
+            return [DeploymentRow(**fields(row)) for row in connection.execute(query)]
 
     def add_label_view(self, version: str, rule: str, facts: Mapping[str, Any]) -> None:
         """Record a label view. The same version again is the same view."""
@@ -91,7 +101,7 @@ class History(Part):
 
 
 def _latest_champion() -> Select[Any]:
-    return select(_events).where(_events.c.kind.in_(("promote", "rollback"))).order_by(_events.c.seq.desc()).limit(1)
+    return select(_events).where(_events.c.kind.in_(CHAMPIONS)).order_by(_events.c.seq.desc()).limit(1)
 
 
 def _refuse_if_changed(connection: Connection, previous: str | None) -> None:

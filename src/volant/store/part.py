@@ -19,6 +19,8 @@ class Part:
         self.home = home
         self._database = database
         self._clock = clock
+        self.actor: str | None = None
+        """Who acts through this store, for the audit trail; None is the user of this process."""
 
     def _now(self) -> str:
         return iso(self._clock.now())

@@ -10,15 +10,19 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, delete, select
 
+from volant.errors import VolantError
 from volant.store import disk, flock, tables
 from volant.store.frames import Scan, scan
 from volant.store.log import PredictionLog
 from volant.store.part import Part, fields
-from volant.store.records import PredictionRecord
+from volant.store.records import PredictionRecord, ShadowRow
 from volant.store.segment import FRESH, SUFFIX
 
 CHUNK_BYTES = 2 * 1024 * 1024
 """How much of a segment one transaction indexes, so that others get their turn."""
+
+SHADOW = "shadow"
+"""The policy of what a release would have answered that only sees requests: its id is that of the real answer."""
 
 _IDS = 500
 _decoder = msgspec.msgpack.Decoder(PredictionRecord)
@@ -53,6 +57,16 @@ class Predictions(Part):
         except OSError as error:
             raise disk.failure(error, "indexing the prediction log") from error
 
+    def waiting_bytes(self) -> int:
+        """Bytes in the segments that are not in the table yet, all of them where the table cannot be read."""
+        try:
+            with self._database.read() as connection:
+                offsets = {row.name: row.offset for row in connection.execute(select(tables.segment))}
+        except VolantError:
+            offsets = {}
+        paths = self._segments.glob(f"*{SUFFIX}")
+        return sum(max(_size(path) - offsets.get(path.name, 0), 0) for path in paths)
+
     def find_predictions(self, ids: Collection[str]) -> dict[str, PredictionRecord]:
         """The predictions of these ids, by id; unknown ones are left out. Finds those not yet indexed, too."""
         found = self._look_up(ids)
@@ -61,6 +75,18 @@ class Predictions(Part):
             self.index_segments()
             found |= self._look_up(missing)
         return found
+
+    def shadows(self, release: str) -> Iterator[ShadowRow]:
+        """What a release that only saw requests would have answered, beside what was answered."""
+        answered = tables.shadow.join(tables.prediction, tables.prediction.c.id == tables.shadow.c.prediction_id)
+        query = select(
+            tables.shadow, tables.prediction.c.output.label("answer"), tables.prediction.c.release.label("by")
+        )
+        query = query.select_from(answered).where(tables.shadow.c.release == release).order_by(tables.shadow.c.at)
+        self.index_segments()
+        with self._database.read() as connection:
+            for row in connection.execution_options(yield_per=_IDS).execute(query):
+                yield ShadowRow(**fields(row))
 
     def _look_up(self, ids: Collection[str]) -> dict[str, PredictionRecord]:
         found: dict[str, PredictionRecord] = {}
@@ -110,11 +136,16 @@ class Predictions(Part):
             yield new
 
     def _insert(self, connection: Connection, payloads: Sequence[memoryview]) -> int:
-        if not payloads:
+        """Insert what the payloads hold; how many predictions are new. Shadows have a table of their own."""
+        records = [_decoder.decode(payload) for payload in payloads]
+        answers = [msgspec.structs.asdict(record) for record in records if record.policy != SHADOW]
+        seen = [_shadow(record) for record in records if record.policy == SHADOW]
+        if seen:
+            connection.execute(self._database.insert_new(tables.shadow), seen)
+        if not answers:
             return 0
-        rows = [msgspec.structs.asdict(_decoder.decode(payload)) for payload in payloads]
         statement = self._database.insert_new(tables.prediction).execution_options(preserve_rowcount=True)
-        return int(connection.execute(statement, rows).rowcount)
+        return int(connection.execute(statement, answers).rowcount)
 
     def _record(self, connection: Connection, name: str, offset: int, cut: int, *, done: bool) -> None:
         """Note how far a segment is indexed. One that is done is forgotten, unless bytes were cut off."""
@@ -122,6 +153,11 @@ class Predictions(Part):
         connection.execute(delete(table).where(table.c.name == name))
         if cut or not done:
             connection.execute(table.insert().values(name=name, offset=offset, cut=cut))
+
+
+def _shadow(record: PredictionRecord) -> dict[str, Any]:
+    names = ("release", "deployment", "output", "latency_us", "at")
+    return {"prediction_id": record.id, **{name: getattr(record, name) for name in names}}
 
 
 def in_lots(ids: Collection[str]) -> Iterator[list[str]]:

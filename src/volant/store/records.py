@@ -39,6 +39,20 @@ class PredictionRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=Tru
 
 
 @dataclass(frozen=True)
+class ShadowRow:
+    """What a shadow would have answered to a request, and the `answer` that was given, `by` which release."""
+
+    prediction_id: str
+    release: str
+    deployment: int | None
+    output: Mapping[str, Any]
+    latency_us: int
+    at: str
+    answer: Mapping[str, Any]
+    by: str
+
+
+@dataclass(frozen=True)
 class Receipt:
     """Proof that a piece of feedback is on disk. `duplicate` tells that it was there already."""
 
@@ -65,6 +79,7 @@ class FeedbackRow:
     supersedes: str | None
     valid: bool
     rationale: str | None = None
+    api_key: str | None = None
 
     def record(self) -> dict[str, Any]:
         """The row as plain JSON data."""
@@ -159,7 +174,7 @@ class VerdictRow:
 
 @dataclass(frozen=True)
 class DeploymentRow:
-    """One event of the history; `kind` is `promote`, `refuse` or `rollback`."""
+    """One event of the history; `kind` is one of `volant.store.history.KINDS`."""
 
     seq: int
     at: str
@@ -169,6 +184,51 @@ class DeploymentRow:
     reason: str
     contract: int
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ApiKeyRow:
+    """A key of the service as it lies in the ledger: what proves it, never the key itself.
+
+    `rate` is requests per second on average, `burst` how many may come at once, `quota` rows per `period`; None is
+    no limit. `replaces` is the key that this one was made for when that one was rotated.
+    """
+
+    id: str
+    name: str
+    roles: tuple[str, ...]
+    salt: str
+    hash: str
+    created_at: str
+    rate: float | None = None
+    burst: int | None = None
+    quota: int | None = None
+    period: str | None = None
+    expires_at: str | None = None
+    revoked_at: str | None = None
+    replaces: str | None = None
+
+    def record(self) -> dict[str, Any]:
+        """What may be shown of it."""
+        hidden = ("salt", "hash")
+        return {name: value for name, value in asdict(self).items() if name not in hidden}
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """One change of state: who did what to what. `chain` binds it to all rows before it."""
+
+    seq: int
+    at: str
+    actor: str
+    action: str
+    subject: str
+    facts: Mapping[str, Any]
+    chain: str
+
+    def record(self) -> dict[str, Any]:
+        """The row as plain JSON data."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)

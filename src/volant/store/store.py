@@ -16,6 +16,7 @@ from volant.store import disk, tables
 from volant.store.columns import EvidenceColumns
 from volant.store.database import Database, make_engine, place
 from volant.store.history import History
+from volant.store.keys import Keys
 from volant.store.ledger import Ledger
 from volant.store.locks import Locks
 from volant.store.log import PredictionLog
@@ -36,7 +37,7 @@ _COUNTED = {
 }
 
 
-class Store(EvidenceColumns, TrustTable, Ledger, History, Locks):
+class Store(EvidenceColumns, TrustTable, Ledger, History, Keys, Locks):
     """Everything that a product remembers. Any thread may use it; a forked child opens its own."""
 
     def __init__(self, home: Path, database: Database, clock: Clock) -> None:

@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMAS = ("0001", "0002", "0003")
+SCHEMAS = ("0001", "0002", "0003", "0004")
 """The schema versions that this volant knows, oldest first; the last one is what it works with."""
 
 
@@ -35,6 +35,11 @@ def _plain(value: Any) -> Any:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_plain)
+
+
+def as_stored(value: Any) -> Any:
+    """Plain data as it comes back from the store."""
+    return msgspec.json.decode(_encoder.encode(value))
 
 
 class Plain(TypeDecorator[Any]):
@@ -112,6 +117,7 @@ feedback = Table(
     _text("supersedes", null=True),
     Column("valid", Boolean, nullable=False),
     _text("rationale", null=True),
+    _text("api_key", null=True),
     UniqueConstraint("id", name="feedback_id"),
     UniqueConstraint("source", "idempotency_key", name="feedback_key"),
     Index("feedback_voice", "prediction_id", "target", "kind", "actor"),
@@ -295,6 +301,49 @@ turn = Table(
     _text("outcome", null=True),
     _facts(),
     Index("turn_begun", "begun_at"),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("name"),
+    Column("roles", Plain, nullable=False),
+    _text("salt"),
+    _text("hash"),
+    Column("rate", Double, nullable=True),
+    Column("burst", BigInteger, nullable=True),
+    Column("quota", BigInteger, nullable=True),
+    _text("period", null=True),
+    _text("created_at"),
+    _text("expires_at", null=True),
+    _text("revoked_at", null=True),
+    _text("replaces", null=True),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    _seq(),
+    _text("at"),
+    _text("actor"),
+    _text("action"),
+    _text("subject"),
+    _facts(),
+    _text("chain"),
+    sqlite_autoincrement=True,
+)
+
+shadow = Table(
+    "shadow",
+    metadata,
+    _text("prediction_id"),
+    _text("release"),
+    Column("deployment", BigInteger, nullable=True),
+    Column("output", Plain, nullable=False),
+    Column("latency_us", BigInteger, nullable=False),
+    _text("at"),
+    PrimaryKeyConstraint("prediction_id", "release"),
 )
 
 segment = Table(

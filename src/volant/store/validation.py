@@ -108,4 +108,5 @@ def _row(item: Feedback, received_at: str) -> dict[str, Any]:
         "supersedes": item.supersedes or None,
         "rationale": item.rationale or None,
         "valid": True,
+        "api_key": item.api_key,
     }

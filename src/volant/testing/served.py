@@ -70,14 +70,17 @@ def served(folder: Path, *options: str, pinned: Sequence[int] = ()) -> Iterator[
 
 
 def wait_for_release(url: str, release: str, seconds: float = PATIENCE_SECONDS) -> str:
-    """Wait until that release answers, without restarting anything; gives the name it answers by.
+    """Wait until that release answers in every process, without restarting anything; gives the name it answers by.
 
     Raises:
         TimeoutError: another one still answers.
     """
     service, end = Service(url), time.monotonic() + seconds
-    while not release.startswith(name := str(service.call("GET", "/v1/health/ready")["release"])):
+    while True:
+        found = service.call("GET", "/v1/health/ready")
+        name = str(found["release"])
+        if release.startswith(name) and found["settled"]:
+            return name
         if time.monotonic() > end:
             raise TimeoutError(f"release {release[:12]} does not answer after {seconds:g} s, {name} does")
         time.sleep(0.1)
-    return name

@@ -11,6 +11,7 @@ from volant.core.clock import Clock
 from volant.core.product import Product, read
 from volant.core.progress import Progress
 from volant.wheel.context import work_on
+from volant.wheel.operations import Operations
 from volant.wheel.results import (
     CheckReport,
     Deployment,
@@ -39,6 +40,11 @@ class ProductHandle:
             BadInput: codes `product-file-…`.
         """
         return ProductHandle(read(Path(path)), clock or Clock())
+
+    @property
+    def operations(self) -> Operations:
+        """What those do who run the product: keys, traffic, the audit trail."""
+        return Operations(self.product, self.clock)
 
     def config(self) -> dict[str, Any]:
         """The product file with every default filled in."""

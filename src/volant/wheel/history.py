@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from volant.core.product import parse_duration
 from volant.core.records import Verdict
 from volant.errors import BadInput, Refused
 from volant.release.gate import alpha_for_turn
+from volant.release.traffic import standing
 from volant.runtime.load import Release, open_release
+from volant.store.history import CHAMPIONS, Kind
 from volant.store.records import DeploymentRow
 from volant.wheel.context import Context
 from volant.wheel.gate import looks
@@ -29,7 +34,7 @@ def rival_release(context: Context) -> Release | None:
 
     So training again is a way out when there is no backup, and still nothing passes that is worse than before.
     """
-    deployed = [row.release for row in reversed(context.store.deployments()) if row.kind != "refuse"]
+    deployed = [row.release for row in reversed(context.store.deployments()) if row.kind in CHAMPIONS]
     for digest in dict.fromkeys(deployed):
         try:
             return open_candidate(context, digest)
@@ -52,8 +57,8 @@ def open_candidate(context: Context, digest: str) -> Release:
 LOST_RACE = "The champion was changed while this candidate was judged against another, so it must be judged anew."
 
 
-def deploy_verdict(context: Context, verdict: Verdict, contract: int, served: str | None) -> bool:
-    """Record what the gate said and, if it let the candidate pass, make it champion; whether it is.
+def deploy_verdict(context: Context, verdict: Verdict, contract: int, served: str | None) -> Kind:
+    """Record what the gate said; a candidate that it let pass becomes the champion, or a canary first.
 
     `served` is the release that served when the judging began. Where another one serves by now, the candidate was not
     compared with it: it is refused, and the history says why.
@@ -62,22 +67,33 @@ def deploy_verdict(context: Context, verdict: Verdict, contract: int, served: st
     facts = {"verdict": number, "scores": {c.slice or c.metric: c.challenger for c in verdict.comparisons}}
     reason = verdict.reasons[0] if verdict.reasons else ""
     if verdict.passed:
+        kind, route = _entry(context, served)
         try:
-            context.store.deploy(verdict.challenger, "promote", reason, contract, served, facts)
+            context.store.deploy(verdict.challenger, kind, reason, contract, served, {**facts, **route})
         except Refused:
             reason = LOST_RACE
         else:
-            return True
+            return kind
     context.store.deploy(verdict.challenger, "refuse", reason, contract, served, facts)
-    return False
+    return "refuse"
+
+
+def _entry(context: Context, served: str | None) -> tuple[Kind, dict[str, Any]]:
+    """How a release that passed comes in, and what its route is then."""
+    rollout = context.product.file.serve.rollout
+    if served is None or not rollout.share:
+        return "promote", {}
+    seconds = parse_duration(rollout.after)
+    return "canary", {"share": rollout.share, "policy": "canary", "promote_after": seconds}
 
 
 def history(context: Context) -> list[Deployment]:
     """All deployments and refusals, oldest first."""
-    return [_deployment(row) for row in context.store.deployments()]
+    return [deployment(row) for row in context.store.deployments()]
 
 
-def _deployment(row: DeploymentRow) -> Deployment:
+def deployment(row: DeploymentRow) -> Deployment:
+    """An event of the ledger as it is shown."""
     return Deployment(
         seq=row.seq,
         at=row.at,
@@ -96,12 +112,7 @@ def rollback(context: Context, *, reason: str = "") -> Deployment:
     Raises:
         BadInput: code `nothing-to-roll-back`.
     """
-    champions: list[DeploymentRow] = []
-    for row in context.store.deployments():
-        if row.kind == "promote" and [c.release for c in champions[-1:]] != [row.release]:
-            champions.append(row)
-        elif row.kind == "rollback" and champions:
-            champions.pop()
+    champions = standing(context.store.deployments()).champions
     if len(champions) < 2:
         raise BadInput(
             "there is no earlier release to go back to",
@@ -118,7 +129,7 @@ def rollback(context: Context, *, reason: str = "") -> Deployment:
         previous=now.release,
         facts={"scores": before.facts.get("scores", {})},
     )
-    return _deployment(row)
+    return deployment(row)
 
 
 def promote(context: Context, candidate: str, *, reason: str = "") -> Deployment:
@@ -128,16 +139,7 @@ def promote(context: Context, candidate: str, *, reason: str = "") -> Deployment
         Refused: code `gate-refused` when no verdict on it ever passed.
     """
     found = context.store.candidate(candidate)
-    verdicts = [row.verdict for row in context.store.verdicts() if row.verdict.challenger == found.digest]
-    if not any(v.passed for v in verdicts):
-        why = verdicts[-1].reasons[0] if verdicts and verdicts[-1].reasons else "it was never judged"
-        raise Refused(
-            "the gate has not let this candidate pass",
-            code="gate-refused",
-            where=found.digest[:12],
-            got=why,
-            fix="train again with more data or feedback; `volant history` shows the verdicts",
-        )
+    refuse_ungated(context, found.digest)
     open_candidate(context, found.digest)
     champion = context.store.champion()
     row = context.store.deploy(
@@ -148,7 +150,25 @@ def promote(context: Context, candidate: str, *, reason: str = "") -> Deployment
         previous=None if champion is None else champion.release,
         facts={},
     )
-    return _deployment(row)
+    return deployment(row)
+
+
+def refuse_ungated(context: Context, digest: str) -> None:
+    """Only what the gate has let pass may answer users.
+
+    Raises:
+        Refused: code `gate-refused` when no verdict on it ever passed.
+    """
+    verdicts = [row.verdict for row in context.store.verdicts() if row.verdict.challenger == digest]
+    if not any(v.passed for v in verdicts):
+        why = verdicts[-1].reasons[0] if verdicts and verdicts[-1].reasons else "it was never judged"
+        raise Refused(
+            "the gate has not let this candidate pass",
+            code="gate-refused",
+            where=digest[:12],
+            got=why,
+            fix="train again with more data or feedback; `volant history` shows the verdicts",
+        )
 
 
 def status(context: Context) -> Status:

@@ -200,7 +200,7 @@ class TurnResult(Result):
 
 @dataclass(frozen=True)
 class Deployment(Result):
-    """One event of the history. `kind` is `promote`, `refuse`, `rollback`."""
+    """One event of the history. `kind` is `promote`, `refuse`, `rollback`, `canary`, `split`, `shadow` or `end`."""
 
     seq: int
     at: str
@@ -230,3 +230,48 @@ class Status(Result):
     alpha_left: float
     running: str | None
     next_step: str
+
+
+@dataclass(frozen=True)
+class KeyResult(Result):
+    """A key of the service. `key` is the key itself, where it was just made. `rate` is requests per second."""
+
+    id: str
+    name: str
+    roles: tuple[str, ...]
+    created_at: str
+    rate: float | None
+    quota: int | None
+    period: str | None
+    expires_at: str | None
+    revoked_at: str | None
+    replaces: str | None
+    live: bool
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class AuditTrail(Result):
+    """`volant audit`: every change, oldest first; `broken_at` is the first row that does not fit to those before."""
+
+    changes: tuple[Mapping[str, Any], ...]
+    broken_at: int | None
+
+
+@dataclass(frozen=True)
+class Route(Result):
+    """Who answers a share of the traffic: `kind` is `champion`, `canary`, `split` or `shadow`."""
+
+    kind: str
+    release: str
+    share: float
+    policy: str
+    since: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Routes(Result):
+    """`volant route show`: the champion first."""
+
+    routes: tuple[Route, ...]

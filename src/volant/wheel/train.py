@@ -145,11 +145,11 @@ def conclude(
     same = champion is not None and champion.digest == made.digest
     verdict = None if same else judge(context, made.judged, judge_rows(dataset), problem, champion)
     seconds = time.monotonic() - started
-    promoted = verdict is not None and deploy_verdict(context, verdict, made.signature.contract, served)
-    note = LOST_RACE if verdict is not None and verdict.passed and not promoted else _note(made, same)
+    kind = "refuse" if verdict is None else deploy_verdict(context, verdict, made.signature.contract, served)
+    note = LOST_RACE if verdict is not None and verdict.passed and kind == "refuse" else _note(made, same)
     context.store.finish_run(made.run, "done", {"candidate": made.digest, "seconds": round(seconds, 3)})
     result = _result(context, dataset, made, spending, seconds)
-    result = replace(result, verdict=verdict, promoted=promoted, note=note)
+    result = replace(result, verdict=verdict, promoted=kind != "refuse", note=note)
     left = spending.remaining_seconds()
     report = write_candidate_report(context, dataset, made.folder, result, made.evaluation, left)
     return replace(result, report=report)

@@ -6,7 +6,7 @@ import json
 import sys
 import tomllib
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -199,11 +199,11 @@ def serving(monkeypatch, tmp_path, *texts):
     (tmp_path / "volant.toml").write_text(text)
     monkeypatch.setattr("volant.core.plugins.names", lambda kind: ("classify",))
 
-    def run(product, *, host, port, announce):
+    def launch(products, address, announce):
         for said in texts:
-            announce(f"{said} {host}:{port} {product.name}")
+            announce(f"{said} {address.host}:{address.port} {products[0].name}")
 
-    stand_in(monkeypatch, "volant.serve.app", run=run)
+    stand_in(monkeypatch, "volant.serve.launch", serve=launch, Address=SimpleNamespace)
 
 
 def test_serve_says_where(call, monkeypatch, tmp_path):

@@ -14,7 +14,7 @@ ROW = {"age": 50, "plan": "gold"}
 def test_readiness_names_the_release(running):
     facts = running.get("/v1/health/ready").json()
     release = running.store.champion().release[:12]
-    assert facts == {"ready": True, "release": release, "contract": 1, "config_changed": False}
+    assert facts == {"ready": True, "release": release, "contract": 1, "settled": True, "config_changed": False}
 
 
 def test_a_changed_product_file_is_told_and_not_half_applied(running):
@@ -39,10 +39,10 @@ def test_figures_count_what_happened(running):
     assert running.get("/metrics").headers["content-type"].startswith("text/plain")
     assert 'volant_requests_total{method="POST",path="/v1/predict",status="200"} 1.0' in text
     assert 'volant_requests_total{method="any",path="other",status="404"} 1.0' in text
-    assert 'volant_feedback_total{kind="rating",outcome="stored"} 1.0' in text
-    assert re.search(r'volant_predictions_total{release="\w{12}"} 1.0', text)
+    assert 'volant_feedback_total{kind="rating",outcome="stored",product="churn"} 1.0' in text
+    assert re.search(r'volant_predictions_total{product="churn",release="\w{12}"} 1.0', text)
     assert "volant_request_seconds_bucket" in text
-    assert "volant_ready 1.0" in text
+    assert 'volant_ready{product="churn"} 1.0' in text
 
 
 def test_the_figures_are_of_this_service_alone(running):
@@ -132,7 +132,9 @@ class TestDocument:
         assert running.get("/openapi.json").json()["info"]["version"] == "2"
 
     def test_a_key_is_in_it_where_there_is_one(self, start):
-        document = start(handmade.FILE_TEXT + '[serve]\nkey = "abc"\n').get("/openapi.json").json()
+        running = start(handmade.FILE_TEXT + '[serve]\nkey = "abc"\n')
+        assert running.get("/openapi.json").status_code == 401
+        document = running.get("/openapi.json", headers={"authorization": "Bearer abc"}).json()
         assert document["components"]["securitySchemes"] == {"key": {"type": "http", "scheme": "bearer"}}
         assert document["paths"]["/v1/feedback"]["post"]["security"] == [{"key": []}]
         assert "abc" not in str(document)

@@ -123,8 +123,7 @@ def test_predictions_do_not_wait_for_explanations_and_too_many_are_refused(runni
         return b"{}"
 
     async def scenario():
-        handler = running.app._routes.table["/v1/explain"]["POST"]
-        handler.answer = hang
+        running.app._routes.table["/v1/explain"]["POST"].handler.answer = hang
         waiting = [asyncio.ensure_future(running.ask("POST", "/v1/explain", json={"row": OLD})) for _ in range(20)]
         while not begun.is_set():
             await asyncio.sleep(0.01)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from volant.store.keys import Wanted
 from volant.testing import handmade
 
 ROW = {"age": 70, "plan": "gold"}
@@ -127,17 +128,40 @@ class TestKey:
         monkeypatch.setenv("CHURN_KEY", "open sesame")
         return start(handmade.FILE_TEXT + '[serve]\nkey = "${CHURN_KEY}"\n')
 
+    @pytest.fixture
+    def asked(self, locked):
+        master = {"authorization": "Bearer open sesame"}
+        return locked.post("/v1/predict", json={"row": ROW}, headers=master).json()["predictions"][0]["id"]
+
     @pytest.mark.parametrize("given", [None, "", "open sesame", "Bearer open", "Basic open sesame", "Bearer"])
-    def test_feedback_needs_the_key(self, locked, given):
-        [answer] = locked.predict(ROW)
+    def test_feedback_needs_the_key(self, locked, asked, given):
         headers = {} if given is None else {"authorization": given}
-        refused = locked.say(item(answer["id"]), headers=headers)
+        refused = locked.say(item(asked), headers=headers)
         assert refused.status_code == 401
         assert refused.headers["www-authenticate"] == "Bearer"
         assert "sesame" not in refused.text
         assert list(locked.store.feedback_rows()) == []
 
-    def test_the_key_opens(self, locked):
-        [answer] = locked.predict(ROW)
-        said = locked.say(item(answer["id"], source="reviewer"), headers={"authorization": "Bearer open sesame"})
+    def test_the_key_opens(self, locked, asked):
+        said = locked.say(item(asked, source="reviewer"), headers={"authorization": "Bearer open sesame"})
         assert said.status_code == 200
+        assert [row.api_key for row in locked.store.feedback_rows()] == ["serve.key"]
+
+    def test_only_reviewers_are_taken_for_reviewers(self, locked, asked):
+        def headers(role):
+            row, key = locked.store.create_api_key(Wanted(role, (role,)))
+            locked.service.watch()
+            return row.id, {"authorization": f"Bearer {key}"}
+
+        id, user = headers("feedback")
+        refused = locked.say(item(asked, source="reviewer"), headers=user)
+        assert (refused.status_code, refused.json()["code"]) == (403, "key-forbidden")
+        assert locked.say(item(asked), headers=user).status_code == 200
+        assert locked.say(item(asked, source="reviewer"), headers=headers("review")[1]).status_code == 200
+        assert [row.source for row in locked.store.feedback_rows()] == ["user", "reviewer"]
+        assert next(row.api_key for row in locked.store.feedback_rows()) == id
+
+
+def test_without_keys_nobody_is_taken_for_a_reviewer(running, answered):
+    refused = running.say(item(answered, source="reviewer"))
+    assert (refused.status_code, places(refused)) == (401, ["feedback.source"])

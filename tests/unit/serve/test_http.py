@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 
 import httpx
 import pytest
 
+from volant.serve.asgi import Asgi
 from volant.testing import handmade
 
 
@@ -39,10 +41,10 @@ def test_a_problem_says_all_that_helps(running):
 
 
 def test_what_nobody_foresaw_is_a_500_that_tells_nothing(running, monkeypatch, caplog):
-    def fails(body, max_rows):
+    def fails(body, most_rows):
         raise RuntimeError("anna, 4711")
 
-    monkeypatch.setattr("volant.serve.predict.read", fails)
+    monkeypatch.setattr(running.service.deck.champion.reader, "read", fails)
     answer = running.post("/v1/predict", json={"row": {}})
     assert answer.status_code == 500
     assert answer.json()["code"] == "internal"
@@ -73,9 +75,61 @@ def test_other_media_types_are_refused(running, given):
     assert answer.headers["accept"] == "application/json"
 
 
-def test_a_compressed_body_is_refused(running):
+def test_a_body_may_be_packed_by_gzip(running):
+    packed = gzip.compress(b'{"row": {"age": 50}}')
     headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    assert running.post("/v1/predict", content=packed, headers=headers).status_code == 200
+    for broken in (b"x", packed[:-3], packed + packed, packed + b"x"):
+        assert running.post("/v1/predict", content=broken, headers=headers).status_code == 400
+
+
+def test_a_body_that_is_packed_otherwise_is_refused(running):
+    headers = {"content-type": "application/json", "content-encoding": "br"}
     assert running.post("/v1/predict", content=b"x", headers=headers).status_code == 415
+
+
+def test_what_a_packed_body_holds_counts(start):
+    running = start(handmade.FILE_TEXT + "[serve]\nmax_body_mb = 0.001\n")
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    answer = running.post("/v1/predict", content=gzip.compress(b" " * 100_000), headers=headers)
+    assert answer.status_code == 413
+
+
+def test_many_small_pieces_are_refused(running):
+    async def crumbs():
+        for _ in range(5000):
+            yield b" "
+
+    async def ask():
+        transport = httpx.ASGITransport(Asgi(running.app))
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            return await client.post("/v1/predict", content=crumbs(), headers={"content-type": "application/json"})
+
+    assert asyncio.run(ask()).status_code == 413
+
+
+class TestOtherPages:
+    """Pages from elsewhere may not read answers, unless the product file names their origin."""
+
+    def test_none_by_default(self, running):
+        headers = {"origin": "https://app.example", "access-control-request-method": "POST"}
+        assert running.call("OPTIONS", "/v1/predict", headers=headers).status_code == 405
+        answer = running.post("/v1/predict", json={"row": {"age": 1}}, headers={"origin": "https://app.example"})
+        assert "access-control-allow-origin" not in answer.headers
+
+    def test_those_that_are_named(self, start):
+        running = start(handmade.FILE_TEXT + '[serve]\ncors = ["https://app.example"]\n')
+        asks = {"origin": "https://app.example", "access-control-request-method": "POST"}
+        asked = running.call("OPTIONS", "/v1/predict", headers=asks)
+        assert asked.status_code == 200
+        assert asked.headers["access-control-allow-methods"] == "POST"
+        for body in ({"row": {"age": 1}}, {}):
+            answer = running.post("/v1/predict", json=body, headers={"origin": "https://app.example"})
+            assert answer.headers["access-control-allow-origin"] == "https://app.example"
+            assert answer.headers["vary"] == "origin"
+        other = running.call("OPTIONS", "/v1/predict", headers={**asks, "origin": "https://other.example"})
+        assert other.status_code == 405
+        assert running.call("OPTIONS", "/nowhere", headers=asks).status_code == 404
 
 
 def test_a_body_over_the_cap_is_refused_before_it_is_read(start):
@@ -96,7 +150,7 @@ def test_a_body_over_the_cap_is_refused_while_it_is_read(start):
             yield b" " * 300
 
     async def ask():
-        transport = httpx.ASGITransport(running.app)
+        transport = httpx.ASGITransport(Asgi(running.app))
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
             return await client.post("/v1/predict", content=endless(), headers={"content-type": "application/json"})
 
@@ -115,7 +169,7 @@ def test_a_client_that_leaves_is_not_answered(running):
 
     headers = [(b"content-type", b"application/json")]
     scope = {"type": "http", "method": "POST", "path": "/v1/predict", "headers": headers}
-    asyncio.run(running.app(scope, receive, send))
+    asyncio.run(Asgi(running.app)(scope, receive, send))
     assert sent == []
 
 

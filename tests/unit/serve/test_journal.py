@@ -22,7 +22,7 @@ def test_nothing_is_predicted_that_cannot_be_logged(running, monkeypatch):
     assert answer.json()["code"] == "store-failed"
     assert answer.headers["retry-after"] == "1"
     assert running.get("/v1/health/ready").status_code == 503
-    assert "volant_log_failed 1.0" in running.get("/metrics").text
+    assert 'volant_log_failed{product="churn"} 1.0' in running.get("/metrics").text
 
 
 def test_it_goes_on_when_there_is_room_again(running, monkeypatch):

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from volant.core.records import Field, Pipeline, Signature, Step
-from volant.serve.predict import audited
+from volant.serve.answering import audited
 from volant.testing import handmade
 
 OLD, YOUNG = {"age": 70, "plan": "gold"}, {"age": 10, "plan": "basic"}
@@ -133,7 +133,9 @@ def test_too_many_rows_are_refused(start):
 
 
 def test_a_large_request_leaves_the_event_loop_and_is_answered_alike(running):
-    running.service.deck.champion = replace(running.service.deck.champion, inline_bytes=0)
+    traffic = running.service.deck.traffic
+    slow = replace(traffic.champion, slot=replace(traffic.champion.slot, inline_bytes=0))
+    running.service.deck.traffic = replace(traffic, champion=slow)
     answers = running.predict(*[OLD, YOUNG] * 500)
     assert [one["label"] for one in answers] == ["yes", "no"] * 500
     assert running.store.counts()["predictions"] == 1000

@@ -1,0 +1,98 @@
+"""A release that is ready to answer: verified, loaded, and warmed up before it sees a caller."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from volant.core.records import Batch, Signature
+from volant.errors import Failure, VolantError
+from volant.runtime.load import Release, open_release
+from volant.runtime.rows import answers, rows_to_batch
+from volant.serve.reader import Reader
+
+INLINE_SECONDS = 0.002
+"""A request that is expected to take longer than this leaves the event loop."""
+
+_WARM_ROWS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """A loaded release. `inline_bytes` is the size of body up to which it answers within `INLINE_SECONDS`."""
+
+    release: Release
+    inline_bytes: int
+
+    @cached_property
+    def name(self) -> str:
+        """The first 12 digits of the release's digest: its name for callers."""
+        return self.release.digest[:12]
+
+    @cached_property
+    def reader(self) -> Reader:
+        """Reads bodies into what the release takes."""
+        return Reader(self.release.signature)
+
+    @property
+    def signature(self) -> Signature:
+        return self.release.signature
+
+
+def example_row(signature: Signature) -> dict[str, Any]:
+    """A row as callers send it, made of the signature's examples."""
+    return {field.name: field.example for field in signature.inputs}
+
+
+def finite(outputs: Batch) -> bool:
+    """Whether every number of an answer is one."""
+    return all(np.isfinite(array).all() for array in outputs.values() if array.dtype.kind == "f")
+
+
+def load(folder: Path, digest: str | None = None) -> Slot:
+    """Open a release, verify it, and run it on examples until it is warm; `digest` is the one it must have.
+
+    Raises:
+        VolantError: code `artifact-…`: it is damaged, or does not answer; `too-large`: there is no memory for it.
+    """
+    try:
+        release = open_release(folder, digest=digest)
+        one = _seconds(release, 1)
+        many = _seconds(release, _WARM_ROWS)
+    except VolantError:
+        raise
+    except MemoryError:
+        fix = "give the service more memory, or train with quality.limits.memory_mb"
+        raise Failure("there is no memory to load a release", code="too-large", where=folder.name, fix=fix) from None
+    except Exception as cause:  # whatever a model's library raises
+        raise Failure(
+            "a release fails on the example in its own signature",
+            code="artifact-damaged",
+            where=folder.name,
+            got=type(cause).__name__,
+            fix="roll back, or train again",
+        ) from cause
+    size = len(msgspec.json.encode(example_row(release.signature))) * _WARM_ROWS
+    return Slot(release, int(size * INLINE_SECONDS / many) if one < INLINE_SECONDS else 0)
+
+
+def _seconds(release: Release, count: int) -> float:
+    """How long a batch of `count` examples takes, at best."""
+    rows = [example_row(release.signature)] * count
+    took = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        batch, _flags = rows_to_batch(rows, release.signature)
+        outputs = release.predict(batch)
+        if len(answers(outputs, release.signature)) != count:
+            raise ValueError("one answer per row was expected")
+        if not finite(outputs):
+            raise ArithmeticError("an answer holds numbers that are none")
+        took.append(time.perf_counter() - begun)
+    return max(min(took), 1e-6)

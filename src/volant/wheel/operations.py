@@ -1,0 +1,97 @@
+"""Running a product in Python: keys, the audit trail, and what of the traffic goes where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from volant.core.clock import Clock
+from volant.core.product import Product
+from volant.wheel.context import work_on
+from volant.wheel.results import AuditTrail, Deployment, KeyResult, Routes
+
+
+@dataclass(frozen=True)
+class Operations:
+    """What those do who run a product; `volant.open(path).operations`. Methods open its store and close it again."""
+
+    product: Product
+    clock: Clock
+
+    def create_key(
+        self,
+        name: str,
+        roles: Sequence[str],
+        *,
+        rate: str | None = None,
+        quota: str | None = None,
+        expires: str | None = None,
+    ) -> KeyResult:
+        """Make a key of the service; see `volant.wheel.keys.create_key`."""
+        from volant.wheel.keys import create_key
+
+        with work_on(self.product, clock=self.clock) as context:
+            return create_key(context, name, roles, rate=rate, quota=quota, expires=expires)
+
+    def keys(self) -> list[KeyResult]:
+        """All keys of the service."""
+        from volant.wheel.keys import list_keys
+
+        with work_on(self.product, clock=self.clock) as context:
+            return list_keys(context)
+
+    def rotate_key(self, id: str, *, overlap: str = "24h") -> KeyResult:
+        """Put a new key into the place of another one; see `volant.wheel.keys.rotate_key`."""
+        from volant.wheel.keys import rotate_key
+
+        with work_on(self.product, clock=self.clock) as context:
+            return rotate_key(context, id, overlap=overlap)
+
+    def revoke_key(self, id: str) -> KeyResult:
+        """End a key now."""
+        from volant.wheel.keys import revoke_key
+
+        with work_on(self.product, clock=self.clock) as context:
+            return revoke_key(context, id)
+
+    def audit(self) -> AuditTrail:
+        """Who changed what; see `volant.wheel.keys.audit`."""
+        from volant.wheel.keys import audit
+
+        with work_on(self.product, clock=self.clock) as context:
+            return audit(context)
+
+    def routes(self) -> Routes:
+        """Who answers which share of the requests."""
+        from volant.wheel.route import routes
+
+        with work_on(self.product, clock=self.clock) as context:
+            return routes(context)
+
+    def canary(self, candidate: str, share: float, *, promote_after: str | None = None, reason: str = "") -> Deployment:
+        """Let a candidate answer a share, watched closely; see `volant.wheel.route.canary`."""
+        from volant.wheel.route import canary
+
+        with work_on(self.product, clock=self.clock) as context:
+            return canary(context, candidate, share, promote_after=promote_after, reason=reason)
+
+    def split(self, candidate: str, share: float, *, policy: str = "split", reason: str = "") -> Deployment:
+        """Let a candidate answer a share, as an experiment; see `volant.wheel.route.split`."""
+        from volant.wheel.route import split
+
+        with work_on(self.product, clock=self.clock) as context:
+            return split(context, candidate, share, policy=policy, reason=reason)
+
+    def shadow(self, candidate: str, *, reason: str = "") -> Deployment:
+        """Let a candidate see the requests and answer nobody; see `volant.wheel.route.shadow`."""
+        from volant.wheel.route import shadow
+
+        with work_on(self.product, clock=self.clock) as context:
+            return shadow(context, candidate, reason=reason)
+
+    def end_route(self, candidate: str | None = None, *, reason: str = "") -> list[Deployment]:
+        """End the route of a candidate, or all; see `volant.wheel.route.end`."""
+        from volant.wheel.route import end
+
+        with work_on(self.product, clock=self.clock) as context:
+            return end(context, candidate, reason=reason)
