@@ -27,10 +27,14 @@ def test_the_last_word_is_the_one_that_came_last(tmp_path, store_url):
 
 
 def test_the_champion_is_the_one_that_was_deployed_last(tmp_path, store_url):
-    times = iter(datetime(year, 1, 1, tzinfo=UTC) for year in (2031, 2026, 1999))
-    with open_store(tmp_path / ".volant", store_url, clock=Clock(wall=lambda: next(times))) as store:
+    year = 2031
+    with open_store(
+        tmp_path / ".volant", store_url, clock=Clock(wall=lambda: datetime(year, 1, 1, tzinfo=UTC))
+    ) as store:
         store.deploy("a", "promote", "", 1, None, {})
+        year = 2026
         store.deploy("b", "promote", "", 1, "a", {})
+        year = 1999
         store.deploy("a", "rollback", "", 1, "b", {})
         assert store.champion().at.startswith("1999")
         assert [event.release for event in store.deployments()] == ["a", "b", "a"]
