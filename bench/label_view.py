@@ -121,7 +121,7 @@ def labelled_once(context, found):
     """The view without a second look."""
     from volant.wheel import learn
 
-    return learn._view(context, found, None)
+    return learn.view_of(context, found, None)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,8 @@ def draw(console: Console, turn: TurnResult) -> None:
         train.draw(console, turn.train)
     if turn.outcome == "promoted":
         line(console, f"✓ champion {short(turn.champion_before)} → {short(turn.champion_after)}", "bold green")
+    elif turn.outcome == "canary" and turn.train is not None:
+        line(console, f"✓ {short(turn.train.candidate)} passed and answers a share as a canary", "bold green")
     elif turn.outcome == "refused":
         line(console, f"✗ champion stays {short(turn.champion_before)}", "bold red")
     else:

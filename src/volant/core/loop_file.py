@@ -77,6 +77,17 @@ class ImproveSection(Section):
 
     budget: str | None = Field(None, description="Budget of a turn; by default that of training.")
     min_labels: int = Field(1, ge=1, description="New labels below which a turn does nothing.")
+    every: Duration = Field("1d", description="How long `volant loop` waits between two turns.")
+    on_drift: Literal["improve", "tell", "nothing"] = Field(
+        "improve",
+        description="What an alarm leads to: a turn at once, from a new copy of the source; a message by `[notify]` "
+        "alone; or only a record.",
+    )
+    rollback: bool = Field(
+        True,
+        description="Whether a champion that is surely worse than the one before it, on traffic whose labels were "
+        "asked for at random, is taken back by `volant loop`.",
+    )
     new_class_rows: int = Field(
         10, ge=1, description="Labels that a class never seen before needs to enter the contract."
     )
@@ -85,3 +96,45 @@ class ImproveSection(Section):
     @classmethod
     def _budget(cls, value: str | None) -> str | None:
         return None if value is None else checked_budget(value)
+
+
+class DriftSection(Section):
+    """When traffic has moved so far from what the champion was made for that somebody must know."""
+
+    window: Duration = Field("7d", description="How far back one looks.")
+    min_rows: int = Field(200, ge=20, description="Predictions in the window below which nothing is concluded.")
+    effect: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="The distance that matters: the share of rows that would have to change (total variation), or the "
+        "loss in the share of right answers that is expected.",
+    )
+    alpha: float = Field(
+        0.05,
+        gt=0,
+        le=0.5,
+        description="Probability of ever raising a false alarm for one champion, on any column.",
+    )
+    columns: tuple[str, ...] | None = Field(None, description="Inputs that are watched; by default all that can be.")
+
+
+class NotifySection(Section):
+    """Who is told of alarms, promotions, refusals and rollbacks of `volant loop`."""
+
+    url: str | None = Field(
+        None, description="An address that each message is sent to as JSON (a webhook); `${NAME}` takes a secret."
+    )
+    command: tuple[str, ...] | None = Field(
+        None, description='A program that is given each message as JSON (`["mail", "-s", "volant", "me@example.com"]`).'
+    )
+
+
+class ReviewSection(Section):
+    """What people are asked who know better."""
+
+    per_day: int = Field(20, ge=0, description="Questions a day that may be put to reviewers.")
+    window: Duration = Field("7d", description="How old predictions may be that are asked about.")
+    explore: float = Field(
+        0.2, ge=0, le=1, description="Share of the questions that is drawn at random, so that nothing stays unseen."
+    )

@@ -13,7 +13,14 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from volant.core import plugins
 from volant.core.ids import digest
-from volant.core.loop_file import FeedbackSection, ImproveSection, SignalSection
+from volant.core.loop_file import (
+    DriftSection,
+    FeedbackSection,
+    ImproveSection,
+    NotifySection,
+    ReviewSection,
+    SignalSection,
+)
 from volant.core.records import FAIRNESS, ROLES
 from volant.core.section import Positive, Section, Share, checked_budget, parse_duration
 from volant.errors import BadInput, Trouble, VolantError, nearest
@@ -315,6 +322,9 @@ class ProductFile(Section):
     serve: ServeSection = Field(default=ServeSection(), description="Serving.")
     feedback: FeedbackSection = Field(default=FeedbackSection(), description="Feedback.")
     improve: ImproveSection = Field(default=ImproveSection(), description="Improving.")
+    drift: DriftSection = Field(default=DriftSection(), description="Watching what comes.")
+    review: ReviewSection = Field(default=ReviewSection(), description="Questions to reviewers.")
+    notify: NotifySection = Field(default=NotifySection(), description="Messages about what happened by itself.")
     store: StoreSection = Field(default=StoreSection(), description="Storage.")
 
 

@@ -239,3 +239,47 @@ class LabelViewRow:
     rule: str
     at: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TurnRow:
+    """A turn of the loop: `step` is the last one that is done, `facts` what each of them found."""
+
+    id: str
+    begun_at: str
+    ended_at: str | None
+    why: str
+    step: str
+    outcome: str | None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AlarmRow:
+    """An alarm: how large the effect is, its bounds, which hold but with probability `level`, and what was done."""
+
+    seq: int
+    at: str
+    kind: str
+    what: str
+    effect: float
+    low: float
+    high: float
+    level: float
+    action: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class QuestionRow:
+    """A prediction that reviewers are asked about, why, and how probable it was that this one is asked about."""
+
+    seq: int
+    prediction_id: str
+    asked_at: str
+    why: str
+    score: float
+    propensity: float
+    state: str
+    closed_at: str | None
+    facts: Mapping[str, Any] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from volant.store.locks import Locks
 from volant.store.log import PredictionLog
 from volant.store.migrate import bring_up_to_date
 from volant.store.trust import TrustTable
+from volant.store.turns import Turns
 
 _COUNTED = {
     "predictions": tables.prediction,
@@ -37,7 +38,7 @@ _COUNTED = {
 }
 
 
-class Store(EvidenceColumns, TrustTable, Ledger, History, Keys, Locks):
+class Store(EvidenceColumns, TrustTable, Ledger, History, Turns, Keys, Locks):
     """Everything that a product remembers. Any thread may use it; a forked child opens its own."""
 
     def __init__(self, home: Path, database: Database, clock: Clock) -> None:

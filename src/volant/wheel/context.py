@@ -62,8 +62,9 @@ class Context:
 def work_on(product: Product, *, progress: Progress | None = None, clock: Clock | None = None) -> Iterator[Context]:
     """Open the product's store for the time of a stage."""
     url = product.file.store.url
-    with open_store(product.home, None if url is None else from_environment(url)) as store:
-        yield Context(product, store, progress or Silent(), clock or Clock(), Machine.here(product.folder))
+    clock = clock or Clock()
+    with open_store(product.home, None if url is None else from_environment(url), clock=clock) as store:
+        yield Context(product, store, progress or Silent(), clock, Machine.here(product.folder))
 
 
 def from_environment(text: str, environment: Mapping[str, str] | None = None) -> str:

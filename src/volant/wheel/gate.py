@@ -57,11 +57,11 @@ def units_of(context: Context, release: Release, rows: Rows, problem: Problem) -
     names = [f.name for f in release.signature.inputs]
     predicted = dict(release.predict(rows.batch(names)))
     if problem.classes and release.signature.classes != problem.classes:
-        predicted["probability"] = _aligned(predicted["probability"], release.signature.classes, problem.classes)
+        predicted["probability"] = aligned(predicted["probability"], release.signature.classes, problem.classes)
     return context.task.units(context.task.encode(rows, problem), predicted, problem)
 
 
-def _aligned(probability: np.ndarray, has: tuple[str, ...], wants: tuple[str, ...]) -> np.ndarray:
+def aligned(probability: np.ndarray, has: tuple[str, ...], wants: tuple[str, ...]) -> np.ndarray:
     out = np.zeros((len(probability), len(wants)))
     for place, name in enumerate(has):
         if name in wants:

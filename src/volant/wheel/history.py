@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from volant.core.product import parse_duration
 from volant.core.records import Verdict
@@ -11,7 +11,7 @@ from volant.release.gate import alpha_for_turn
 from volant.release.traffic import standing
 from volant.runtime.load import Release, open_release
 from volant.store.history import CHAMPIONS, Kind
-from volant.store.records import DeploymentRow
+from volant.store.records import DeploymentRow, VerdictRow
 from volant.wheel.context import Context
 from volant.wheel.gate import looks
 from volant.wheel.results import Deployment, Status
@@ -57,13 +57,30 @@ def open_candidate(context: Context, digest: str) -> Release:
 LOST_RACE = "The champion was changed while this candidate was judged against another, so it must be judged anew."
 
 
-def deploy_verdict(context: Context, verdict: Verdict, contract: int, served: str | None) -> Kind:
+def said_before(context: Context, run: str, challenger: str, champion: str | None) -> VerdictRow | None:
+    """The verdict on a candidate that its run had reached when it was cut short, if it is about this champion still."""
+    unfinished = any(row.id == run and row.status == "running" for row in context.store.runs())
+    if not unfinished or context.store.candidate(challenger).run != run:
+        return None
+    for row in reversed(context.store.verdicts()):
+        if row.verdict.challenger == challenger:
+            return row if challenger == champion or row.verdict.champion == champion else None
+    return None
+
+
+def deploy_verdict(
+    context: Context, verdict: Verdict, contract: int, served: str | None, number: int | None = None
+) -> Kind:
     """Record what the gate said; a candidate that it let pass becomes the champion, or a canary first.
 
     `served` is the release that served when the judging began. Where another one serves by now, the candidate was not
-    compared with it: it is refused, and the history says why.
+    compared with it: it is refused, and the history says why. `number` is that of a verdict which is recorded already;
+    what it led to is not done twice.
     """
-    number = context.store.add_verdict(verdict)
+    done = [] if number is None else [row for row in context.store.deployments() if row.facts.get("verdict") == number]
+    if done:
+        return cast("Kind", done[-1].kind)
+    number = context.store.add_verdict(verdict) if number is None else number
     facts = {"verdict": number, "scores": {c.slice or c.metric: c.challenger for c in verdict.comparisons}}
     reason = verdict.reasons[0] if verdict.reasons else ""
     if verdict.passed:

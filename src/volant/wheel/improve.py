@@ -10,14 +10,19 @@ from volant.data.dataset import open_dataset
 from volant.errors import BadInput
 from volant.evidence.label_view import ACCEPTED
 from volant.wheel.context import Context
-from volant.wheel.history import champion_release
+from volant.wheel.history import champion_release, serving
 from volant.wheel.learn import RULE, Assembled, assemble
 from volant.wheel.results import TurnResult
 from volant.wheel.train import train_on
 
 
-def improve(context: Context, *, budget: str | None = None) -> TurnResult:
+def improve(context: Context, *, budget: str | None = None, anew: bool = False) -> TurnResult:
     """One turn.
+
+    Args:
+        context: the product.
+        budget: of the training.
+        anew: whether to train without new labels too, on the source as it is now.
 
     Raises:
         BadInput: code `no-release` when nothing is deployed yet.
@@ -32,23 +37,26 @@ def improve(context: Context, *, budget: str | None = None) -> TurnResult:
             raise BadInput("there is no release to improve", code="no-release", fix="run `volant train` first")
         assembled = assemble(context)
         before = champion.digest
-        if not _news(context, assembled):
+        if not anew and not _news(context, assembled):
             seconds = round(time.monotonic() - started, 3)
             return TurnResult("nothing-to-learn", assembled.labels, None, before, before, seconds)
         result = train_on(context, assembled.dataset, spending, started)
         _remember(context, assembled, result.run)
-    outcome = "promoted" if result.promoted else "refused" if result.verdict is not None else "nothing-to-learn"
-    after = result.candidate if result.promoted else before
+    after = serving(context) or before
+    outcome = "refused" if result.verdict is not None else "nothing-to-learn"
+    if result.promoted:
+        outcome = "promoted" if after == result.candidate else "canary"
     return TurnResult(outcome, assembled.labels, result, before, after, round(time.monotonic() - started, 3))
 
 
 def _news(context: Context, assembled: Assembled) -> bool:
     """Whether enough labels are there that the last turn did not use, or gone that it did."""
     decisions = assembled.view.of_status(ACCEPTED) if assembled.view is not None else ()
-    turned = [view.facts for view in context.store.label_views() if view.facts.get("turned")]
-    last = str(turned[-1].get("dataset", "")) if turned else ""
-    if last == assembled.dataset.digest:
+    done = [run.dataset for run in context.store.runs() if run.status == "done"]
+    if assembled.dataset.digest in done[-1:]:
         return False
+    turned = [view.facts for view in context.store.label_views() if view.facts.get("turned")]
+    last = done[-1] if done else str(turned[-1].get("dataset", "")) if turned else ""
     changed = {d.prediction_id for d in decisions} ^ _learned(context.folder("datasets") / last)
     return len(changed) >= context.product.file.improve.min_labels
 

@@ -91,12 +91,12 @@ def harvest(context: Context, source: Dataset) -> Harvest | None:
 
 def labelled(context: Context, found: Harvest) -> LabelView:
     """The label view; where there are enough labels, with a second look at those that other labels contradict."""
-    first = _view(context, found, None)
+    first = view_of(context, found, None)
     second = second_look(context, found, first)
-    return first if second is None else _view(context, found, second)
+    return first if second is None else view_of(context, found, second)
 
 
-def _view(context: Context, found: Harvest, second: Second | None) -> LabelView:
+def view_of(context: Context, found: Harvest, second: Second | None) -> LabelView:
     file, source = context.product.file, found.source
     known = source.take(np.flatnonzero(source.sides() != "unlabelled"))
     classes = context.task.problem(known, file.task.target, context.metric).classes
@@ -193,10 +193,10 @@ def write_labels(
     try:
         writer.add(source.table(), Extra(weights=source.weights(), sides=sides))
         if len(used):
-            _add(writer, found, view, used, (target, _cells(schema, target, view, view.verdicts.label[used])))
+            _add(writer, found, view, used, (target, cells_of(schema, target, view, view.verdicts.label[used])))
             split = used[view.verdicts.shared[used] > 0]
             if len(split):
-                hidden = _cells(schema, target, view, view.verdicts.other[split])
+                hidden = cells_of(schema, target, view, view.verdicts.other[split])
                 _add(writer, found, view, split, (target, hidden), hidden=True)
         others = np.setdiff1d(np.arange(len(view.verdicts)), used)
         if spare and len(others):
@@ -207,7 +207,7 @@ def write_labels(
     return writer.finish(source.facts["notes"])
 
 
-def _cells(schema: Schema, target: str, view: LabelView, codes: np.ndarray) -> pa.Array:
+def cells_of(schema: Schema, target: str, view: LabelView, codes: np.ndarray) -> pa.Array:
     """Labels of a view as canonical cells of the target."""
     kind = column_type(schema[target].type)
     cells = pa.array([kind.parse_cell(label) for label in view.labels], type=kind.storage)

@@ -1,14 +1,21 @@
-"""Running a product in Python: keys, the audit trail, and what of the traffic goes where."""
+"""Running a product in Python: keys, the audit trail, what of the traffic goes where, and the loop."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from volant.core.clock import Clock
 from volant.core.product import Product
+from volant.core.progress import Progress
 from volant.wheel.context import work_on
 from volant.wheel.results import AuditTrail, Deployment, KeyResult, Routes
+
+if TYPE_CHECKING:
+    from volant.wheel.ask import Question
+    from volant.wheel.turns import Look, Turn
+    from volant.wheel.watch import WatchReport
 
 
 @dataclass(frozen=True)
@@ -95,3 +102,47 @@ class Operations:
 
         with work_on(self.product, clock=self.clock) as context:
             return end(context, candidate, reason=reason)
+
+    def watch(self) -> WatchReport:
+        """How far traffic is from what the champion was made for; see `volant.wheel.watch.watch`."""
+        from volant.wheel.watch import watch
+
+        with work_on(self.product, clock=self.clock) as context:
+            return watch(context)
+
+    def turn(self, why: str = "by hand", *, budget: str | None = None, progress: Progress | None = None) -> Turn:
+        """One turn of the loop, or the rest of the one that was cut short; see `volant.wheel.turns.turn`."""
+        from volant.wheel.turns import turn
+
+        with work_on(self.product, progress=progress, clock=self.clock) as context:
+            return turn(context, why, budget=budget)
+
+    def look(self, *, progress: Progress | None = None) -> Look:
+        """What `volant loop` does between turns: whether one is due, and what live traffic decides."""
+        from volant.wheel.turns import look
+
+        with work_on(self.product, progress=progress, clock=self.clock) as context:
+            return look(context)
+
+    def turns(self) -> list[Turn]:
+        """All turns of the loop, oldest first."""
+        from volant.wheel.turns import turns
+
+        with work_on(self.product, clock=self.clock) as context:
+            return turns(context)
+
+    def questions(self) -> list[Question]:
+        """What reviewers are asked, the most pressing first; new questions as far as the day's budget goes."""
+        from volant.core.ids import uuid7
+        from volant.wheel.ask import ask, questions
+
+        with work_on(self.product, clock=self.clock) as context:
+            ask(context, seed=uuid7())
+            return questions(context)
+
+    def answer(self, prediction_id: str, value: Any, *, actor: str, rationale: str | None = None) -> None:
+        """Store what a reviewer says about a prediction; see `volant.wheel.ask.answer`."""
+        from volant.wheel.ask import answer
+
+        with work_on(self.product, clock=self.clock) as context:
+            answer(context, prediction_id, value, actor=actor, rationale=rationale)

@@ -188,7 +188,11 @@ class Labels(Result):
 
 @dataclass(frozen=True)
 class TurnResult(Result):
-    """`volant improve`: one turn of the wheel. `outcome` is `promoted`, `refused` or `nothing-to-learn`."""
+    """`volant improve`: one turn of the wheel.
+
+    `outcome` is `promoted`, `canary` (it passed and proves itself on a share of the traffic), `refused` or
+    `nothing-to-learn`.
+    """
 
     outcome: str
     labels: Labels

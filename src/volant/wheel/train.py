@@ -21,6 +21,7 @@ from volant.evaluate.background import FILE as BACKGROUND
 from volant.evaluate.evaluation import IMPORTANCE_SECONDS, Evaluation, Look, evaluate
 from volant.evaluate.intervals import score
 from volant.evaluate.sampling import LEAST_DRAWS, MOST_DRAWS
+from volant.evidence.made_for import FILE as REFERENCE
 from volant.release.card import card
 from volant.release.export import Draft, Part, combine
 from volant.release.gate import CandidateFacts
@@ -35,12 +36,13 @@ from volant.wheel.decide import baseline_predicted, decided, looks, weighing_of
 from volant.wheel.explain import background_file
 from volant.wheel.fairness import beside_of
 from volant.wheel.gate import Judged, judge, judge_rows, units_of
-from volant.wheel.history import LOST_RACE, deploy_verdict, rival_release, serving
+from volant.wheel.history import LOST_RACE, deploy_verdict, rival_release, said_before, serving
 from volant.wheel.intervals import band_of, seconds_for_interval, with_interval, with_promise
 from volant.wheel.learn import assemble
 from volant.wheel.posed import posed
 from volant.wheel.report import write_candidate_report
 from volant.wheel.results import Entry, TrainResult
+from volant.wheel.watch import reference_of
 
 SHORT = 0.25
 """Share of the budget that a full evaluation may take; where it would take more, a brief one must do."""
@@ -142,12 +144,18 @@ def conclude(
 ) -> TrainResult:
     """Judge, record and, where allowed, promote."""
     champion, served = rivals.champion, rivals.served
-    same = champion is not None and champion.digest == made.digest
-    verdict = None if same else judge(context, made.judged, judge_rows(dataset), problem, champion)
+    before = None if champion is None else champion.digest
+    said = said_before(context, made.run, made.digest, before)  # a turn that was cut short is not judged twice
+    same = champion is not None and champion.digest == made.digest and said is None
+    verdict = said.verdict if said else None
+    if verdict is None and not same:
+        verdict = judge(context, made.judged, judge_rows(dataset), problem, champion)
     seconds = time.monotonic() - started
-    kind = "refuse" if verdict is None else deploy_verdict(context, verdict, made.signature.contract, served)
+    number = None if said is None else said.seq
+    kind = "refuse" if verdict is None else deploy_verdict(context, verdict, made.signature.contract, served, number)
     note = LOST_RACE if verdict is not None and verdict.passed and kind == "refuse" else _note(made, same)
     context.store.finish_run(made.run, "done", {"candidate": made.digest, "seconds": round(seconds, 3)})
+    (context.folder("runs") / made.run / "finished").write_text(made.digest)
     result = _result(context, dataset, made, spending, seconds)
     result = replace(result, verdict=verdict, promoted=kind != "refuse", note=note)
     left = spending.remaining_seconds()
@@ -249,9 +257,7 @@ def make_candidate(
     found = search.run()
     left = spending.remaining_seconds() - care.seconds
     found = replace(found, band=band_of(context, rows, problem, found, left))
-    made = _export(context, dataset, problem, found, champion, run, care)
-    (folder / "finished").write_text(made.digest)
-    return made
+    return _export(context, dataset, problem, found, champion, run, care)
 
 
 def _run(context: Context, dataset: Dataset, problem: Problem, spending: Spending) -> tuple[str, Path]:
@@ -262,7 +268,9 @@ def _run(context: Context, dataset: Dataset, problem: Problem, spending: Spendin
     asked += [[column.name, column.monotone] for column in problem.inputs if column.monotone]
     same = digest([dataset.digest, settings, *asked])[:16]
     root = context.folder("runs")
-    unfinished = [path.name for path in sorted(root.glob(f"*-{same}")) if not (path / "finished").is_file()]
+    over = {row.id for row in context.store.runs() if row.status != "running"}
+    known = [path for path in sorted(root.glob(f"*-{same}")) if path.name not in over]
+    unfinished = [path.name for path in known if not (path / "finished").is_file()]
     if unfinished:
         context.progress.say("a run that was cut short goes on where it stood")
     name = unfinished[0] if unfinished else f"{uuid7()}-{same}"
@@ -292,6 +300,7 @@ def _export(
         release = draft.open(context.product.file.train.threads)
         evaluation = evaluate_release(context, release, dataset, problem, care, looks(context, problem, choice))
         judged = _judged(context, release, dataset, problem, found, evaluation, name, care)
+        draft.add(REFERENCE, reference_of(context, release, dataset, problem))
         draft.add(BACKGROUND, background_file(release, dataset.part("train"), context.task.output, seed))
         draft.add("evaluation.json", json.dumps(evaluation.record(), ensure_ascii=False, allow_nan=False).encode())
         text = card(card_facts(context, dataset, problem, signature, name, evaluation))

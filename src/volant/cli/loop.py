@@ -1,0 +1,114 @@
+"""`volant loop`: turns by the rules of the product file, beside the service."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from volant.cli.shell import PLAIN, BudgetOption, FolderOption, JsonOption, Shell
+from volant.core.product import parse_duration
+from volant.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from volant.wheel.turns import Turn
+
+app = typer.Typer(**PLAIN)
+
+
+@app.command(epilog="Example: volant -C churn loop --once")
+def loop(
+    context: typer.Context,
+    once: Annotated[bool, typer.Option("--once", help="Do one turn now, whether it is due or not, and end.")] = False,
+    poll: Annotated[str, typer.Option(metavar="TIME", help="How often live traffic is looked at.")] = "30s",
+    history: Annotated[bool, typer.Option("--history", help="Show the turns that there were, and end.")] = False,
+    budget: BudgetOption = None,
+    folder: FolderOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Turn the wheel by itself: compare releases on live traffic, watch, ask, learn, tell, every `improve.every`.
+
+    It runs at the lowest priority beside `volant serve`, one turn at a time. A turn that was cut short goes on where it
+    stood. It ends by Ctrl+C or SIGTERM.
+    """
+    shell = Shell.of(context, folder, as_json)
+    if history:
+        turns = shell.product().operations.turns()
+        shell.show({"turns": [one.record() for one in turns]}, lambda console: _draw_all(console, turns))
+        return
+    with contextlib.suppress(OSError):
+        os.nice(19)
+    seconds = _seconds(poll)
+    stop = threading.Event()
+    if not once and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    while True:
+        _round(shell, once=once, budget=budget)
+        if once or stop.wait(seconds):
+            return
+
+
+def _round(shell: Shell, *, once: bool, budget: str | None) -> None:
+    """One look, and a turn where it is due. The product file is read anew each time."""
+    operations = shell.product().operations
+    with shell.progress() as progress:
+        look = None if once else operations.look(progress=progress)
+        why = "by hand" if look is None else look.due
+        done = None if why is None else operations.turn(why, budget=budget, progress=progress)
+    if look is not None and look.events:
+        shell.show(look.record(), lambda console: _draw_events(console, [one.record() for one in look.events]))
+    if done is not None:
+        shell.show(done.record(), lambda console: draw(console, done))
+
+
+def _seconds(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as bad:
+        raise BadInput(str(bad), code="usage", where="--poll", got=text) from None
+
+
+def draw(console: Console, turn: Turn) -> None:
+    """What each step of a turn found."""
+    from volant.cli.drawing import facts, line
+
+    steps = turn.steps
+    console.print(
+        facts(
+            {
+                "turn": f"{turn.begun_at[:16].replace('T', ' ')}, {turn.why}",
+                "live": "; ".join(f"{one['decision']} {one['gain']:+.4f}" for one in steps["live"]["duels"]) or None,
+                "moved": ", ".join(one["name"] for one in steps["watch"]["moved"] if one["alarm"]) or None,
+                "questions": str(steps["ask"]["questions"]) if steps["ask"]["questions"] else None,
+                "learned": steps["learn"]["outcome"],
+            }
+        )
+    )
+    _draw_events(console, steps["live"]["events"])
+    line(console, turn.outcome or "", "bold")
+
+
+def _draw_events(console: Console, events: list[dict[str, object]]) -> None:
+    from volant.cli.drawing import line, short
+
+    for event in events:
+        line(console, f"{event['kind']} {short(str(event['release']))}: {event['reason']}")
+
+
+def _draw_all(console: Console, turns: list[Turn]) -> None:
+    from volant.cli.drawing import line, table
+
+    if not turns:
+        line(console, "there was no turn yet")
+        return
+    made = table("begun", "why", "outcome", "steps")
+    for one in turns:
+        begun = one.begun_at[:19].replace("T", " ")
+        made.add_row(begun, one.why, one.outcome or "cut short", ", ".join(one.steps))
+    console.print(made)
