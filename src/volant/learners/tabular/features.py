@@ -181,9 +181,9 @@ def linear_features(data: Rows, problem: Problem, seed: int = 0, *, paired: bool
         if size > MOST_CROSSED:
             continue
         features.add("one_hot", crossed(features, a, b), size, size=size)
-    sides = compared(features, data, pairs)
+    sides, width = compared(features, data, pairs)
     numeric += sides
-    signs += [0, 0] * len(sides)
+    signs += [0] * width
     features.signs = {features.width + i: sign for i, sign in enumerate(signs) if sign}
     if numeric:
         _add_numbers(features, batch, numeric)
