@@ -278,6 +278,16 @@ class ServeSection(Section):
         "from the environment. Other keys are made by `volant keys create`.",
     )
     workers: int = Field(0, ge=0, le=63, description="Processes that answer; 0 is one per core.")
+    model_processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes beside each of them that predict with slow models and for large requests; started when "
+        "they are needed.",
+    )
+    model_memory_mb: float = Field(
+        0, ge=0, description="Megabytes of memory that each of those may use; 0 is all there is."
+    )
     deadline_ms: float = Field(10_000, ge=10, description="Milliseconds an answer may take before it is given up.")
     cors: tuple[str, ...] = Field(
         (),

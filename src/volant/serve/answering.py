@@ -21,6 +21,7 @@ from volant.serve.asked import rows_of
 from volant.serve.body import decode
 from volant.serve.problems import HttpError
 from volant.serve.reader import GaveUp, Table, batch_of
+from volant.serve.slot import Slot
 from volant.serve.traffic import Arm, Traffic
 from volant.store.part import iso
 from volant.store.records import PredictionRecord
@@ -227,13 +228,26 @@ def _predicted(arm: Arm, chosen: Sequence[Chosen], count: int) -> tuple[list[Any
     """One answer per row, and which of them can be sent."""
     slot = arm.slot
     try:
-        outputs = slot.release.predict(batch_of(chosen, slot.signature))
+        outputs = _outputs(slot, batch_of(chosen, slot.signature), count)
         return answers(outputs, slot.signature), _finite(outputs, count)
     except MemoryError:
         raise
     except Exception as error:  # whatever a model's library raises: the rows are logged, the caller gets a 500
         _logger.error("release %s failed to predict: %s", slot.name, place_of(error))
         return [None] * count, [False] * count
+
+
+def _outputs(slot: Slot, batch: Batch, count: int) -> Batch:
+    """What a release answers; where there is no memory for so many rows at once, in halves."""
+    try:
+        return slot.release.predict(batch)
+    except MemoryError:
+        if count < 2:
+            raise
+    half = count // 2
+    first = _outputs(slot, {name: array[:half] for name, array in batch.items()}, half)
+    second = _outputs(slot, {name: array[half:] for name, array in batch.items()}, count - half)
+    return {name: np.concatenate([first[name], second[name]]) for name in first}
 
 
 def _finite(outputs: Batch, count: int) -> list[bool]:

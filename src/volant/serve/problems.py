@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from volant.errors import CODES, Refused, VolantError
+from volant.errors import CODES, Refused, Trouble, VolantError
 
 MEDIA_TYPE = b"application/problem+json"
 
@@ -56,8 +56,9 @@ class HttpError(VolantError):
         choices: Sequence[str] = (),
         fix: str | None = None,
         headers: Sequence[tuple[bytes, bytes]] = (),
+        troubles: Sequence[Trouble] = (),
     ) -> None:
-        super().__init__(what, code=code, where=where, got=got, choices=choices, fix=fix)
+        super().__init__(what, code=code, where=where, got=got, choices=choices, fix=fix, troubles=troubles)
         self.status = status
         self.headers = tuple(headers)
 

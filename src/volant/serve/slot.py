@@ -55,14 +55,16 @@ def finite(outputs: Batch) -> bool:
     return all(np.isfinite(array).all() for array in outputs.values() if array.dtype.kind == "f")
 
 
-def load(folder: Path, digest: str | None = None) -> Slot:
+def load(folder: Path, digest: str | None = None, *, threads: int = 1) -> Slot:
     """Open a release, verify it, and run it on examples until it is warm; `digest` is the one it must have.
+
+    One thread is best where every core has a process that answers.
 
     Raises:
         VolantError: code `artifact-…`: it is damaged, or does not answer; `too-large`: there is no memory for it.
     """
     try:
-        release = open_release(folder, digest=digest)
+        release = open_release(folder, digest=digest, threads=threads)
         one = _seconds(release, 1)
         many = _seconds(release, _WARM_ROWS)
     except VolantError:
