@@ -285,7 +285,12 @@ def _onnx(of: Making) -> Run:
     name, wanted = session.get_inputs()[0].name, [str(of.params["output"])]
 
     def run(x: np.ndarray) -> np.ndarray:
-        out: np.ndarray = session.run(wanted, {name: x})[0]
+        try:
+            out: np.ndarray = session.run(wanted, {name: x})[0]
+        except Exception as error:  # the library has no exception of its own for it
+            if "alloc" in str(error):
+                raise MemoryError from None
+            raise
         return out
 
     return run

@@ -78,7 +78,7 @@ class Child:
         return self._asked(message, seconds)
 
     def _asked(self, message: Mapping[str, Any], seconds: float) -> Any:
-        self._link.send(message)
+        self._link.send(message, seconds)
         return self._link.receive(seconds)
 
     def end(self) -> None:

@@ -27,15 +27,19 @@ class Link:
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
 
-    def send(self, message: Any) -> None:
+    def send(self, message: Any, seconds: float | None = None) -> None:
         """Send one message.
 
         Raises:
             Gone: nobody is there to receive it.
+            TimeoutError: it was not received in that time.
         """
         data = _encoder.encode(message)
+        self._socket.settimeout(seconds)
         try:
             self._socket.sendall(_LENGTH.pack(len(data)) + data)
+        except TimeoutError:
+            raise
         except OSError as error:
             raise Gone from error
 

@@ -7,6 +7,7 @@ that started it.
 from __future__ import annotations
 
 import resource
+import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -119,6 +120,7 @@ def limit_memory(megabytes: float) -> None:
 
 def run(connected: socket.socket) -> None:
     """Do what is asked until nobody asks any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all at once; this process ends last
     link = Link(connected)
     begin = link.receive()
     model = Model(read(Path(begin["folder"])), begin["threads"])

@@ -7,20 +7,18 @@ what else was in that batch is tried once more, alone, by a new one.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from volant.errors import VolantError
-from volant.serve.answering import Answered, Part, PredictionFailed
 from volant.serve.child import Child, Setting
-from volant.serve.elsewhere import MOST_EXPLAINING, MOST_PREDICTING, overloaded
+from volant.serve.elsewhere import overloaded
 from volant.serve.link import Gone, understood
 from volant.serve.problems import HttpError
 from volant.serve.traffic import Traffic
@@ -32,6 +30,9 @@ MOST_BATCH_BYTES = 2_000_000
 MOST_ATTEMPTS = 2
 RESTART_SECONDS = (0.0, 0.5, 2.0, 5.0, 15.0)
 """How long to wait before a process is started anew, after so many failures in a row."""
+
+LOOK_SECONDS = 0.5
+"""How often an idle process is looked at, whether it still lives."""
 
 _logger = logging.getLogger("volant.serve")
 
@@ -66,6 +67,7 @@ class Pool:
         self._waiting: deque[Asked] = deque()
         self._changed = threading.Condition()
         self._closed = False
+        self._traffic: Traffic | None = None
         self._keepers = [_Keeper(self, setting) for _ in range(processes)]
 
     @property
@@ -89,6 +91,7 @@ class Pool:
         Raises:
             VolantError: one of them cannot.
         """
+        self._traffic = traffic
         for keeper in self._keepers:
             keeper.follow(traffic)
 
@@ -102,6 +105,7 @@ class Pool:
         with self._changed:
             if self._closed or len(self._waiting) >= self._most or self.broken:
                 raise overloaded()
+            self._traffic = traffic
             self._waiting.append(asked)
             self._changed.notify()
         return asked.future
@@ -116,15 +120,25 @@ class Pool:
 
     # ------------------------------------------------------------ for the keepers
 
-    def take(self) -> list[Asked]:
-        """Everything that waits and makes one batch; nothing once the pool is closed and all is answered."""
+    def take(self) -> list[Asked] | Traffic | None:
+        """Everything that waits and makes one batch; None once the pool is closed and all is answered.
+
+        Where there is nothing to do for a while, it is what answers now: a process that ended is started anew.
+        """
         with self._changed:
             while True:
-                self._changed.wait_for(lambda: self._waiting or self._closed)
-                if not self._waiting:
-                    return []
+                self._changed.wait_for(lambda: self._waiting or self._closed, LOOK_SECONDS)
                 if batch := self._batch():
                     return batch
+                if self._closed and not self._waiting:
+                    return None
+                if self._traffic is not None and not self._waiting:
+                    return self._traffic
+
+    def pause(self, seconds: float) -> None:
+        """Wait so long, or until the pool is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed, seconds)
 
     def _batch(self) -> list[Asked]:
         batch: list[Asked] = []
@@ -194,6 +208,7 @@ class _Keeper:
         self._setting = setting
         self._child: Child | None = None
         self._again = 0.0
+        self._started = False
         self._turn = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="volant-pool", daemon=True)
         self._thread.start()
@@ -223,27 +238,29 @@ class _Keeper:
                 self._child = None
 
     def _run(self) -> None:
-        while batch := self._pool.take():
+        while (found := self._pool.take()) is not None:
             with self._turn:
-                self._answer(batch)
+                if isinstance(found, list):
+                    self._answer(found)
+                elif self._started and not self.alive:
+                    self._prepare(found)
 
     def _answer(self, batch: list[Asked]) -> None:
         traffic = batch[0].traffic
         if self._prepare(traffic) is not None or self._child is None:
             self._pool.again(batch, expired=overloaded())
             return
-        if self._pool.work(self._child, batch):
-            self.failures = 0
-            return
-        self._drop()
-        self._prepare(traffic)
+        if not self._pool.work(self._child, batch):
+            self._drop()
+            self._prepare(traffic)
 
     def _prepare(self, traffic: Traffic) -> VolantError | None:
         """Have a process that can answer as `traffic` says; what keeps it from that, where there is none."""
         if self._child is not None and not self._child.alive:
             self._drop()
         if (wait := self._again - time.monotonic()) > 0:
-            time.sleep(wait)
+            self._pool.pause(wait)
+        self._started = True
         try:
             if self._child is None:
                 self._child = Child(self._setting)
@@ -255,6 +272,7 @@ class _Keeper:
         except VolantError as error:
             self._drop()
             return error
+        self.failures = 0
         return None
 
     def _drop(self) -> None:
@@ -268,54 +286,3 @@ class _Keeper:
 def _too_late() -> HttpError:
     what, fix = "the answer took too long", "send fewer rows, or try again later"
     return HttpError(504, "deadline", what, fix=fix)
-
-
-class Processes:
-    """Pools of processes as the place where work goes that would hold up the event loop."""
-
-    def __init__(self, setting: Setting, processes: int, seconds: float) -> None:
-        self._predicting = Pool("predict", setting, processes, MOST_PREDICTING, seconds)
-        self._explaining = Pool("explain", replace(setting, threads=1), 1, MOST_EXPLAINING, seconds)
-        self._needed = False
-
-    @property
-    def trouble(self) -> str:
-        """What keeps a slow model from answering, or nothing."""
-        return "no process that predicts can be started" if self._needed and self._predicting.broken else ""
-
-    @property
-    def waiting(self) -> int:
-        """How many requests wait for a process."""
-        return self._predicting.waiting + self._explaining.waiting
-
-    @property
-    def alive(self) -> int:
-        """How many processes live."""
-        return self._predicting.alive + self._explaining.alive
-
-    def follow(self, traffic: Traffic) -> None:
-        """Have the processes ready where a slow model needs them for every request."""
-        self._needed = traffic.inline_bytes == 0
-        if self._needed or self._predicting.alive:
-            self._predicting.follow(traffic)
-
-    async def predict(self, traffic: Traffic, body: bytes) -> Answered:
-        reply = await asyncio.wrap_future(self._predicting.ask(traffic, body))
-        if isinstance(reply, dict):
-            parts = _parts(reply.get("parts", ()))
-            raise PredictionFailed(parts) if parts else understood(reply)
-        return Answered(reply[0], _parts(reply[1]), reply[2])
-
-    async def explain(self, traffic: Traffic, body: bytes) -> tuple[bytes, int]:
-        reply = await asyncio.wrap_future(self._explaining.ask(traffic, body))
-        if isinstance(reply, dict):
-            raise understood(reply)
-        return reply[0], reply[1]
-
-    def close(self) -> None:
-        self._predicting.close()
-        self._explaining.close()
-
-
-def _parts(listed: Sequence[Sequence[Any]]) -> tuple[Part, ...]:
-    return tuple(Part(*one) for one in listed)

@@ -22,7 +22,7 @@ from volant.serve.board import Board
 from volant.serve.child import Setting
 from volant.serve.listener import Listener
 from volant.serve.metrics import SNAPSHOT_SECONDS, Figures
-from volant.serve.pool import Processes
+from volant.serve.processes import Processes
 from volant.serve.service import Service
 from volant.store import Store, open_store
 
