@@ -2,6 +2,7 @@
 
 A version is a folder named by its digest: `main.parquet` holds the canonical columns, `rows.parquet` one
 record per row (number in its source, key, side, provenance, weight, reference), `dataset.json` the facts.
+Of media (pictures) `main.parquet` holds the hash of each file's bytes; the files lie in packs beside the datasets.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import shutil
 import threading
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,12 +23,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from volant.columns.media import is_media, media_columns
 from volant.columns.missing import with_missing
 from volant.core.ids import canonical_json
 from volant.core.plugins import column_type
 from volant.core.records import Batch, Column, Schema
+from volant.data.shelf import MEDIA, StoreShelf
 from volant.data.splits import assign, content_hashes, earliest, row_keys
 from volant.errors import BadInput
+from volant.store.packs import Packs
 
 FORMAT = 1
 MOST_EVIDENCE = 20
@@ -41,6 +46,8 @@ class _File:
     def __init__(self, folder: Path, schema: Schema) -> None:
         self.folder = folder
         self.schema = schema
+        self.media = frozenset(media_columns(schema))
+        self.shelf = StoreShelf(home_of(folder))
         self._main: pq.ParquetFile | None = None
         self._columns: dict[str, pa.ChunkedArray] = {}
         self._rows: pa.Table | None = None
@@ -86,13 +93,33 @@ class Dataset:
         )
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """Canonical columns of these rows as Arrow."""
+        """Canonical columns of these rows as Arrow; media with the bytes of all their files."""
+        table = self.stored(columns)
+        for name in self._file.media & set(table.column_names):
+            place = table.schema.get_field_index(name)
+            table = table.set_column(place, name, self._file.shelf.column(table.column(name).to_pylist()))
+        return table
+
+    def stored(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Columns of these rows as they are stored: media as the hashes of their files."""
         names = list(self.schema.names if columns is None else columns)
         return pa.table({name: self._pick(self._file.column(name)) for name in names})
 
     def batch(self, columns: Sequence[str]) -> Batch:
-        """Canonical columns of these rows as the arrays that pipelines take, shape (n,) each."""
-        return table_to_batch(self.table(columns), self.schema)
+        """Canonical columns of these rows as the arrays that pipelines take, shape (n,) each.
+
+        Media are read when somebody looks into a cell.
+        """
+        stored = self.stored(columns)
+        media = [name for name in stored.column_names if name in self._file.media]
+        plain = table_to_batch(stored.drop_columns(media), self.schema)
+        plain |= {name: self._file.shelf.cells(stored.column(name).to_pylist()) for name in media}
+        return {name: plain[name] for name in stored.column_names}
+
+    @property
+    def shelf(self) -> StoreShelf:
+        """Where the files of its media lie."""
+        return self._file.shelf
 
     def weights(self) -> np.ndarray:
         """Sample weights, shape (n,), float64."""
@@ -134,6 +161,11 @@ def table_to_batch(table: pa.Table, schema: Schema) -> dict[str, np.ndarray]:
         name: column_type(schema[name].type).to_numpy(table.column(name).combine_chunks())
         for name in table.column_names
     }
+
+
+def home_of(folder: Path) -> Path:
+    """The home of the product whose dataset version lies in `folder`."""
+    return folder.absolute().parent.parent
 
 
 @dataclass(frozen=True)
@@ -185,8 +217,12 @@ class Writer:
         self.root.mkdir(parents=True, exist_ok=True)
         self._folder = self.root / f".new-{uuid.uuid4().hex}"
         self._folder.mkdir()
-        types = [(c.name, column_type(c.type).storage) for c in self.schema.columns]
+        media = frozenset(media_columns(self.schema))
+        types = [(c.name, pa.string() if c.name in media else column_type(c.type).storage) for c in self.schema.columns]
         self._arrow = pa.schema([pa.field(name, storage) for name, storage in types])
+        self._held = ExitStack()
+        packs = Packs(home_of(self._folder) / MEDIA)
+        self._media = self._held.enter_context(packs.writing()) if media else None
         self._out = pq.ParquetWriter(self._folder / "main.parquet", self._arrow, compression="zstd")
         self._hash = hashlib.sha256()
         self._rows: list[pa.Table] = []
@@ -196,6 +232,7 @@ class Writer:
     def abort(self) -> None:
         """Throw away what was written."""
         self._out.close()
+        self._held.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def add_raw(self, chunk: pa.RecordBatch) -> None:
@@ -204,10 +241,16 @@ class Writer:
         for column in self.schema.columns:
             kind = with_missing(column_type(column.type), self.missing)
             parsed = kind.parse(chunk.column(column.name))
-            columns[column.name] = parsed.values
+            columns[column.name] = parsed.values if not is_media(column.type) else self._kept(parsed.values)
             if len(parsed.unreadable):
                 self._note(column.name, parsed.unreadable + self._numbers)
         self.add(pa.table(columns, schema=self._arrow), Extra())
+
+    def _kept(self, files: pa.Array) -> pa.Array:
+        """The hashes of files, which are put into a pack."""
+        assert self._media is not None
+        keep = self._media.add
+        return pa.array([None if data is None else keep(data) for data in files.to_pylist()], pa.string())
 
     def _note(self, name: str, rows: np.ndarray) -> None:
         kept = self.unreadable.setdefault(name, [])
@@ -215,7 +258,7 @@ class Writer:
         self.unreadable_count[name] = self.unreadable_count.get(name, 0) + len(rows)
 
     def add(self, table: pa.Table, extra: Extra) -> None:
-        """Add canonical rows."""
+        """Add canonical rows, media as the hashes of files that are in packs."""
         n = len(table)
         table = table.select(self._arrow.names).cast(self._arrow)
         self._out.write_table(table)
@@ -306,7 +349,11 @@ class Writer:
             "notes": dict(notes or {}),
         }
         (self._folder / "dataset.json").write_bytes(json.dumps(facts, ensure_ascii=False, default=str).encode())
-        return _settle(self._folder, self.root / digest)
+        if self._media is not None:
+            self._media.commit()
+        settled = _settle(self._folder, self.root / digest)
+        self._held.close()
+        return settled
 
     def _divide(self, rows: pa.Table) -> tuple[np.ndarray, dict[str, Any]]:
         stratum = np.array(rows.column("stratum").to_pylist(), dtype=object)

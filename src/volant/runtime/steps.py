@@ -18,6 +18,7 @@ from volant.errors import BadInput
 from volant.runtime.arrays import ARRAYS
 from volant.runtime.decisions import DECISIONS
 from volant.runtime.grams import grams
+from volant.runtime.images import IMAGES
 from volant.runtime.intervals import INTERVALS
 
 Run = Callable[..., np.ndarray]
@@ -424,7 +425,11 @@ STEPS: dict[str, Compile] = {
     **DECISIONS,
     **INTERVALS,
     **ARRAYS,
+    **IMAGES,
 }
+
+HEAVY = frozenset(IMAGES)
+"""Steps that hold much for each row."""
 
 
 def compile_step(op: str, params: Mapping[str, Any], file: Path | None, threads: int) -> Run:
