@@ -44,8 +44,9 @@ PLUGINS = {
         "neighbours",
         "network",
         "mlp",
+        "image_features",
     },
-    "columns": {"number", "category", "boolean", "timestamp", "text", "id", "list", "json"},
+    "columns": {"number", "category", "boolean", "timestamp", "text", "id", "list", "json", "image"},
     "checks": {
         "absent_columns",
         "class_imbalance",

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from volant.columns import cells
 from volant.columns.media import Unfit, file_of
 from volant.columns.missing import TOKENS
-from volant.columns.pictures import ENDINGS, MOST_BYTES, MOST_PIXELS, format_of
+from volant.columns.pictures import ENDINGS, MOST_BYTES, MOST_PIXELS, format_of, media_type
 from volant.columns.pixels import examine
 from volant.core.clock import Machine
 from volant.core.protocols import Parsed, Recognition
@@ -44,7 +44,9 @@ class Image:
         if pa.types.is_string(array.type):
             found = pc.sum(pc.match_substring_regex(array, _IN_BASE64).cast(pa.int64())).as_py() or 0
         elif _holds_bytes(array.type):
-            found = sum(_begins_like_a_picture(cell) for cell in array.to_pylist())
+            files = [cell.get("bytes") if isinstance(cell, dict) else cell for cell in array.to_pylist()]
+            known = [data for data in files if data is not None]
+            found, array = sum(format_of(data) is not None for data in known), known
         else:
             return Recognition(0.0, "the cells are no bytes")
         share = found / max(len(array), 1)
@@ -80,6 +82,10 @@ class Image:
         except ValueError:
             return None, False
 
+    def media_type(self, data: bytes) -> str | None:
+        """The media type that the first bytes of a file tell, or None."""
+        return media_type(data)
+
     def to_numpy(self, values: pa.Array | pa.ChunkedArray) -> np.ndarray:
         """Objects, shape (n,): bytes, or None where missing."""
         return cells.objects(values)
@@ -102,11 +108,6 @@ def _holds_bytes(kind: pa.DataType) -> bool:
         return "bytes" in names and names <= {"bytes", "path"}
     binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
     return bool(binary or kind == pa.binary_view())
-
-
-def _begins_like_a_picture(cell: Any) -> bool:
-    inside = cell.get("bytes") if isinstance(cell, dict) else cell
-    return isinstance(inside, bytes) and format_of(inside) is not None
 
 
 __all__ = ["Image", "Unfit"]

@@ -21,6 +21,7 @@ DAMAGED, OTHER, TOO_LARGE = "input-invalid", "media-type", "request-too-large"
 
 _DATA_URL = re.compile(r"data:([\w.+/-]*)((?:;[\w.+=-]+)*?)(;base64)?,", re.IGNORECASE)
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?://|[^,]*$)")
+_REFERENCE, _HASH = "sha256:", re.compile(r"[0-9a-f]{64}")
 _BLANKS = str.maketrans("", "", " \t\r\n")
 _LONGEST_HEAD = 256
 
@@ -99,6 +100,19 @@ def _too_large(most_bytes: int) -> Unfit:
     return Unfit(f"the file is larger than {most_bytes / 1e6:g} MB", TOO_LARGE)
 
 
+def reference(name: str) -> str:
+    """What stands for a file in a log: `sha256:` and the hash of its bytes."""
+    return f"{_REFERENCE}{name}"
+
+
+def referred(cell: Any) -> str | None:
+    """The hash that a reference holds; None for what is none."""
+    if not isinstance(cell, str) or not cell.startswith(_REFERENCE):
+        return None
+    name = cell.removeprefix(_REFERENCE)
+    return name if _HASH.fullmatch(name) else None
+
+
 def told(what: str, accept: Callable[[bytes], None], data: bytes) -> None:
     """Let `accept` look at a file; whatever else it raises becomes `Unfit` with the words `what`."""
     try:
@@ -143,11 +157,14 @@ def over_files(
 ) -> tuple[np.ndarray, np.ndarray]:
     """What `make` makes of the files: the places (m,) of those that are there, and an array (m, …).
 
-    Where the cells lie on a shelf, what was made of a file before under the same `key` is not made again.
+    `make` is not called where there are none. Where the cells lie on a shelf, what was made of a file before under the
+    same `key` is not made again.
     """
     places = np.array([place for place, cell in enumerate(cells) if cell is not None], dtype=np.int64)
+    if not len(places):
+        return places, np.zeros(0)
     some = [cells[place] for place in places]
-    shelf = some[0].shelf if some and isinstance(some[0], Stored) else None
+    shelf = some[0].shelf if isinstance(some[0], Stored) else None
     if shelf is not None and all(isinstance(cell, Stored) and cell.shelf is shelf for cell in some):
         return places, shelf.remember([cell.name for cell in some], key, make)
     return places, make([bytes(cell) for cell in some])

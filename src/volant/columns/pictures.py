@@ -13,7 +13,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from volant.columns.media import OTHER, TOO_LARGE, Unfit
+from volant.columns.media import OTHER, TOO_LARGE, Unfit, told
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -113,14 +113,31 @@ def opened(data: bytes, most_pixels: int = MOST_PIXELS) -> Image:
         raise _unknown(data)
     if _is_something_else_too(data):
         raise Unfit("the picture is also a file of another kind, which pictures from cameras never are", OTHER)
-    if name == "WEBP":
-        _refuse_large(*_webp_size(data), most_pixels)  # its decoder makes room for all pixels when it is opened
+    if (announced := _announced(data, name)) is not None:  # some decoders make room for all pixels when they open
+        _refuse_large(*announced, most_pixels)
     if name == "JPEG" and data.count(b"\xff\xda") > MOST_SCANS:
         raise Unfit("the JPEG has more passes than cameras and programs write")
     image: Any = _decoder(name)(io.BytesIO(data))
     _refuse_large(*image.size, most_pixels)
     _refuse_films(image, data, name)
     return image  # type: ignore[no-any-return]
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    """Width and height of a picture as it is shown, by its head alone.
+
+    Raises:
+        Unfit: it cannot be opened.
+    """
+    found: list[tuple[int, int]] = []
+
+    def look(data: bytes) -> None:
+        image: Any = opened(data)
+        width, height = image.size
+        found.append((height, width) if orientation(image) >= 5 else (width, height))
+
+    told("the picture is damaged", look, data)
+    return found[0]
 
 
 @cache
@@ -154,6 +171,17 @@ def _is_something_else_too(data: bytes) -> bool:
     ):
         return True
     return bool(_SCRIPT.search(data[:4_096]) or _SCRIPT.search(data[-4_096:]))
+
+
+def _announced(data: bytes, name: str) -> tuple[int, int] | None:
+    """Width and height as the head of a file says them, where that is easily told."""
+    if name == "WEBP":
+        return _webp_size(data)
+    place, numbers = {"PNG": (16, ">II"), "GIF": (6, "<HH"), "BMP": (18, "<ii")}.get(name, (0, ""))
+    if not numbers or len(data) < place + struct.calcsize(numbers) or (name == "BMP" and data[14] == 12):
+        return None
+    width, height = struct.unpack_from(numbers, data, place)
+    return abs(width), abs(height)
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:

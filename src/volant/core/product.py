@@ -64,11 +64,15 @@ class DataSection(Section):
 
     source: str = Field(
         min_length=1,
-        description="A CSV, Parquet, JSON Lines or Excel file, a folder of these, or a database URL; "
-        "relative to the product file. `${NAME}` takes an environment variable, for secrets.",
+        description="A CSV, Parquet, JSON Lines or Excel file, a folder of these, a folder, a .zip or a pattern "
+        "(`photos/*/*.jpg`) of pictures, or a database URL; relative to the product file. `${NAME}` takes an "
+        "environment variable, for secrets.",
     )
     query: str | None = Field(None, description="The SQL query, when the source is a database URL.")
     missing: tuple[str, ...] | None = Field(None, description="Cell texts that mean missing; replaces the usual list.")
+    unreadable: Literal["keep", "leave_out"] = Field(
+        "keep", description="Rows with a file, such as a picture, that cannot be read: kept without it, or left out."
+    )
     split: Split = Field(default=Split(), description="How rows are divided.")
 
 
@@ -272,6 +276,9 @@ class ServeSection(Section):
     )
     max_rows: int = Field(10_000, ge=1, description="Rows that one request may hold.")
     max_body_mb: float = Field(8.0, gt=0, description="Megabytes that one request may hold.")
+    max_megapixels: float = Field(
+        64.0, gt=0, le=64.0, description="Million pixels that a picture in a request may have, width times height."
+    )
     key: str | None = Field(
         None,
         description="A key that may do everything, for services without a ledger of their own; `${NAME}` takes it "

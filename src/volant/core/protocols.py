@@ -87,6 +87,9 @@ class Media(Protocol):
     endings: frozenset[str]
     """Endings of the names of such files, in lower case: `.png`."""
 
+    def media_type(self, data: bytes) -> str | None:
+        """The media type that the first bytes of a file tell (`image/png`), or None where they tell none."""
+
 
 class Rows(Protocol):
     """A dataset, or a view of some of its rows: what learners and checks are given."""

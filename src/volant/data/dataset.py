@@ -121,6 +121,16 @@ class Dataset:
         """Where the files of its media lie."""
         return self._file.shelf
 
+    def has_media(self) -> bool:
+        """Whether all files are there that the rows name."""
+        named = (self.stored([name]).column(0).drop_null().to_pylist() for name in self.media)
+        return all(bool(self.shelf.packs.has(hashes).all()) for hashes in named)
+
+    @property
+    def media(self) -> tuple[str, ...]:
+        """The names of the columns whose cells are files."""
+        return tuple(name for name in self.schema.names if name in self._file.media)
+
     def weights(self) -> np.ndarray:
         """Sample weights, shape (n,), float64."""
         return np.asarray(self._pick(self._file.rows("weight")), dtype=np.float64)
@@ -203,6 +213,7 @@ class Writer:
         rule: how rows are divided.
         cuts: cut points of the version before this one, which are kept.
         missing: the product's own texts that mean missing.
+        leave_out: whether rows with a file that cannot be read are left out.
     """
 
     root: Path
@@ -210,8 +221,10 @@ class Writer:
     rule: SplitRule
     cuts: Mapping[str, Any] | None = None
     missing: Sequence[str] | None = None
+    leave_out: bool = False
     unreadable: dict[str, list[int]] = field(default_factory=dict)
     unreadable_count: dict[str, int] = field(default_factory=dict)
+    unreadable_files: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
@@ -238,13 +251,21 @@ class Writer:
     def add_raw(self, chunk: pa.RecordBatch) -> None:
         """Add rows as they come from a source: parsed by the column types, unreadable cells noted."""
         columns = {}
+        numbers = np.arange(self._numbers, self._numbers + len(chunk), dtype=np.int64)
+        kept = np.ones(len(chunk), dtype=bool)
         for column in self.schema.columns:
             kind = with_missing(column_type(column.type), self.missing)
-            parsed = kind.parse(chunk.column(column.name))
+            raw = chunk.column(column.name)
+            parsed = kind.parse(raw)
             columns[column.name] = parsed.values if not is_media(column.type) else self._kept(parsed.values)
             if len(parsed.unreadable):
-                self._note(column.name, parsed.unreadable + self._numbers)
-        self.add(pa.table(columns, schema=self._arrow), Extra())
+                self._note(column.name, numbers[parsed.unreadable])
+                if is_media(column.type):
+                    self._note_files(column.name, raw.take(pa.array(parsed.unreadable)))
+                    kept[parsed.unreadable] = not self.leave_out
+        table = pa.table(columns, schema=self._arrow)
+        self.add(table if kept.all() else table.filter(pa.array(kept)), Extra(), numbers[kept])
+        self._numbers = int(numbers[-1]) + 1 if len(numbers) else self._numbers
 
     def _kept(self, files: pa.Array) -> pa.Array:
         """The hashes of files, which are put into a pack."""
@@ -252,22 +273,33 @@ class Writer:
         keep = self._media.add
         return pa.array([None if data is None else keep(data) for data in files.to_pylist()], pa.string())
 
+    def _note_files(self, name: str, raw: pa.Array) -> None:
+        """Note the paths of files that cannot be read, where the source tells them."""
+        if pa.types.is_struct(raw.type) and raw.type.get_field_index("path") >= 0:
+            noted = self.unreadable_files.setdefault(name, [])
+            noted.extend(str(path) for path in raw.field("path").to_pylist()[: max(MOST_EVIDENCE - len(noted), 0)])
+
     def _note(self, name: str, rows: np.ndarray) -> None:
         kept = self.unreadable.setdefault(name, [])
         kept.extend(int(r) for r in rows[: max(MOST_EVIDENCE - len(kept), 0)])
         self.unreadable_count[name] = self.unreadable_count.get(name, 0) + len(rows)
 
-    def add(self, table: pa.Table, extra: Extra) -> None:
-        """Add canonical rows, media as the hashes of files that are in packs."""
+    def add(self, table: pa.Table, extra: Extra, numbers: np.ndarray | None = None) -> None:
+        """Add canonical rows, media as the hashes of files that are in packs.
+
+        `numbers` (n,) are those of the rows in their source, if they do not simply go on.
+        """
         n = len(table)
+        numbers = np.arange(self._numbers, self._numbers + n, dtype=np.int64) if numbers is None else numbers
         table = table.select(self._arrow.names).cast(self._arrow)
         self._out.write_table(table)
         self._hash.update(content_hashes(table).tobytes())
-        self._rows.append(self._row_records(table, extra, n))
+        self._rows.append(self._row_records(table, extra, numbers))
         self._count += n
         self._numbers += n
 
-    def _row_records(self, table: pa.Table, extra: Extra, n: int) -> pa.Table:
+    def _row_records(self, table: pa.Table, extra: Extra, numbers: np.ndarray) -> pa.Table:
+        n = len(numbers)
         weights = np.ones(n) if extra.weights is None else np.asarray(extra.weights, dtype=np.float64)
         named = self.schema.of_role("weight")
         if named and extra.weights is None:
@@ -276,7 +308,7 @@ class Writer:
         stratum = self._strata(table, target[0].name) if target else np.full(n, "", dtype=object)
         return pa.table(
             {
-                "number": np.arange(self._numbers, self._numbers + n, dtype=np.int64),
+                "number": numbers,
                 "key": pa.array(self._keys(table), type=pa.string()),
                 "side": pa.array(list(extra.sides) or [""] * n, type=pa.string()),
                 "provenance": pa.array([extra.provenance] * n, type=pa.string()),
@@ -346,6 +378,7 @@ class Writer:
             "cuts": cuts,
             "unreadable": self.unreadable,
             "unreadable_count": self.unreadable_count,
+            "unreadable_files": self.unreadable_files,
             "notes": dict(notes or {}),
         }
         (self._folder / "dataset.json").write_bytes(json.dumps(facts, ensure_ascii=False, default=str).encode())
@@ -409,9 +442,10 @@ def write_dataset(
     cuts: Mapping[str, Any] | None = None,
     missing: Sequence[str] | None = None,
     notes: Mapping[str, Any] | None = None,
+    leave_out: bool = False,
 ) -> Dataset:
-    """Write a dataset version from raw chunks of a source."""
-    writer = Writer(root, schema, rule, cuts, missing)
+    """Write a dataset version from raw chunks of a source; see `Writer`."""
+    writer = Writer(root, schema, rule, cuts, missing, leave_out)
     try:
         for chunk in chunks:
             writer.add_raw(chunk)

@@ -9,6 +9,8 @@ import numpy as np
 
 from volant.columns.media import over_files
 from volant.columns.pixels import Form, key_of, many
+from volant.runtime.descriptors import VERSION as DESCRIPTORS
+from volant.runtime.descriptors import WIDTH, describe
 
 if TYPE_CHECKING:
     from volant.runtime.steps import Making
@@ -25,10 +27,11 @@ def _decode_image(of: Making) -> Run:
 
     def run(cells: np.ndarray) -> np.ndarray:
         places, decoded = over_files(cells, key, make)
-        if len(places) == len(cells):
+        if len(places) == len(cells) and len(cells):
             return decoded
         out = np.full((len(cells), *form.shape), form.fill, dtype=np.uint8)
-        out[places] = decoded
+        if len(places):
+            out[places] = decoded
         return out
 
     return run
@@ -49,4 +52,28 @@ def _normalise(of: Making) -> Run:
     return run
 
 
-IMAGES: dict[str, Callable[[Making], Run]] = {"decode_image": _decode_image, "normalise": _normalise}
+def _describe_image(of: Making) -> Run:
+    """Pictures (n,) to float32 (n, `descriptors.WIDTH`), looked at as `side` × `side` pixels; NaN where missing."""
+    side = int(of.params["side"])
+    form, key = Form(side, side, str(of.params["mode"])), key_of(f"describe_image {DESCRIPTORS}", of.params)
+
+    def make(files: Sequence[bytes]) -> np.ndarray:
+        return describe(many(files, form, of.threads))
+
+    def run(cells: np.ndarray) -> np.ndarray:
+        places, described = over_files(cells, key, make)
+        if len(places) == len(cells) and len(cells):
+            return described
+        out = np.full((len(cells), WIDTH), np.nan, dtype=np.float32)
+        if len(places):
+            out[places] = described
+        return out
+
+    return run
+
+
+IMAGES: dict[str, Callable[[Making], Run]] = {
+    "decode_image": _decode_image,
+    "describe_image": _describe_image,
+    "normalise": _normalise,
+}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from volant.columns.media import Unfit
 from volant.columns.missing import with_missing
 from volant.core.plugins import column_type
 from volant.core.records import Batch, Field, Signature
@@ -18,33 +20,45 @@ MOST_TROUBLES = 20
 
 
 def rows_to_batch(
-    rows: Sequence[Mapping[str, Any]], signature: Signature, *, unknown_category: str = "flag"
+    rows: Sequence[Mapping[str, Any]],
+    signature: Signature,
+    *,
+    unknown_category: str = "flag",
+    most_pixels: int | None = None,
 ) -> tuple[Batch, list[dict[str, str]]]:
     """Convert rows by the same rules as training; gives the batch and, per row, flags by field.
 
     A flag is `unknown category` or `missing`. A field that training always had must be there (it may be null). Fields
-    that no model sees may be sent too: they are checked and left out of the batch.
+    that no model sees may be sent too: they are checked and left out of the batch. Pictures may have at most
+    `most_pixels`.
 
     Raises:
-        BadInput: code `input-invalid`, with one trouble per wrong field.
+        BadInput: code `input-invalid`, with one trouble per wrong field; `media-type` and `request-too-large` where all
+            that is wrong is the kind or the size of a file.
     """
-    columns, flags = parse_rows(rows, signature, unknown_category=unknown_category)
+    columns, flags = parse_rows(rows, signature, unknown_category=unknown_category, most_pixels=most_pixels)
     return {f.name: to_array(columns[f.name], type_of(f, signature)) for f in signature.inputs}, flags
 
 
 def parse_rows(
-    rows: Sequence[Mapping[str, Any]], signature: Signature, *, unknown_category: str = "flag"
+    rows: Sequence[Mapping[str, Any]],
+    signature: Signature,
+    *,
+    unknown_category: str = "flag",
+    most_pixels: int | None = None,
 ) -> tuple[dict[str, list[Any]], list[dict[str, str]]]:
     """The same with canonical cells, a list per field, in the place of arrays.
 
     Raises:
-        BadInput: code `input-invalid`, with one trouble per wrong field.
+        BadInput: as for `rows_to_batch`.
     """
     troubles: list[Trouble] = _misshapen(rows, signature)
     flags: list[dict[str, str]] = [{} for _ in rows]
     columns: dict[str, list[Any]] = {}
     for field in signature.inputs if not troubles else ():
         kind = type_of(field, signature)
+        if most_pixels is not None and hasattr(kind, "most_pixels"):
+            kind = replace(kind, most_pixels=min(kind.most_pixels, most_pixels))
         columns[field.name] = [_cell(row, field, kind, i, flags, troubles) for i, row in enumerate(rows)]
         if field.choices:
             _flag_unknown(columns[field.name], field, unknown_category, flags, troubles)
@@ -52,8 +66,17 @@ def parse_rows(
         _check_beside(rows, field, signature, troubles)
     if troubles:
         number = "one field" if len(troubles) == 1 else f"{len(troubles)} fields"
-        raise BadInput(f"the input is not valid: {number}", code="input-invalid", troubles=troubles[:MOST_TROUBLES])
+        codes = {trouble.code if isinstance(trouble, _Refused) else "input-invalid" for trouble in troubles}
+        code = codes.pop() if len(codes) == 1 else "input-invalid"
+        raise BadInput(f"the input is not valid: {number}", code=code, troubles=troubles[:MOST_TROUBLES])
     return columns, flags
+
+
+@dataclass(frozen=True)
+class _Refused(Trouble):
+    """A trouble with a file, whose code tells what kind of trouble it is."""
+
+    code: str = "input-invalid"
 
 
 def type_of(field: Field, signature: Signature) -> Any:
@@ -107,6 +130,10 @@ def _cell(
         value = kind.parse_cell(row.get(field.name))
         if isinstance(value, float) and math.isinf(value):
             raise ValueError("a finite number was expected")
+    except Unfit as cause:
+        where = f"rows[{i}].{field.name}"
+        troubles.append(_Refused(str(cause), where, fix=f"send an {field.type} that can be read", code=cause.code))
+        return None
     except (ValueError, OverflowError, TypeError) as cause:
         got = type(row.get(field.name)).__name__
         troubles.append(Trouble(str(cause), f"rows[{i}].{field.name}", got, fix=f"send a {field.type}"))

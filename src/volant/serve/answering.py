@@ -37,9 +37,11 @@ _encoder = msgspec.json.Encoder()
 
 
 class Log(Protocol):
-    """Where predictions are written before they are answered."""
+    """Where predictions are written before they are answered, and before them the files that came with them."""
 
     def append(self, records: Sequence[PredictionRecord]) -> None: ...
+
+    def keep(self, data: bytes | None) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class Answerer:
         self._log = log
         self._clock = clock
         self._most_rows = product.file.serve.max_rows
+        self._most_pixels = int(product.file.serve.max_megapixels * 1e6)
         self._refuses = product.file.serve.unknown_category == "refuse"
         self._audit = product.file.feedback.audit
         self._slices = product.file.quality.slices
@@ -144,15 +147,17 @@ class Answerer:
         """
         slot = traffic.champion.slot
         try:
-            table = slot.reader.read(body, self._most_rows)
-            if not (self._refuses and table.flags):
+            table = None if slot.files else slot.reader.read(body, self._most_rows)
+            if table is not None and not (self._refuses and table.flags):
                 return table
         except GaveUp:
             pass
         asked = rows_of(decode(body), self._most_rows)
         unknown = "refuse" if self._refuses else "flag"
         try:
-            columns, flags = parse_rows(asked.rows, slot.signature, unknown_category=unknown)
+            columns, flags = parse_rows(
+                asked.rows, slot.signature, unknown_category=unknown, most_pixels=self._most_pixels
+            )
         except BadInput as bad:
             raise asked.in_its_words(bad) from None
         target = slot.signature.target
@@ -163,6 +168,7 @@ class Answerer:
     def _records(self, work: _Work) -> list[PredictionRecord]:
         at, table = iso(self._clock.now()), work.table
         latency = int(sum(part.seconds for part in work.parts) * 1e6)
+        inputs = self._kept(table, work.arms[0].slot.files)
         return [
             PredictionRecord(
                 id=id,
@@ -180,8 +186,18 @@ class Answerer:
                 latency_us=latency,
             )
             for id, row, found, arm, drawn, subject in zip(
-                work.ids, table.inputs, work.found, work.arms, work.audit, table.subjects, strict=True
+                work.ids, inputs, work.found, work.arms, work.audit, table.subjects, strict=True
             )
+        ]
+
+    def _kept(self, table: Table, files: Sequence[str]) -> Sequence[Any]:
+        """The rows as they are logged: files are kept by the store, and named by their hashes."""
+        names = {name: [self._log.keep(cell) for cell in table.columns[name]] for name in files}
+        if not names:
+            return table.inputs
+        return [
+            {**row, **{name: kept[i] for name, kept in names.items() if name in row}}
+            for i, row in enumerate(table.inputs)
         ]
 
 

@@ -86,7 +86,12 @@ class Explaining:
         """
         asked, wish = read(body, min(MOST_ROWS, self._serve.max_rows))
         try:
-            batch, flags = rows_to_batch(asked.rows, slot.signature, unknown_category=self._serve.unknown_category)
+            batch, flags = rows_to_batch(
+                asked.rows,
+                slot.signature,
+                unknown_category=self._serve.unknown_category,
+                most_pixels=int(self._serve.max_megapixels * 1e6),
+            )
         except BadInput as bad:
             raise asked.in_its_words(bad) from None
         explainer = self._explainer(slot)
@@ -162,6 +167,6 @@ def _contributions(fields: tuple[Field, ...], values: list[Any], found: Explaine
 def _json_cell(value: Any) -> Any:
     if is_missing(value):
         return None
-    if isinstance(value, np.datetime64):
+    if isinstance(value, np.datetime64 | bytes):
         return shown(value)
     return value.item() if isinstance(value, np.generic) else value

@@ -24,6 +24,8 @@ from volant.serve.link import Gone, Link, told
 from volant.serve.slot import Slot, load
 from volant.serve.traffic import Arm, Traffic
 from volant.store.log import PredictionLog
+from volant.store.media_log import MediaLog
+from volant.store.predictions import MEDIA
 
 REMEMBERED = 3
 """Versions of the traffic that are kept: requests that began before a swap end as they began."""
@@ -37,6 +39,9 @@ class Segments:
 
     def prediction_log(self) -> PredictionLog:
         return PredictionLog(self.home / "segments")
+
+    def media_log(self) -> MediaLog:
+        return MediaLog(self.home / MEDIA)
 
     def index_segments(self) -> int:
         return 0

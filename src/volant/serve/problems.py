@@ -15,6 +15,8 @@ MEDIA_TYPE = b"application/problem+json"
 STATUS: dict[str, int] = {
     "input-invalid": 422,
     "feedback-invalid": 422,
+    "media-type": 415,
+    "request-too-large": 413,
     "prediction-unknown": 404,
     "not-found": 404,
     "key-required": 401,
@@ -29,9 +31,7 @@ STATUS: dict[str, int] = {
 
 _PUBLIC = frozenset(STATUS) | {
     "request-invalid",
-    "request-too-large",
     "method-not-allowed",
-    "media-type",
     "prediction-failed",
     "too-slow",
     "deadline",

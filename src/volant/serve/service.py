@@ -11,6 +11,7 @@ from volant.core import plugins
 from volant.core.clock import Clock
 from volant.core.product import FILE, Product, read
 from volant.core.protocols import Task
+from volant.core.records import Signature
 from volant.errors import BadInput, VolantError
 from volant.serve.about import About
 from volant.serve.answering import Answerer
@@ -27,6 +28,7 @@ from volant.serve.metrics import Figures, ProductFigures
 from volant.serve.predict import Predict
 from volant.serve.repeating import Repeating
 from volant.serve.shown import Shown, socket_of
+from volant.serve.uploads import TakesFiles
 from volant.store import FeedbackWriter, Store
 
 WATCH_SECONDS = 0.5
@@ -115,6 +117,11 @@ class Service:
             self.figures.serving([(arm.facts(), arm.share) for arm in arms])
             _logger.info("answering: %s", ", ".join(f"{arm.slot.name} {arm.share:.3g}" for arm in arms))
 
+    def signature(self) -> Signature | None:
+        """The contract of the release that answers."""
+        slot = self.deck.champion
+        return None if slot is None else slot.signature
+
     def classes(self) -> tuple[str, ...]:
         """The classes of the release that answers."""
         slot = self.deck.champion
@@ -141,6 +148,7 @@ class Service:
         """Who handles which path, and who may; `settled` tells whether all processes serve the same."""
         about, file = self._about, self.product.file.serve
         takes = Takes(int(file.max_body_mb * 1_000_000))
+        files = TakesFiles(takes.most, signature=self.signature)
         predict = Predict(
             self.deck,
             self.journal,
@@ -164,7 +172,7 @@ class Service:
             admit = partial(self.guard.admit, role=role) if role else None
             routes.add(method, path, Route(handler, path, body, admit))
 
-        add("POST", "/v1/predict", predict, "predict", takes)
+        add("POST", "/v1/predict", predict, "predict", files)
         add("POST", "/v1/explain", Explain(self.deck, self.elsewhere, self.guard), "predict", takes)
         add("POST", "/v1/feedback", feedback, "feedback", takes)
         add("GET", "/v1/health/ready", partial(about.ready, settled=settled), "")

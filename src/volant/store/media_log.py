@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,15 +64,16 @@ class Live:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = path.open("rb")
+        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.close = weakref.finalize(self, os.close, self._file)
         self._end = 0
         self.places: dict[bytes, tuple[int, int]] = {}
 
     def look(self) -> None:
         """Take note of the frames that were added."""
-        size = os.fstat(self._file.fileno()).st_size
+        size = os.fstat(self._file).st_size
         while self._end + HEADER.size + SIZE <= size:
-            head = os.pread(self._file.fileno(), HEADER.size + SIZE, self._end)
+            head = os.pread(self._file, HEADER.size + SIZE, self._end)
             magic, length, _ = HEADER.unpack_from(head)
             end = self._end + HEADER.size + length
             if magic != MAGIC or not SIZE <= length <= MAX_PAYLOAD or end > size:
@@ -82,8 +84,5 @@ class Live:
     def read(self, digest: bytes) -> bytes | None:
         """The bytes, or None where they are not what was written."""
         start, size = self.places[digest]
-        data = os.pread(self._file.fileno(), size, start)
+        data = os.pread(self._file, size, start)
         return data if hashlib.sha256(data).digest() == digest else None
-
-    def close(self) -> None:
-        self._file.close()

@@ -82,7 +82,7 @@ FEWEST = 10
 
 def _alone(sample: Study, name: str, rows: np.ndarray, outcome: Outcome) -> Skill | None:
     kind = sample.kind(name)
-    if kind in ("text", "other"):
+    if kind in ("text", "media", "other"):
         codes = sample.codes(name)
         if codes.count > len(rows) / 2:
             return None

@@ -160,6 +160,11 @@ def linear_features(data: Rows, problem: Problem, seed: int = 0, *, paired: bool
 
     With `paired`, pairs of columns that pay have features of their own.
     """
+    return unfinished_linear(data, problem, seed, paired=paired).finish()
+
+
+def unfinished_linear(data: Rows, problem: Problem, seed: int = 0, *, paired: bool = True) -> Features:
+    """The same, to which more can be added before it is finished."""
     columns = usable(problem)
     features = Features(columns=tuple(c.name for c in columns))
     batch = data.batch(features.columns)
@@ -187,7 +192,7 @@ def linear_features(data: Rows, problem: Problem, seed: int = 0, *, paired: bool
     features.signs = {features.width + i: sign for i, sign in enumerate(signs) if sign}
     if numeric:
         _add_numbers(features, batch, numeric)
-    return features.finish()
+    return features
 
 
 def _add_numbers(features: Features, batch: Batch, numeric: list[str]) -> None:
