@@ -48,7 +48,8 @@ class Pack:
     def view(self, place: int) -> memoryview:
         """The bytes of one file. They stay readable when the pack is deleted."""
         start = int(self.starts[place])
-        return self.buffers[self.lot[place]][start : start + int(self.sizes[place])]
+        data: memoryview = self.buffers[int(self.lot[place])][start : start + int(self.sizes[place])]
+        return data
 
 
 def _batches(path: Path) -> list[pa.RecordBatch]:

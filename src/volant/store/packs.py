@@ -156,7 +156,7 @@ class Packs:
                     continue
                 with PackWriter(self) as writer:
                     for place in np.flatnonzero(kept):
-                        writer.put(pack.digests[place].tobytes(), bytes(pack.view(place)))
+                        writer.put(pack.digests[place].tobytes(), bytes(pack.view(int(place))))
                     writer.commit()
                 pack.path.unlink(missing_ok=True)
                 gone += int((~kept).sum())
