@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -88,6 +88,18 @@ class Source:
         if self.shown is not None:
             return self.shown()
         return pa.Table.from_batches(list(islice(self.chunks(), SAMPLE_CHUNKS)))
+
+    def renamed(self, names: Mapping[str, str]) -> Source:
+        """The source with other names for some columns."""
+        told = [names.get(name, name) for name in self.names]
+        schema = pa.schema([field.with_name(name) for field, name in zip(self.schema, told, strict=True)])
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for batch in self.batches():
+                yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+
+        hints = {names.get(name, name): hint for name, hint in self.hints.items()}
+        return replace(self, schema=schema, batches=batches, hints=hints)
 
     def _clean(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         words = tokens(self.missing)

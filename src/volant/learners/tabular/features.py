@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from volant.columns.media import is_media
 from volant.core.protocols import Rows
 from volant.core.records import Batch, Column, Pipeline, Problem, Step, Support
 from volant.learners.tabular.matrix import Features
@@ -50,8 +51,12 @@ def support(problem: Problem, *, monotone: bool = False, missing: str = "") -> S
         return Support(False, f"it does not learn the task {problem.task}")
     if not monotone and any(column.monotone for column in problem.inputs):
         return Support(False, "it cannot promise that predictions are monotone in a column")
-    found = bool(usable(problem))
-    return Support(found, "" if found else "none of the input columns is a number, category, time or text")
+    files = sorted(kind for kind in problem.types() - USABLE if is_media(kind))
+    if usable(problem):
+        return Support(True, f"it sees no {' or '.join(files)} columns" if files else "")
+    if files:
+        return Support(False, f"{', '.join(files)}: it learns from numbers, categories, times and texts alone")
+    return Support(False, "none of the input columns is a number, category, time or text")
 
 
 def answer(features: Features, file: str, margins: int, *, classes: int, scale: float, shift: float) -> Pipeline:
