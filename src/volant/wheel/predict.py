@@ -134,7 +134,8 @@ def _answer(chunk: pa.RecordBatch, release: Release, before: int) -> pa.Table:
     known = FILE in chunk.schema.names and FILE not in batch and any(is_media(f.type) for f in release.signature.inputs)
     columns: dict[str, Any] = {FILE: chunk.column(FILE)} if known else {}
     if "probability" not in outputs:
-        return pa.table({**columns, **{name: outputs[name] for name in ("value", "low", "high") if name in outputs}})
+        columns |= {name: outputs[name] for name in ("value", "low", "high") if name in outputs}
+        return pa.table(columns)
     columns["label"] = pa.array(outputs["label"], type=pa.string())
     for place, name in enumerate(release.signature.classes):
         columns[f"probability_{name}"] = outputs["probability"][:, place]
