@@ -71,6 +71,11 @@ PLUGINS = {
         "target_values",
         "usable_inputs",
         "wrong_labels",
+        "unreadable_media",
+        "blank_pictures",
+        "odd_sizes",
+        "near_pictures",
+        "picture_leaks",
     },
 }
 DECLARED = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["entry-points"]

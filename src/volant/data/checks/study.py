@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from volant.columns.looks import Looks, looks_of
 from volant.columns.media import is_media, names_of
 from volant.core.protocols import Rows
 from volant.core.records import PARTS, Batch
@@ -113,6 +114,10 @@ class Study:
     def values(self, name: str) -> np.ndarray:
         """A number, boolean or time column as float64, shape (n,), NaN where missing."""
         return self._keep(("values", name), lambda: _as_floats(self.column(name)))
+
+    def looks(self, name: str) -> Looks:
+        """What the pictures of a column look like, one entry per row."""
+        return self._keep(("looks", name), lambda: looks_of(self.data.batch([name])[name]))
 
     def codes(self, name: str) -> Codes:
         """Any column as codes, in order of first appearance."""
