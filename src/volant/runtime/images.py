@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from volant.columns.descriptors import described
 from volant.columns.media import over_files
 from volant.columns.pixels import Form, key_of, many
-from volant.runtime.descriptors import VERSION as DESCRIPTORS
-from volant.runtime.descriptors import WIDTH, describe
 
 if TYPE_CHECKING:
     from volant.runtime.steps import Making
@@ -54,22 +53,8 @@ def _normalise(of: Making) -> Run:
 
 def _describe_image(of: Making) -> Run:
     """Pictures (n,) to float32 (n, `descriptors.WIDTH`), looked at as `side` × `side` pixels; NaN where missing."""
-    side = int(of.params["side"])
-    form, key = Form(side, side, str(of.params["mode"])), key_of(f"describe_image {DESCRIPTORS}", of.params)
-
-    def make(files: Sequence[bytes]) -> np.ndarray:
-        return describe(many(files, form, of.threads))
-
-    def run(cells: np.ndarray) -> np.ndarray:
-        places, described = over_files(cells, key, make)
-        if len(places) == len(cells) and len(cells):
-            return described
-        out = np.full((len(cells), WIDTH), np.nan, dtype=np.float32)
-        if len(places):
-            out[places] = described
-        return out
-
-    return run
+    side, mode = int(of.params["side"]), str(of.params["mode"])
+    return lambda cells: described(cells, side, mode, of.threads)
 
 
 IMAGES: dict[str, Callable[[Making], Run]] = {

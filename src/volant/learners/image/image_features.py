@@ -11,6 +11,7 @@ import numpy as np
 
 from volant.bind.boosting import Part
 from volant.bind.onnx import linear_model
+from volant.columns.descriptors import WIDTH
 from volant.columns.pictures import size_of
 from volant.core.clock import Machine
 from volant.core.plugins import load
@@ -21,7 +22,6 @@ from volant.learners.proximal import Penalty
 from volant.learners.tabular.boosting import Hours, directions
 from volant.learners.tabular.features import answer, unfinished_linear, usable
 from volant.learners.tabular.matrix import Features
-from volant.runtime.descriptors import WIDTH
 
 SIDES = (32, 64)
 SMALL = 40

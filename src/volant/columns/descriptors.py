@@ -6,7 +6,12 @@ those of Felzenszwalb et al., Object Detection with Discriminatively Trained Par
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+
+from volant.columns.media import over_files
+from volant.columns.pixels import Form, key_of, many
 
 VERSION = 1
 """Rises when the same pixels come out differently."""
@@ -26,6 +31,25 @@ _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 EDGES_WIDTH = GRID * GRID * (DIRECTIONS + DIRECTIONS // 2 + 4)
 COLOURS_WIDTH = SHADES**3 + GRID // 4 * (GRID // 4) * 6
 WIDTH = EDGES_WIDTH + COLOURS_WIDTH + THUMBNAIL * THUMBNAIL * 3
+
+
+def described(cells: np.ndarray, side: int, mode: str = "stretch", threads: int = 1) -> np.ndarray:
+    """Pictures (n,), looked at as `side` × `side` pixels, to float32 (n, `WIDTH`), NaN where missing.
+
+    What was described before is remembered with the file.
+    """
+    form = Form(side, side, mode)
+
+    def make(files: Sequence[bytes]) -> np.ndarray:
+        return describe(many(files, form, threads))
+
+    places, found = over_files(cells, key_of(f"described {VERSION}", {"side": side, "mode": mode}), make)
+    if len(places) == len(cells) and len(cells):
+        return found
+    out = np.full((len(cells), WIDTH), np.nan, dtype=np.float32)
+    if len(places):
+        out[places] = found
+    return out
 
 
 def describe(x: np.ndarray) -> np.ndarray:
