@@ -192,3 +192,11 @@ def test_what_was_refused_is_not_kept(service, ask):
     refused(ask(GOOD[:80]), 422)
     after = sum(path.stat().st_size for path in (service.product.home / "media").glob("*.seg"))
     assert after == before
+
+
+def test_the_document_and_the_page_know_pictures(service):
+    body = httpx.get(service.url + "/openapi.json").json()["paths"]["/v1/predict"]["post"]["requestBody"]["content"]
+    assert list(body) == ["application/json", "multipart/form-data", "image/*"]
+    assert body["multipart/form-data"]["schema"]["required"] == ["photo"]
+    page = httpx.get(service.url + "/docs").text
+    assert 'type: "file", accept: "image/*"' in page
