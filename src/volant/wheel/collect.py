@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from volant.columns.media import media_columns
+from volant.columns.media import is_media, media_columns
 from volant.core.ids import digest
 from volant.core.product import Product
 from volant.core.progress import Progress
@@ -122,6 +122,18 @@ def split_rule(product: Product) -> SplitRule:
     return SplitRule(split.by, split.judge, split.test, split.key)
 
 
+def _refuse_files(schema: Schema, named: Sequence[tuple[str, str]]) -> None:
+    """Files are no groups: no two of them are alike."""
+    fix = "name columns of categories or numbers; the report shows groups by brightness and size of pictures anyway"
+    troubles = [
+        Trouble("the values of a column of files make no groups", f"volant.toml, {key}", name, fix=fix)
+        for key, name in named
+        if is_media(schema[name].type)
+    ]
+    if troubles:
+        raise BadInput("columns of the product file have the wrong type", code="column-type", troubles=troubles)
+
+
 def _check_columns(context: Context, schema: Schema) -> None:
     """Columns that make slices, and roles that the split needs, must be there."""
     file = context.product.file
@@ -134,6 +146,7 @@ def _check_columns(context: Context, schema: Schema) -> None:
     ]
     if unknown:
         raise BadInput("columns of the product file are not in the data", code="column-missing", troubles=unknown)
+    _refuse_files(schema, named)
     by = file.data.split.by
     needed = {"group": ("subject", "group"), "time": ("time",)}.get(by, ())
     if needed and not any(schema.of_role(role) for role in needed):
