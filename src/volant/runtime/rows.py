@@ -52,7 +52,7 @@ def parse_rows(
     Raises:
         BadInput: as for `rows_to_batch`.
     """
-    troubles: list[Trouble] = _misshapen(rows, signature)
+    troubles: list[Trouble | _Refused] = [*_misshapen(rows, signature)]
     flags: list[dict[str, str]] = [{} for _ in rows]
     columns: dict[str, list[Any]] = {}
     for field in signature.inputs if not troubles else ():
@@ -66,17 +66,23 @@ def parse_rows(
         _check_beside(rows, field, signature, troubles)
     if troubles:
         number = "one field" if len(troubles) == 1 else f"{len(troubles)} fields"
-        codes = {trouble.code if isinstance(trouble, _Refused) else "input-invalid" for trouble in troubles}
-        code = codes.pop() if len(codes) == 1 else "input-invalid"
-        raise BadInput(f"the input is not valid: {number}", code=code, troubles=troubles[:MOST_TROUBLES])
+        told = [one.trouble if isinstance(one, _Refused) else one for one in troubles[:MOST_TROUBLES]]
+        raise BadInput(f"the input is not valid: {number}", code=_code(troubles), troubles=told)
     return columns, flags
 
 
 @dataclass(frozen=True)
-class _Refused(Trouble):
-    """A trouble with a file, whose code tells what kind of trouble it is."""
+class _Refused:
+    """A trouble with a file, and the code of its kind."""
 
-    code: str = "input-invalid"
+    trouble: Trouble
+    code: str
+
+
+def _code(troubles: Sequence[Trouble | _Refused]) -> str:
+    """The code that all troubles have, or the one that fits any."""
+    codes = {one.code if isinstance(one, _Refused) else "input-invalid" for one in troubles}
+    return codes.pop() if len(codes) == 1 else "input-invalid"
 
 
 def type_of(field: Field, signature: Signature) -> Any:
@@ -124,7 +130,12 @@ def _misshapen(rows: Sequence[Any], signature: Signature) -> list[Trouble]:
 
 
 def _cell(
-    row: Mapping[str, Any], field: Field, kind: Any, i: int, flags: list[dict[str, str]], troubles: list[Trouble]
+    row: Mapping[str, Any],
+    field: Field,
+    kind: Any,
+    i: int,
+    flags: list[dict[str, str]],
+    troubles: list[Trouble | _Refused],
 ) -> Any:
     try:
         value = kind.parse_cell(row.get(field.name))
@@ -132,7 +143,8 @@ def _cell(
             raise ValueError("a finite number was expected")
     except Unfit as cause:
         where = f"rows[{i}].{field.name}"
-        troubles.append(_Refused(str(cause), where, fix=f"send an {field.type} that can be read", code=cause.code))
+        trouble = Trouble(str(cause), where, fix=f"send an {field.type} that can be read")
+        troubles.append(_Refused(trouble, cause.code))
         return None
     except (ValueError, OverflowError, TypeError) as cause:
         got = type(row.get(field.name)).__name__
@@ -144,7 +156,7 @@ def _cell(
 
 
 def _check_beside(
-    rows: Sequence[Mapping[str, Any]], field: Field, signature: Signature, troubles: list[Trouble]
+    rows: Sequence[Mapping[str, Any]], field: Field, signature: Signature, troubles: list[Trouble | _Refused]
 ) -> None:
     kind = type_of(field, signature)
     for i, row in enumerate(rows):
@@ -153,7 +165,7 @@ def _check_beside(
 
 
 def _flag_unknown(
-    cells: Sequence[Any], field: Field, policy: str, flags: list[dict[str, str]], troubles: list[Trouble]
+    cells: Sequence[Any], field: Field, policy: str, flags: list[dict[str, str]], troubles: list[Trouble | _Refused]
 ) -> None:
     known = set(field.choices)
     for i, value in enumerate(cells):
