@@ -44,8 +44,9 @@ PLUGINS = {
         "neighbours",
         "network",
         "mlp",
+        "image_features",
     },
-    "columns": {"number", "category", "boolean", "timestamp", "text", "id", "list", "json"},
+    "columns": {"number", "category", "boolean", "timestamp", "text", "id", "list", "json", "image"},
     "checks": {
         "absent_columns",
         "class_imbalance",
@@ -70,6 +71,11 @@ PLUGINS = {
         "target_values",
         "usable_inputs",
         "wrong_labels",
+        "unreadable_media",
+        "blank_pictures",
+        "odd_sizes",
+        "near_pictures",
+        "picture_leaks",
     },
 }
 DECLARED = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["entry-points"]

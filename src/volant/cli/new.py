@@ -25,9 +25,18 @@ def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the product and of its new folder.")],
     data: Annotated[
         str,
-        typer.Option(metavar="SOURCE", help="CSV, Parquet, JSON Lines or Excel file, a folder of these, or a URL."),
+        typer.Option(
+            metavar="SOURCE",
+            help="CSV, Parquet, JSON Lines or Excel file, a folder of these or of pictures, "
+            "a .zip of pictures, or a URL.",
+        ),
     ],
-    target: Annotated[str, typer.Option(metavar="COLUMN", help="The column to predict.")],
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", show_default=False, help="The column to predict; for folders of pictures their names."
+        ),
+    ] = None,
     query: Annotated[
         str | None, typer.Option(metavar="SQL", show_default=False, help="The query, where the source is a database.")
     ] = None,
@@ -40,7 +49,7 @@ def new(
     folder: FolderOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Start a product from a table: infer its types and task, write its file.
+    """Start a product from a table or from pictures: infer types and task, write its file.
 
     Makes the folder NAME (inside FOLDER, where -C gives one) with volant.toml in it, and says why it
     took each column for what it did. Change what is wrong in the file. A preset adds what products of a

@@ -15,7 +15,10 @@ app = typer.Typer(**PLAIN)
 @app.command(epilog="Example: volant -C churn predict --input rows.csv --output answers.parquet")
 def predict(
     context: typer.Context,
-    source: Annotated[Path, typer.Option("--input", metavar="FILE", help="Rows: CSV, Parquet, JSON Lines, Excel.")],
+    source: Annotated[
+        Path,
+        typer.Option("--input", metavar="FILE", help="Rows: CSV, Parquet, JSON Lines, Excel; a folder of pictures."),
+    ],
     output: Annotated[Path, typer.Option(metavar="FILE", help="Where answers go: .csv, .parquet or .jsonl.")],
     folder: FolderOption = None,
     as_json: JsonOption = False,

@@ -157,16 +157,17 @@ def _distinct(raw: pa.Array) -> tuple[Sequence[Any], pa.Array]:
     try:
         encoded = raw.dictionary_encode()
     except (pa.ArrowNotImplementedError, pa.ArrowTypeError):
-        return _values(raw), pa.array(np.arange(len(raw)))
-    return _values(encoded.dictionary), encoded.indices
+        return listed(raw), pa.array(np.arange(len(raw)))
+    return listed(encoded.dictionary), encoded.indices
 
 
-def _values(array: pa.Array) -> Sequence[Any]:
+def listed(array: pa.Array) -> Sequence[Any]:
+    """The cells as Python values; those that have none are `Unreadable`."""
     try:
-        listed: list[Any] = array.to_pylist()
+        found: list[Any] = array.to_pylist()
     except (ValueError, OverflowError):
         return [_value(scalar) for scalar in array]
-    return listed
+    return found
 
 
 def _value(scalar: pa.Scalar) -> Any:

@@ -71,11 +71,15 @@ class DataSection(Section):
 
     source: str = Field(
         min_length=1,
-        description="A CSV, Parquet, JSON Lines or Excel file, a folder of these, or a database URL; "
-        "relative to the product file. `${NAME}` takes an environment variable, for secrets.",
+        description="A CSV, Parquet, JSON Lines or Excel file, a folder of these, a folder, a .zip or a pattern "
+        "(`photos/*/*.jpg`) of pictures, or a database URL; relative to the product file. `${NAME}` takes an "
+        "environment variable, for secrets.",
     )
     query: str | None = Field(None, description="The SQL query, when the source is a database URL.")
     missing: tuple[str, ...] | None = Field(None, description="Cell texts that mean missing; replaces the usual list.")
+    unreadable: Literal["keep", "leave_out"] = Field(
+        "keep", description="Rows with a file, such as a picture, that cannot be read: kept without it, or left out."
+    )
     split: Split = Field(default=Split(), description="How rows are divided.")
 
 
@@ -279,12 +283,25 @@ class ServeSection(Section):
     )
     max_rows: int = Field(10_000, ge=1, description="Rows that one request may hold.")
     max_body_mb: float = Field(8.0, gt=0, description="Megabytes that one request may hold.")
+    max_megapixels: float = Field(
+        64.0, gt=0, le=64.0, description="Million pixels that a picture in a request may have, width times height."
+    )
     key: str | None = Field(
         None,
         description="A key that may do everything, for services without a ledger of their own; `${NAME}` takes it "
         "from the environment. Other keys are made by `volant keys create`.",
     )
     workers: int = Field(0, ge=0, le=63, description="Processes that answer; 0 is one per core.")
+    model_processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes beside each of them that predict with slow models and for large requests; started when "
+        "they are needed.",
+    )
+    model_memory_mb: float = Field(
+        0, ge=0, description="Megabytes of memory that each of those may use; 0 is all there is."
+    )
     deadline_ms: float = Field(10_000, ge=10, description="Milliseconds an answer may take before it is given up.")
     cors: tuple[str, ...] = Field(
         (),

@@ -76,6 +76,21 @@ class ColumnType(Protocol):
         """What a caller may send, as JSON Schema."""
 
 
+@runtime_checkable
+class Media(Protocol):
+    """Optional ability of a column type: its cells are files, such as pictures.
+
+    The canonical value is the bytes of the file. Datasets hold their hashes and keep each file once; the cells that
+    `Rows.batch` gives are bytes, or stand for a file that `bytes(cell)` reads, and are None where missing.
+    """
+
+    endings: frozenset[str]
+    """Endings of the names of such files, in lower case: `.png`."""
+
+    def media_type(self, data: bytes) -> str | None:
+        """The media type that the first bytes of a file tell (`image/png`), or None where they tell none."""
+
+
 class Rows(Protocol):
     """A dataset, or a view of some of its rows: what learners and checks are given."""
 
@@ -293,6 +308,7 @@ __all__ = [
     "Column",
     "ColumnType",
     "Learner",
+    "Media",
     "Metric",
     "Model",
     "Parsed",

@@ -92,7 +92,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Support:
-    """Whether a learner can take a problem; the reason is shown to the user where it cannot."""
+    """Whether a learner can take a problem; the reason why not is shown to the user, and so is what it leaves out."""
 
     yes: bool
     reason: str = ""

@@ -2,6 +2,7 @@
 
 A version is a folder named by its digest: `main.parquet` holds the canonical columns, `rows.parquet` one
 record per row (number in its source, key, side, provenance, weight, reference), `dataset.json` the facts.
+Of media (pictures) `main.parquet` holds the hash of each file's bytes; the files lie in packs beside the datasets.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import shutil
 import threading
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,12 +23,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from volant.columns.media import is_media, media_columns
 from volant.columns.missing import with_missing
 from volant.core.ids import canonical_json
 from volant.core.plugins import column_type
 from volant.core.records import Batch, Column, Schema
+from volant.data.shelf import MEDIA, StoreShelf
 from volant.data.splits import assign, content_hashes, earliest, row_keys
 from volant.errors import BadInput
+from volant.store.packs import Packs
 
 FORMAT = 1
 MOST_EVIDENCE = 20
@@ -41,6 +46,8 @@ class _File:
     def __init__(self, folder: Path, schema: Schema) -> None:
         self.folder = folder
         self.schema = schema
+        self.media = frozenset(media_columns(schema))
+        self.shelf = StoreShelf(home_of(folder))
         self._main: pq.ParquetFile | None = None
         self._columns: dict[str, pa.ChunkedArray] = {}
         self._rows: pa.Table | None = None
@@ -86,13 +93,43 @@ class Dataset:
         )
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """Canonical columns of these rows as Arrow."""
+        """Canonical columns of these rows as Arrow; media with the bytes of all their files."""
+        table = self.stored(columns)
+        for name in self._file.media & set(table.column_names):
+            place = table.schema.get_field_index(name)
+            table = table.set_column(place, name, self._file.shelf.column(table.column(name).to_pylist()))
+        return table
+
+    def stored(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Columns of these rows as they are stored: media as the hashes of their files."""
         names = list(self.schema.names if columns is None else columns)
         return pa.table({name: self._pick(self._file.column(name)) for name in names})
 
     def batch(self, columns: Sequence[str]) -> Batch:
-        """Canonical columns of these rows as the arrays that pipelines take, shape (n,) each."""
-        return table_to_batch(self.table(columns), self.schema)
+        """Canonical columns of these rows as the arrays that pipelines take, shape (n,) each.
+
+        Media are read when somebody looks into a cell.
+        """
+        stored = self.stored(columns)
+        media = [name for name in stored.column_names if name in self._file.media]
+        plain = table_to_batch(stored.drop_columns(media), self.schema)
+        plain |= {name: self._file.shelf.cells(stored.column(name).to_pylist()) for name in media}
+        return {name: plain[name] for name in stored.column_names}
+
+    @property
+    def shelf(self) -> StoreShelf:
+        """Where the files of its media lie."""
+        return self._file.shelf
+
+    def has_media(self) -> bool:
+        """Whether all files are there that the rows name."""
+        named = (self.stored([name]).column(0).drop_null().to_pylist() for name in self.media)
+        return all(bool(self.shelf.packs.has(hashes).all()) for hashes in named)
+
+    @property
+    def media(self) -> tuple[str, ...]:
+        """The names of the columns whose cells are files."""
+        return tuple(name for name in self.schema.names if name in self._file.media)
 
     def weights(self) -> np.ndarray:
         """Sample weights, shape (n,), float64."""
@@ -136,6 +173,11 @@ def table_to_batch(table: pa.Table, schema: Schema) -> dict[str, np.ndarray]:
     }
 
 
+def home_of(folder: Path) -> Path:
+    """The home of the product whose dataset version lies in `folder`."""
+    return folder.absolute().parent.parent
+
+
 @dataclass(frozen=True)
 class SplitRule:
     """How rows are divided; see `data.split` of the product file.
@@ -171,6 +213,7 @@ class Writer:
         rule: how rows are divided.
         cuts: cut points of the version before this one, which are kept.
         missing: the product's own texts that mean missing.
+        leave_out: whether rows with a file that cannot be read are left out.
     """
 
     root: Path
@@ -178,15 +221,21 @@ class Writer:
     rule: SplitRule
     cuts: Mapping[str, Any] | None = None
     missing: Sequence[str] | None = None
+    leave_out: bool = False
     unreadable: dict[str, list[int]] = field(default_factory=dict)
     unreadable_count: dict[str, int] = field(default_factory=dict)
+    unreadable_files: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
         self._folder = self.root / f".new-{uuid.uuid4().hex}"
         self._folder.mkdir()
-        types = [(c.name, column_type(c.type).storage) for c in self.schema.columns]
+        media = frozenset(media_columns(self.schema))
+        types = [(c.name, pa.string() if c.name in media else column_type(c.type).storage) for c in self.schema.columns]
         self._arrow = pa.schema([pa.field(name, storage) for name, storage in types])
+        self._held = ExitStack()
+        packs = Packs(home_of(self._folder) / MEDIA)
+        self._media = self._held.enter_context(packs.writing()) if media else None
         self._out = pq.ParquetWriter(self._folder / "main.parquet", self._arrow, compression="zstd")
         self._hash = hashlib.sha256()
         self._rows: list[pa.Table] = []
@@ -196,35 +245,61 @@ class Writer:
     def abort(self) -> None:
         """Throw away what was written."""
         self._out.close()
+        self._held.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def add_raw(self, chunk: pa.RecordBatch) -> None:
         """Add rows as they come from a source: parsed by the column types, unreadable cells noted."""
         columns = {}
+        numbers = np.arange(self._numbers, self._numbers + len(chunk), dtype=np.int64)
+        kept = np.ones(len(chunk), dtype=bool)
         for column in self.schema.columns:
             kind = with_missing(column_type(column.type), self.missing)
-            parsed = kind.parse(chunk.column(column.name))
-            columns[column.name] = parsed.values
+            raw = chunk.column(column.name)
+            parsed = kind.parse(raw)
+            columns[column.name] = parsed.values if not is_media(column.type) else self._kept(parsed.values)
             if len(parsed.unreadable):
-                self._note(column.name, parsed.unreadable + self._numbers)
-        self.add(pa.table(columns, schema=self._arrow), Extra())
+                self._note(column.name, numbers[parsed.unreadable])
+                if is_media(column.type):
+                    self._note_files(column.name, raw.take(pa.array(parsed.unreadable)))
+                    kept[parsed.unreadable] = not self.leave_out
+        table = pa.table(columns, schema=self._arrow)
+        self.add(table if kept.all() else table.filter(pa.array(kept)), Extra(), numbers[kept])
+        self._numbers = int(numbers[-1]) + 1 if len(numbers) else self._numbers
+
+    def _kept(self, files: pa.Array) -> pa.Array:
+        """The hashes of files, which are put into a pack."""
+        assert self._media is not None
+        keep = self._media.add
+        return pa.array([None if data is None else keep(data) for data in files.to_pylist()], pa.string())
+
+    def _note_files(self, name: str, raw: pa.Array) -> None:
+        """Note the paths of files that cannot be read, where the source tells them."""
+        if pa.types.is_struct(raw.type) and raw.type.get_field_index("path") >= 0:
+            noted = self.unreadable_files.setdefault(name, [])
+            noted.extend(str(path) for path in raw.field("path").to_pylist()[: max(MOST_EVIDENCE - len(noted), 0)])
 
     def _note(self, name: str, rows: np.ndarray) -> None:
         kept = self.unreadable.setdefault(name, [])
         kept.extend(int(r) for r in rows[: max(MOST_EVIDENCE - len(kept), 0)])
         self.unreadable_count[name] = self.unreadable_count.get(name, 0) + len(rows)
 
-    def add(self, table: pa.Table, extra: Extra) -> None:
-        """Add canonical rows."""
+    def add(self, table: pa.Table, extra: Extra, numbers: np.ndarray | None = None) -> None:
+        """Add canonical rows, media as the hashes of files that are in packs.
+
+        `numbers` (n,) are those of the rows in their source, if they do not simply go on.
+        """
         n = len(table)
+        numbers = np.arange(self._numbers, self._numbers + n, dtype=np.int64) if numbers is None else numbers
         table = table.select(self._arrow.names).cast(self._arrow)
         self._out.write_table(table)
         self._hash.update(content_hashes(table).tobytes())
-        self._rows.append(self._row_records(table, extra, n))
+        self._rows.append(self._row_records(table, extra, numbers))
         self._count += n
         self._numbers += n
 
-    def _row_records(self, table: pa.Table, extra: Extra, n: int) -> pa.Table:
+    def _row_records(self, table: pa.Table, extra: Extra, numbers: np.ndarray) -> pa.Table:
+        n = len(numbers)
         weights = np.ones(n) if extra.weights is None else np.asarray(extra.weights, dtype=np.float64)
         named = self.schema.of_role("weight")
         if named and extra.weights is None:
@@ -233,7 +308,7 @@ class Writer:
         stratum = self._strata(table, target[0].name) if target else np.full(n, "", dtype=object)
         return pa.table(
             {
-                "number": np.arange(self._numbers, self._numbers + n, dtype=np.int64),
+                "number": numbers,
                 "key": pa.array(self._keys(table), type=pa.string()),
                 "side": pa.array(list(extra.sides) or [""] * n, type=pa.string()),
                 "provenance": pa.array([extra.provenance] * n, type=pa.string()),
@@ -303,10 +378,15 @@ class Writer:
             "cuts": cuts,
             "unreadable": self.unreadable,
             "unreadable_count": self.unreadable_count,
+            "unreadable_files": self.unreadable_files,
             "notes": dict(notes or {}),
         }
         (self._folder / "dataset.json").write_bytes(json.dumps(facts, ensure_ascii=False, default=str).encode())
-        return _settle(self._folder, self.root / digest)
+        if self._media is not None:
+            self._media.commit()
+        settled = _settle(self._folder, self.root / digest)
+        self._held.close()
+        return settled
 
     def _divide(self, rows: pa.Table) -> tuple[np.ndarray, dict[str, Any]]:
         stratum = np.array(rows.column("stratum").to_pylist(), dtype=object)
@@ -362,9 +442,10 @@ def write_dataset(
     cuts: Mapping[str, Any] | None = None,
     missing: Sequence[str] | None = None,
     notes: Mapping[str, Any] | None = None,
+    leave_out: bool = False,
 ) -> Dataset:
-    """Write a dataset version from raw chunks of a source."""
-    writer = Writer(root, schema, rule, cuts, missing)
+    """Write a dataset version from raw chunks of a source; see `Writer`."""
+    writer = Writer(root, schema, rule, cuts, missing, leave_out)
     try:
         for chunk in chunks:
             writer.add_raw(chunk)

@@ -8,16 +8,22 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from volant.columns.media import is_media
 from volant.columns.missing import TOKENS
 from volant.columns.number import Number
 from volant.columns.sample import Sample
 from volant.core import plugins
 from volant.core.protocols import ColumnType, Recognition
 from volant.core.records import Column, Schema
+from volant.data.sources.beside import Beside
+from volant.data.sources.source import Source
 from volant.errors import BadInput, Trouble, nearest
 
 SAMPLE = 10_000
 """Cells that a column type is shown."""
+
+FEW, LARGE = 500, 20_000_000
+"""Cells that it is shown where all of them hold more than so many bytes, as pictures do."""
 
 MOST_CODES = 30
 ROWS_PER_CODE = 5
@@ -28,7 +34,12 @@ Override = Mapping[str, str | None]
 
 
 def infer_schema(
-    sample: pa.Table, target: str | None, overrides: Mapping[str, Override] | None = None, *, task: str | None = None
+    sample: pa.Table,
+    target: str | None,
+    overrides: Mapping[str, Override] | None = None,
+    *,
+    task: str | None = None,
+    source: Source | None = None,
 ) -> Schema:
     """The columns of a table with types, roles and reasons.
 
@@ -40,6 +51,7 @@ def infer_schema(
         target: the column that is predicted.
         overrides: per column, the `type` and the `role` that the user wants; either may be None.
         task: the task, when it is known; otherwise the target tells it.
+        source: where the sample comes from, if that knows more of its columns or if they may name files beside it.
 
     Raises:
         BadInput: codes `target-missing`, `column-missing`, `column-type` (nothing can be predicted from dates).
@@ -49,7 +61,7 @@ def infer_schema(
     columns = []
     for name in sample.column_names:
         wanted = chosen.get(name, {})
-        column = _target(sample, name, wanted, task) if name == target else _column(sample, name, wanted)
+        column = _target(sample, name, wanted, task) if name == target else _column(sample, name, wanted, source)
         columns.append(column)
     _refuse_types(columns)
     return Schema(tuple(columns))
@@ -96,16 +108,24 @@ def _target(sample: pa.Table, name: str, wanted: Override, task: str | None) -> 
     return Column(name, "category" if task == "classify" else "number", "target", reason)
 
 
-def _column(sample: pa.Table, name: str, wanted: Override) -> Column:
+def _column(sample: pa.Table, name: str, wanted: Override, source: Source | None) -> Column:
     if wanted.get("type"):
         kind, reason = str(wanted["type"]), "as the product file says"
         return Column(name, kind, wanted.get("role") or "input", reason)
-    kind, role, reason = _recognised(name, sample.column(name))
+    if source is not None and name in source.hints:
+        hint = source.hints[name]
+        return Column(name, hint.type, wanted.get("role") or hint.role, hint.reason)
+    kind, role, reason = _recognised(name, sample.column(name), source)
     return Column(name, kind, wanted.get("role") or role, reason)
 
 
-def _recognised(name: str, values: pa.ChunkedArray) -> tuple[str, str, str]:
+def _recognised(name: str, values: pa.ChunkedArray, source: Source | None) -> tuple[str, str, str]:
     """Type, role and reason of a column by its values."""
+    beside = None if source is None or source.beside is None else Beside(source.beside)
+    if beside is not None and beside.names_files(values):
+        kind, role, reason = _recognised(name, pa.chunked_array([beside.sample(values)]), None)
+        if is_media(kind):
+            return kind, role, f"paths of files beside the table; {reason}"
     shown = _shown(values)
     if not len(shown):
         return "category", "ignored", f"no values in {len(values):,} rows"
@@ -121,9 +141,10 @@ def _recognised(name: str, values: pa.ChunkedArray) -> tuple[str, str, str]:
 def _shown(values: pa.ChunkedArray) -> pa.Array:
     """At most 10,000 cells that are not missing, evenly spread over the column."""
     array = Sample.of(values, TOKENS).cells
-    if len(array) <= SAMPLE:
+    most = SAMPLE if array.nbytes <= LARGE else FEW
+    if len(array) <= most:
         return array
-    return array.take(pa.array(np.linspace(0, len(array) - 1, SAMPLE).astype(np.int64)))
+    return array.take(pa.array(np.linspace(0, len(array) - 1, most).astype(np.int64)))
 
 
 def _reads_all(kind: ColumnType, values: pa.ChunkedArray) -> bool:

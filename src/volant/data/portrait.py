@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from volant.columns.thumbnails import thumbnail
 from volant.core.records import PARTS, Column
 from volant.data.checks.patterns import personal
 from volant.data.checks.study import Codes, Study
@@ -20,6 +21,8 @@ ROWS_FOR_QUANTILES = 100
 HUGE = 1e100
 MAP_ROWS = 80
 MAP_COLUMNS = 40
+MOST_SHEETS, PER_SHEET, THUMBNAIL = 12, 8, 72
+"""Classes that pictures are shown of, pictures of each, and their pixels."""
 
 
 def portrait(study: Study, hidden: Collection[str]) -> dict[str, Any]:
@@ -32,7 +35,9 @@ def portrait(study: Study, hidden: Collection[str]) -> dict[str, Any]:
     sample = study.sample()
     columns = [describe(study, sample, column, column.name in hidden) for column in study.schema.columns]
     target = next((c for c in columns if c["role"] == "target"), None)
+    pictures = [c.name for c in study.schema.columns if c.type == "image" and c.name not in hidden]
     return {
+        "samples": samples(study, pictures[0]) if pictures else [],
         "rows": len(study),
         "sampled": len(sample) if len(sample) < len(study) else None,
         "sides": _sides(study),
@@ -40,6 +45,24 @@ def portrait(study: Study, hidden: Collection[str]) -> dict[str, Any]:
         "target": target,
         "missing_map": missing_map(sample),
     }
+
+
+def samples(study: Study, name: str) -> list[dict[str, Any]]:
+    """A few pictures of each of the largest classes, or of all rows where there are no classes: small ones, as URLs."""
+    targets = [c.name for c in study.schema.of_role("target") if study.kind(c.name) in ("text", "boolean")]
+    filled = study.filled(name)
+    groups: list[tuple[str, np.ndarray]] = [("all rows", np.flatnonzero(filled))]
+    if targets:
+        codes = study.codes(targets[0])
+        order = [int(i) for i in np.argsort(-codes.sizes(), kind="stable")[:MOST_SHEETS]]
+        groups = [(str(codes.labels[i].as_py()), np.flatnonzero(filled & (codes.codes == i))) for i in order]
+    return [{"class": label, "pictures": _some(study, name, rows)} for label, rows in groups if len(rows)]
+
+
+def _some(study: Study, name: str, rows: np.ndarray) -> list[str]:
+    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, min(PER_SHEET, len(rows))).astype(np.int64))]
+    cells = study.take(chosen).batch([name])[name]
+    return [url for url in (thumbnail(bytes(cell), THUMBNAIL) for cell in cells) if url is not None]
 
 
 def _sides(study: Study) -> dict[str, int]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from volant.columns.media import is_media
 from volant.core.protocols import Rows
 
 FEWEST = 5
@@ -25,6 +26,9 @@ def profile(data: Rows) -> dict[str, Any]:
 
 
 def _describe(data: Rows, name: str, kind: str) -> dict[str, Any]:
+    if is_media(kind):
+        cells = data.batch([name])[name]
+        return {"missing": round(sum(cell is None for cell in cells) / len(cells), 6) if len(cells) else 0.0}
     column = data.table([name]).column(0)
     missing = round(column.null_count / len(column), 6) if len(column) else 0.0
     if kind == "category":

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from volant.columns.media import Stored
 from volant.core.records import Field
 from volant.data.profile import LEVELS
 
@@ -101,6 +102,8 @@ def signed(value: float) -> str:
 
 def shown(value: Any) -> str:
     """A value for people."""
+    if isinstance(value, bytes | Stored):
+        return f"a file of {len(bytes(value)):,} bytes"
     if isinstance(value, np.datetime64):
         return str(value.astype("datetime64[s]")).replace("T00:00:00", "").replace("T", " ")
     if not isinstance(value, int | float | np.number):

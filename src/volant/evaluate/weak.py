@@ -12,12 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from volant.columns.looks import looks_of
 from volant.core.protocols import Rows
 from volant.evaluate.sampling import seed_of
 from volant.evaluate.slices import LEAST_ROWS, parts, values_of
 
 MOST = 10
 MOST_ROWS = 50_000
+MOST_LOOKED_AT = 10_000
+"""Rows up to which pictures are looked at for their brightness and size."""
+
 MOST_CONDITIONS = 160
 VALUES = 12
 """Values of one column that are tried, the commonest."""
@@ -64,14 +68,26 @@ def _conditions(rows: Rows, columns: Sequence[str]) -> tuple[list[str], np.ndarr
     names: list[str] = []
     sources: list[int] = []
     masks: list[np.ndarray] = []
-    for i, column in enumerate(c for c in columns if kinds.get(c) in _TYPES):
-        for name, mask in parts(column, values_of(rows, column), VALUES):
+    told = [(c, values_of(rows, c)) for c in columns if kinds.get(c) in _TYPES]
+    told += [pair for c in columns if kinds.get(c) == "image" for pair in _of_pictures(rows, c)]
+    for i, (column, values) in enumerate(told):
+        for name, mask in parts(column, values, VALUES):
             if LEAST_ROWS <= int(mask.sum()) <= len(rows) - LEAST_ROWS and len(names) < MOST_CONDITIONS:
                 names.append(name)
                 sources.append(i)
                 masks.append(mask)
     members = np.stack(masks, axis=1) if masks else np.empty((len(rows), 0), dtype=bool)
     return names, np.array(sources), members
+
+
+def _of_pictures(rows: Rows, column: str) -> Iterator[tuple[str, np.ndarray]]:
+    """What pictures can be told apart by, as numbers (n,) with names."""
+    if len(rows) > MOST_LOOKED_AT:
+        return
+    looks = looks_of(rows.batch([column])[column])
+    yield f"brightness of {column}", np.round(looks.brightness)
+    yield f"contrast of {column}", np.round(looks.spread)
+    yield f"shorter side of {column}", np.minimum(looks.width, looks.height)
 
 
 def _significant(names: Sequence[str], sources: np.ndarray, members: np.ndarray, losses: np.ndarray) -> list[Weak]:

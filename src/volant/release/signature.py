@@ -8,7 +8,10 @@ from typing import Any
 
 from volant.core.records import Column, Field, Problem, Signature
 
-EXAMPLES = {"text": "some text", "list": "[1, 2]", "json": "{}", "id": "a-1", "boolean": True}
+IMAGE = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAEElEQVR42mNkEIAAJgGKGACOGAQAwSeVywAAAABJRU5ErkJggg=="
+"""A picture of 8 × 8 shades of grey, as PNG in base64."""
+
+EXAMPLES = {"text": "some text", "list": "[1, 2]", "json": "{}", "id": "a-1", "boolean": True, "image": IMAGE}
 
 
 def signature_of(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,16 @@ import numpy as np
 from volant.core.ids import file_digest, files_digest
 from volant.core.records import Batch, Call, Pipeline, Signature, Step
 from volant.errors import BadInput, Failure
-from volant.runtime.steps import compile_step
+from volant.runtime.steps import HEAVY, compile_step, floats
+
+Compiled = tuple[Callable[..., np.ndarray], tuple[str, ...], str]
+"""A step's function, what it takes and what it gives."""
 
 MANIFEST_VERSION = 1
 PIPELINE_VERSION = 1
 DEFAULT_THREADS = 2
+AT_ONCE = 256
+"""Rows that are run at a time where a step holds much for each."""
 
 
 class Runner:
@@ -25,12 +31,25 @@ class Runner:
 
     def __init__(self, pipeline: Pipeline, folder: Path, threads: int = DEFAULT_THREADS) -> None:
         self.pipeline = pipeline
+        self._heavy = any(step.op in HEAVY for step in pipeline.steps)
         self._steps = [_compiled(step, folder, threads) for step in pipeline.steps]
+        self._fast = _together(pipeline, self._steps)
 
     def predict(self, batch: Batch, call: Call | None = None) -> dict[str, np.ndarray]:
-        """Run the steps on canonical columns, shape (n, …) each; gives the pipeline's outputs."""
+        """Run the steps on canonical columns, shape (n, …) each; gives the pipeline's outputs.
+
+        Where steps hold much for each row, as those that decode pictures do, a few hundred rows are run at a time.
+        """
+        rows = len(next(iter(batch.values()), ()))
+        if not self._heavy or rows <= AT_ONCE:
+            return self._run(batch)
+        lots = [{name: values[i : i + AT_ONCE] for name, values in batch.items()} for i in range(0, rows, AT_ONCE)]
+        parts = [self._run(lot) for lot in lots]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _run(self, batch: Batch) -> dict[str, np.ndarray]:
         values: dict[str, np.ndarray] = dict(batch)
-        for run, inputs, output in self._steps:
+        for run, inputs, output in self._fast:
             values[output] = run(*[values[name] for name in inputs])
         return {name: values[source] for name, source in self.pipeline.outputs.items()}
 
@@ -43,9 +62,34 @@ class Runner:
         return values[name]
 
 
-def _compiled(step: Step, folder: Path, threads: int) -> tuple[Callable[..., np.ndarray], tuple[str, ...], str]:
+def _compiled(step: Step, folder: Path, threads: int) -> Compiled:
     file = None if step.file is None else inside(folder, step.file)
     return compile_step(step.op, step.params, file, threads), step.inputs, step.output
+
+
+def _together(pipeline: Pipeline, steps: Sequence[Compiled]) -> list[Compiled]:
+    """The same steps, with numbers that are stacked side by side made ready at once: it is most of a row's time."""
+    source = {step.output: step.inputs[0] for step in pipeline.steps if step.op == "float"}
+    fast: list[Compiled] = []
+    for step, (run, inputs, output) in zip(pipeline.steps, steps, strict=True):
+        if step.op == "stack":
+            inputs = tuple(_runs(inputs, source, fast))
+        fast.append((run, inputs, output))
+    used = {*pipeline.outputs.values(), *(name for _, inputs, _ in fast for name in inputs)}
+    return [one for one in fast if one[2] in used]
+
+
+def _runs(inputs: Sequence[str], source: Mapping[str, str], fast: list[Compiled]) -> Iterator[str]:
+    """The inputs of a stack, each run of numbers replaced by one value, whose step is appended to `fast`."""
+    for plain, group in groupby(inputs, source.__contains__):
+        names = list(group)
+        if not plain or len(names) < 2:
+            yield from names
+            continue
+        together = "|".join(names)
+        if together not in (output for _, _, output in fast):
+            fast.append((floats, tuple(source[one] for one in names), together))
+        yield together
 
 
 def inside(folder: Path, name: str) -> Path:

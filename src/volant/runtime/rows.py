@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from volant.columns.media import Unfit
 from volant.columns.missing import with_missing
 from volant.core.plugins import column_type
 from volant.core.records import Batch, Field, Signature
@@ -18,33 +20,45 @@ MOST_TROUBLES = 20
 
 
 def rows_to_batch(
-    rows: Sequence[Mapping[str, Any]], signature: Signature, *, unknown_category: str = "flag"
+    rows: Sequence[Mapping[str, Any]],
+    signature: Signature,
+    *,
+    unknown_category: str = "flag",
+    most_pixels: int | None = None,
 ) -> tuple[Batch, list[dict[str, str]]]:
     """Convert rows by the same rules as training; gives the batch and, per row, flags by field.
 
     A flag is `unknown category` or `missing`. A field that training always had must be there (it may be null). Fields
-    that no model sees may be sent too: they are checked and left out of the batch.
+    that no model sees may be sent too: they are checked and left out of the batch. Pictures may have at most
+    `most_pixels`.
 
     Raises:
-        BadInput: code `input-invalid`, with one trouble per wrong field.
+        BadInput: code `input-invalid`, with one trouble per wrong field; `media-type` and `request-too-large` where all
+            that is wrong is the kind or the size of a file.
     """
-    columns, flags = parse_rows(rows, signature, unknown_category=unknown_category)
+    columns, flags = parse_rows(rows, signature, unknown_category=unknown_category, most_pixels=most_pixels)
     return {f.name: to_array(columns[f.name], type_of(f, signature)) for f in signature.inputs}, flags
 
 
 def parse_rows(
-    rows: Sequence[Mapping[str, Any]], signature: Signature, *, unknown_category: str = "flag"
+    rows: Sequence[Mapping[str, Any]],
+    signature: Signature,
+    *,
+    unknown_category: str = "flag",
+    most_pixels: int | None = None,
 ) -> tuple[dict[str, list[Any]], list[dict[str, str]]]:
     """The same with canonical cells, a list per field, in the place of arrays.
 
     Raises:
-        BadInput: code `input-invalid`, with one trouble per wrong field.
+        BadInput: as for `rows_to_batch`.
     """
-    troubles: list[Trouble] = _misshapen(rows, signature)
+    troubles: list[Trouble | _Refused] = [*_misshapen(rows, signature)]
     flags: list[dict[str, str]] = [{} for _ in rows]
     columns: dict[str, list[Any]] = {}
     for field in signature.inputs if not troubles else ():
         kind = type_of(field, signature)
+        if most_pixels is not None and hasattr(kind, "most_pixels"):
+            kind = replace(kind, most_pixels=min(kind.most_pixels, most_pixels))
         columns[field.name] = [_cell(row, field, kind, i, flags, troubles) for i, row in enumerate(rows)]
         if field.choices:
             _flag_unknown(columns[field.name], field, unknown_category, flags, troubles)
@@ -52,8 +66,23 @@ def parse_rows(
         _check_beside(rows, field, signature, troubles)
     if troubles:
         number = "one field" if len(troubles) == 1 else f"{len(troubles)} fields"
-        raise BadInput(f"the input is not valid: {number}", code="input-invalid", troubles=troubles[:MOST_TROUBLES])
+        told = [one.trouble if isinstance(one, _Refused) else one for one in troubles[:MOST_TROUBLES]]
+        raise BadInput(f"the input is not valid: {number}", code=_code(troubles), troubles=told)
     return columns, flags
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """A trouble with a file, and the code of its kind."""
+
+    trouble: Trouble
+    code: str
+
+
+def _code(troubles: Sequence[Trouble | _Refused]) -> str:
+    """The code that all troubles have, or the one that fits any."""
+    codes = {one.code if isinstance(one, _Refused) else "input-invalid" for one in troubles}
+    return codes.pop() if len(codes) == 1 else "input-invalid"
 
 
 def type_of(field: Field, signature: Signature) -> Any:
@@ -101,12 +130,22 @@ def _misshapen(rows: Sequence[Any], signature: Signature) -> list[Trouble]:
 
 
 def _cell(
-    row: Mapping[str, Any], field: Field, kind: Any, i: int, flags: list[dict[str, str]], troubles: list[Trouble]
+    row: Mapping[str, Any],
+    field: Field,
+    kind: Any,
+    i: int,
+    flags: list[dict[str, str]],
+    troubles: list[Trouble | _Refused],
 ) -> Any:
     try:
         value = kind.parse_cell(row.get(field.name))
         if isinstance(value, float) and math.isinf(value):
             raise ValueError("a finite number was expected")
+    except Unfit as cause:
+        where = f"rows[{i}].{field.name}"
+        trouble = Trouble(str(cause), where, fix=f"send an {field.type} that can be read")
+        troubles.append(_Refused(trouble, cause.code))
+        return None
     except (ValueError, OverflowError, TypeError) as cause:
         got = type(row.get(field.name)).__name__
         troubles.append(Trouble(str(cause), f"rows[{i}].{field.name}", got, fix=f"send a {field.type}"))
@@ -117,7 +156,7 @@ def _cell(
 
 
 def _check_beside(
-    rows: Sequence[Mapping[str, Any]], field: Field, signature: Signature, troubles: list[Trouble]
+    rows: Sequence[Mapping[str, Any]], field: Field, signature: Signature, troubles: list[Trouble | _Refused]
 ) -> None:
     kind = type_of(field, signature)
     for i, row in enumerate(rows):
@@ -126,7 +165,7 @@ def _check_beside(
 
 
 def _flag_unknown(
-    cells: Sequence[Any], field: Field, policy: str, flags: list[dict[str, str]], troubles: list[Trouble]
+    cells: Sequence[Any], field: Field, policy: str, flags: list[dict[str, str]], troubles: list[Trouble | _Refused]
 ) -> None:
     known = set(field.choices)
     for i, value in enumerate(cells):

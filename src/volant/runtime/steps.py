@@ -18,6 +18,7 @@ from volant.errors import BadInput
 from volant.runtime.arrays import ARRAYS
 from volant.runtime.decisions import DECISIONS
 from volant.runtime.grams import grams
+from volant.runtime.images import IMAGES
 from volant.runtime.intervals import INTERVALS
 
 Run = Callable[..., np.ndarray]
@@ -36,17 +37,26 @@ Compile = Callable[[Making], Run]
 
 CALENDAR = ("epoch_day", "year", "month", "day", "weekday", "day_of_year", "hour", "minute")
 LARGEST = np.float64(np.finfo(np.float32).max)
+LEAST = np.float64(1e-15)
+"""A probability whose logarithm is taken instead of that of zero."""
+STEEPEST = np.float64(700.0)
+"""A power of e that still fits float64."""
+
+
+def cut(x: np.ndarray, low: np.float64, high: np.float64) -> np.ndarray:
+    """What `np.clip` gives, which is slow for one row."""
+    return np.asarray(np.minimum(np.maximum(x, low), high))
 
 
 def _float(of: Making) -> Run:
     """Numbers (n,) to float32 (n, 1); infinities become the largest float32."""
+    return floats
 
-    def run(x: np.ndarray) -> np.ndarray:
-        # np.clip is slow for one row
-        tame = np.minimum(np.maximum(x.astype(np.float64, copy=False), -LARGEST), LARGEST)
-        return np.asarray(tame.astype(np.float32)[:, None])
 
-    return run
+def floats(*columns: np.ndarray) -> np.ndarray:
+    """What the step `float` gives for each of k columns, side by side: float32 (n, k)."""
+    rows = np.concatenate(columns, dtype=np.float64, casting="unsafe").reshape(len(columns), len(columns[0]))
+    return np.ascontiguousarray(cut(rows, -LARGEST, LARGEST).astype(np.float32).T)
 
 
 def _encode(of: Making) -> Run:
@@ -61,6 +71,12 @@ def _encode(of: Making) -> Run:
     return run
 
 
+def _place(x: np.ndarray, size: int) -> np.ndarray:
+    """Codes (n, 1) as indices (n,); `size` for NaN and codes outside [0, `size`)."""
+    code = x[:, 0]
+    return np.where((code >= 0) & (code < size), code, size).astype(np.int64)
+
+
 def _one_hot(of: Making) -> Run:
     """Codes (n, 1) to float32 (n, size); NaN and codes outside give zeros."""
     rows = np.vstack(
@@ -69,10 +85,7 @@ def _one_hot(of: Making) -> Run:
     size = int(of.params["size"])
 
     def run(x: np.ndarray) -> np.ndarray:
-        code = x[:, 0]
-        known = (code >= 0) & (code < size)
-        picked: np.ndarray = rows[np.where(known, np.nan_to_num(code), size).astype(np.int64)]
-        return picked
+        return np.asarray(rows[_place(x, size)])
 
     return run
 
@@ -174,10 +187,7 @@ def _lookup(of: Making) -> Run:
     last = len(table) - 1
 
     def run(x: np.ndarray) -> np.ndarray:
-        code = x[:, 0]
-        known = (code >= 0) & (code < last)
-        picked: np.ndarray = table[np.where(known, np.nan_to_num(code), last).astype(np.int64)]
-        return picked
+        return np.asarray(table[_place(x, last)])
 
     return run
 
@@ -211,7 +221,7 @@ def _combine(of: Making) -> Run:
         a, b = x[:, left].astype(np.float64), x[:, right].astype(np.float64)
         ratio = a / np.where(np.abs(b) < 1e-9, np.nan, b)
         both = np.concatenate([a - b, ratio], axis=1)
-        return np.asarray(np.clip(both, -LARGEST, LARGEST).astype(np.float32))
+        return cut(both, -LARGEST, LARGEST).astype(np.float32)
 
     return run
 
@@ -219,10 +229,10 @@ def _combine(of: Making) -> Run:
 def _exp(of: Making) -> Run:
     """(n,) to exp(x) times `factor` minus `offset`, cut to [`low`, `high`]: undoes the logarithm of a target."""
     factor, offset = float(of.params["factor"]), float(of.params["offset"])
-    low, high = float(of.params["low"]), float(of.params["high"])
+    low, high = np.float64(of.params["low"]), np.float64(of.params["high"])
 
     def run(x: np.ndarray) -> np.ndarray:
-        return np.asarray(np.clip(np.exp(np.clip(x, -700, 700)) * factor - offset, low, high))
+        return np.asarray(cut(np.exp(cut(x, -STEEPEST, STEEPEST)) * factor - offset, low, high))
 
     return run
 
@@ -255,10 +265,10 @@ def _scale(of: Making) -> Run:
         np.asarray(of.params["center"], dtype=np.float64),
         np.asarray(of.params["spread"], dtype=np.float64),
     )
-    clip = float(of.params["clip"])
+    clip = np.float64(of.params["clip"])
 
     def run(x: np.ndarray) -> np.ndarray:
-        return np.clip((x - center) / spread, -clip, clip).astype(np.float32)
+        return cut((x - center) / spread, -clip, clip).astype(np.float32)
 
     return run
 
@@ -276,7 +286,12 @@ def _onnx(of: Making) -> Run:
     name, wanted = session.get_inputs()[0].name, [str(of.params["output"])]
 
     def run(x: np.ndarray) -> np.ndarray:
-        out: np.ndarray = session.run(wanted, {name: x})[0]
+        try:
+            out: np.ndarray = session.run(wanted, {name: x})[0]
+        except Exception as error:  # the library has no exception of its own for it
+            if "alloc" in str(error):
+                raise MemoryError from None
+            raise
         return out
 
     return run
@@ -286,7 +301,7 @@ def _sigmoid_pair(of: Making) -> Run:
     """Margins (n, 1) of the second class to probabilities float64 (n, 2)."""
 
     def run(x: np.ndarray) -> np.ndarray:
-        positive = 1.0 / (1.0 + np.exp(-np.clip(x[:, 0].astype(np.float64), -700, 700)))
+        positive = 1.0 / (1.0 + np.exp(-cut(x[:, 0].astype(np.float64), -STEEPEST, STEEPEST)))
         return np.stack([1.0 - positive, positive], axis=1)
 
     return run
@@ -337,10 +352,10 @@ def _average(of: Making) -> Run:
     return run
 
 
-def warmed(p: np.ndarray, temperature: float, least: float = 1e-15) -> np.ndarray:
+def warmed(p: np.ndarray, temperature: float, least: float = LEAST) -> np.ndarray:
     """Probabilities (n, C) proportional to p to the power 1 / `temperature`, none below `least`, about."""
-    warm = softmax(np.log(np.clip(p, 1e-15, 1.0)) / temperature)
-    if least <= 1e-15:
+    warm = softmax(np.log(cut(p, LEAST, np.float64(1.0))) / temperature)
+    if least <= LEAST:
         return warm
     held = np.maximum(warm, least)
     return np.asarray(held / held.sum(axis=1, keepdims=True))
@@ -348,7 +363,7 @@ def warmed(p: np.ndarray, temperature: float, least: float = 1e-15) -> np.ndarra
 
 def _temperature(of: Making) -> Run:
     """Probabilities (n, C) made sharper or flatter, by the power 1 / `value`, and none below `least`."""
-    value, least = float(of.params["value"]), float(of.params.get("least", 1e-15))
+    value, least = float(of.params["value"]), float(of.params.get("least", LEAST))
     return lambda p: warmed(p, value, least)
 
 
@@ -410,7 +425,11 @@ STEPS: dict[str, Compile] = {
     **DECISIONS,
     **INTERVALS,
     **ARRAYS,
+    **IMAGES,
 }
+
+HEAVY = frozenset(IMAGES)
+"""Steps that hold much for each row."""
 
 
 def compile_step(op: str, params: Mapping[str, Any], file: Path | None, threads: int) -> Run:

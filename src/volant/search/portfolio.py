@@ -40,7 +40,10 @@ def plan(
         elif listed:
             refused.append(Trial(listed[0], status="unsupported", reason=support.reason))
     ordered = [*_learned(offered, problem), *_rest(offered, problem, seconds)]
-    return [*_both_ways(ordered, logarithm), *refused]
+    trials = list(_both_ways(ordered, logarithm))
+    for trial in trials:
+        trial.reason = trial.configuration.learner.supports(problem).reason
+    return [*trials, *refused]
 
 
 def kind(problem: Problem) -> str:

@@ -21,6 +21,7 @@ from volant.serve.asked import rows_of
 from volant.serve.body import decode
 from volant.serve.problems import HttpError
 from volant.serve.reader import GaveUp, Table, batch_of
+from volant.serve.slot import Slot
 from volant.serve.traffic import Arm, Traffic
 from volant.store.part import iso
 from volant.store.records import PredictionRecord
@@ -36,9 +37,11 @@ _encoder = msgspec.json.Encoder()
 
 
 class Log(Protocol):
-    """Where predictions are written before they are answered."""
+    """Where predictions are written before they are answered, and before them the files that came with them."""
 
     def append(self, records: Sequence[PredictionRecord]) -> None: ...
+
+    def keep(self, data: bytes | None) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ class Answerer:
         self._log = log
         self._clock = clock
         self._most_rows = product.file.serve.max_rows
+        self._most_pixels = int(product.file.serve.max_megapixels * 1e6)
         self._refuses = product.file.serve.unknown_category == "refuse"
         self._audit = product.file.feedback.audit
         self._slices = product.file.quality.slices
@@ -143,15 +147,17 @@ class Answerer:
         """
         slot = traffic.champion.slot
         try:
-            table = slot.reader.read(body, self._most_rows)
-            if not (self._refuses and table.flags):
+            table = None if slot.files else slot.reader.read(body, self._most_rows)
+            if table is not None and not (self._refuses and table.flags):
                 return table
         except GaveUp:
             pass
         asked = rows_of(decode(body), self._most_rows)
         unknown = "refuse" if self._refuses else "flag"
         try:
-            columns, flags = parse_rows(asked.rows, slot.signature, unknown_category=unknown)
+            columns, flags = parse_rows(
+                asked.rows, slot.signature, unknown_category=unknown, most_pixels=self._most_pixels
+            )
         except BadInput as bad:
             raise asked.in_its_words(bad) from None
         target = slot.signature.target
@@ -162,6 +168,7 @@ class Answerer:
     def _records(self, work: _Work) -> list[PredictionRecord]:
         at, table = iso(self._clock.now()), work.table
         latency = int(sum(part.seconds for part in work.parts) * 1e6)
+        inputs = self._kept(table, work.arms[0].slot.files)
         return [
             PredictionRecord(
                 id=id,
@@ -179,8 +186,18 @@ class Answerer:
                 latency_us=latency,
             )
             for id, row, found, arm, drawn, subject in zip(
-                work.ids, table.inputs, work.found, work.arms, work.audit, table.subjects, strict=True
+                work.ids, inputs, work.found, work.arms, work.audit, table.subjects, strict=True
             )
+        ]
+
+    def _kept(self, table: Table, files: Sequence[str]) -> Sequence[Any]:
+        """The rows as they are logged: files are kept by the store, and named by their hashes."""
+        names = {name: [self._log.keep(cell) for cell in table.columns[name]] for name in files}
+        if not names:
+            return table.inputs
+        return [
+            {**row, **{name: kept[i] for name, kept in names.items() if name in row}}
+            for i, row in enumerate(table.inputs)
         ]
 
 
@@ -227,13 +244,26 @@ def _predicted(arm: Arm, chosen: Sequence[Chosen], count: int) -> tuple[list[Any
     """One answer per row, and which of them can be sent."""
     slot = arm.slot
     try:
-        outputs = slot.release.predict(batch_of(chosen, slot.signature))
+        outputs = _outputs(slot, batch_of(chosen, slot.signature), count)
         return answers(outputs, slot.signature), _finite(outputs, count)
     except MemoryError:
         raise
     except Exception as error:  # whatever a model's library raises: the rows are logged, the caller gets a 500
         _logger.error("release %s failed to predict: %s", slot.name, place_of(error))
         return [None] * count, [False] * count
+
+
+def _outputs(slot: Slot, batch: Batch, count: int) -> Batch:
+    """What a release answers; where there is no memory for so many rows at once, in halves."""
+    try:
+        return slot.release.predict(batch)
+    except MemoryError:
+        if count < 2:
+            raise
+    half = count // 2
+    first = _outputs(slot, {name: array[:half] for name, array in batch.items()}, half)
+    second = _outputs(slot, {name: array[half:] for name, array in batch.items()}, count - half)
+    return {name: np.concatenate([first[name], second[name]]) for name in first}
 
 
 def _finite(outputs: Batch, count: int) -> list[bool]:

@@ -18,6 +18,9 @@ from volant.serve.problems import MEDIA_TYPE, HttpError, headers_of, problem, st
 from volant.serve.service import Service
 from volant.store import Store
 
+GRACE_SECONDS = 1.0
+"""How much longer than its deadline an answer is waited for: whoever makes it knows better why it is late."""
+
 _logger = logging.getLogger("volant.serve")
 
 
@@ -31,7 +34,8 @@ class Application:
         self.services = services
         self._board = board
         self.figures = figures
-        self.deadline_seconds = max(service.product.file.serve.deadline_ms for service in services.values()) / 1000
+        slowest = max(service.product.file.serve.deadline_ms for service in services.values())
+        self.deadline_seconds = slowest / 1000 + GRACE_SECONDS
         self._cors = {prefix: Cors(service.product.file.serve.cors) for prefix, service in services.items()}
         self.connections: Callable[[], int] = lambda: 0
         """How many connections are open; the listener tells."""

@@ -10,7 +10,7 @@ import msgspec
 from volant.serve.problems import HttpError
 
 DEEPEST = 64
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _decoder = msgspec.json.Decoder()
 
 

@@ -46,14 +46,23 @@ class Deck:
     Args:
         candidates: the folder that holds a folder per release.
         ledger: the history.
+        prepare: is called before somebody new answers; what it raises keeps them from it.
     """
 
-    def __init__(self, candidates: Path, ledger: Ledger, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        candidates: Path,
+        ledger: Ledger,
+        *,
+        prepare: Callable[[Traffic], None] = lambda _: None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.traffic: Traffic | None = None
         self.pending = False
         self._candidates = candidates
         self._ledger = ledger
         self._monotonic = monotonic
+        self._prepare = prepare
         self._events: list[DeploymentRow] = []
         self._slots: dict[str, Slot] = {}
         self._tries: dict[str, tuple[int, float]] = {}
@@ -96,7 +105,13 @@ class Deck:
             self._give_up(now, error)
             return self.refresh()
         arms = tuple(arm for event in now.arms if (arm := self._arm_or_end(event, champion, now)) is not None)
-        before, self.traffic = self.traffic, Traffic(champion, arms, seen, shadows=bool(now.shadows))
+        new = Traffic(champion, arms, seen, shadows=bool(now.shadows))
+        try:
+            self._prepare(new)
+        except VolantError as error:
+            self._give_up(now, error)
+            return self.refresh()
+        before, self.traffic = self.traffic, new
         self.pending = False
         self._forget(now)
         return before is None or before.answers() != self.traffic.answers()

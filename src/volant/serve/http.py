@@ -100,11 +100,16 @@ class Takes:
                 415, "media-type", "the body is compressed in an unknown way", where="Content-Encoding", choices=choices
             )
         given = headers.get(b"content-type", b"")
-        if given != JSON and media_type(given) not in self.media:
+        if given != JSON and not self._fits(media_type(given)):
             raise self._other_media_type()
         length = headers.get(b"content-length", b"")
         if length.isdigit() and int(length[:20]) > self.most:
             raise self.too_large()
+
+    def _fits(self, kind: bytes) -> bool:
+        """Whether a media type is one of those that are taken; `image/*` takes all that begin so."""
+        ranges = (media[:-1] for media in self.media if media.endswith(b"/*"))
+        return kind in self.media or any(kind.startswith(begin) for begin in ranges)
 
     def _other_media_type(self) -> HttpError:
         choices = [media.decode() for media in self.media]

@@ -52,7 +52,9 @@ class Intake:
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         body = self._unpacked(body) if self._packed and body else body
         if not body:
-            raise HttpError(400, "request-invalid", "the body is empty", where="body", fix="send a JSON object")
+            raise HttpError(
+                400, "request-invalid", "the body is empty", where="body", fix="send a JSON object, or a file"
+            )
         return body
 
     def _unpacked(self, body: bytes) -> bytes:

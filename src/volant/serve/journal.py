@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from volant.columns.media import reference
 from volant.errors import Failure, VolantError
-from volant.store.log import PredictionLog
+from volant.store.log import FrameLog, PredictionLog
+from volant.store.media_log import MediaLog
 from volant.store.records import PredictionRecord
 
 ROOM_BYTES = 64 * 1024 * 1024
@@ -26,6 +28,8 @@ class Logs(Protocol):
 
     def prediction_log(self) -> PredictionLog: ...
 
+    def media_log(self) -> MediaLog: ...
+
     def index_segments(self) -> int: ...
 
     def waiting_bytes(self) -> int: ...
@@ -39,6 +43,8 @@ class Journal:
         self._most_bytes = most_bytes
         self._full: Failure | None = None
         self._log = store.prediction_log()
+        self._media: MediaLog | None = None
+        self._opening = threading.Lock()
         self._counting = threading.Lock()
         self._written = 0
         self._indexed = 0
@@ -46,7 +52,8 @@ class Journal:
     @property
     def failure(self) -> Failure | None:
         """Why no prediction can be taken at the moment, or None."""
-        return self._log.failure or self._full
+        media = None if self._media is None else self._media.failure
+        return self._log.failure or media or self._full
 
     @property
     def waiting(self) -> int:
@@ -73,6 +80,20 @@ class Journal:
         with self._counting:
             self._written += len(records)
 
+    def keep(self, data: bytes | None) -> str | None:
+        """Keep a file that came with a prediction; what stands for it in the log, None where it is missing.
+
+        Call it before the prediction that names it is appended.
+
+        Raises:
+            Failure: the file cannot be written.
+        """
+        if data is None:
+            return None
+        with self._opening:  # a product without files has no log of them
+            media = self._media = self._media or self._store.media_log()
+        return reference(media.keep(data))
+
     def index(self) -> None:
         """Move what was written into the ledger."""
         written = self._written
@@ -80,18 +101,27 @@ class Journal:
         self._indexed = written
 
     def look(self) -> None:
-        """Refuse while more waits for the ledger than may; begin a new log once there is room on a full disk."""
+        """Refuse while more waits for the ledger than may; begin new logs once there is room on a full disk."""
         self._full = _too_much() if self._store.waiting_bytes() > self._most_bytes else None
-        failure = self._log.failure
+        failure = self._log.failure or (None if self._media is None else self._media.failure)
         if failure is None or failure.code != "store-full":
             return
         if shutil.disk_usage(self._store.home).free >= ROOM_BYTES:
-            stopped, self._log = self._log, self._store.prediction_log()
-            _close(stopped)
+            stopped: list[FrameLog] = []
+            if self._log.failure is not None:
+                stopped.append(self._log)
+                self._log = self._store.prediction_log()
+            if self._media is not None and self._media.failure is not None:
+                stopped.append(self._media)
+                self._media = self._store.media_log()
+            for log in stopped:
+                _close(log)
             _logger.warning("there is room on the disk again: predictions are logged and answered")
 
     def close(self, *, index: bool = True) -> None:
         """Flush and end; where no other process does it, index what is left."""
+        if self._media is not None:
+            _close(self._media)
         _close(self._log)
         if index:
             self.index()
@@ -102,7 +132,7 @@ def _too_much() -> Failure:
     return Failure(what, code="store-full", fix=fix)
 
 
-def _close(log: PredictionLog) -> None:
+def _close(log: FrameLog) -> None:
     try:
         log.close()
     except VolantError as error:

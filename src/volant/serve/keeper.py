@@ -15,9 +15,9 @@ from volant.core.clock import Clock
 from volant.core.product import Product
 from volant.serve.metrics import SNAPSHOT_SECONDS, Figures, ProductFigures, merged, snapshots
 from volant.serve.process import Plan, store_of
+from volant.serve.repeating import Repeating
 from volant.serve.shadow import ShadowKeeper
 from volant.serve.shown import socket_of
-from volant.serve.threads import Repeating
 from volant.serve.watching import Watch
 from volant.store import Store
 

@@ -8,13 +8,16 @@ from typing import Any
 import msgspec
 
 from volant import __version__
+from volant.columns.media import is_media
 from volant.core.plugins import column_type
 from volant.core.product import Product
 from volant.core.protocols import Task
 from volant.core.records import Field, Signature
 from volant.serve.explain import explanation_schemas
+from volant.serve.multipart import FORM
 from volant.serve.problems import MEDIA_TYPE
 from volant.serve.slot import Slot, example_row
+from volant.serve.uploads import SUBJECT, accepted
 
 Schema = dict[str, Any]
 _ID = "01980000-0000-7000-8000-000000000000"
@@ -63,7 +66,7 @@ def _paths(kinds: Sequence[str], signature: Signature | None, guarded: bool) -> 
     rows = {"rows": [example_row(signature) if signature else {}]}
     said = {"feedback": [{"prediction_id": _ID, "kind": kinds[0] if kinds else "", "value": _example_label(signature)}]}
     posts = {
-        "predict": _post("Predict for rows", "Rows", "Predictions", rows, (500, 504)),
+        "predict": _with_files(_post("Predict for rows", "Rows", "Predictions", rows, (500, 504)), signature),
         "explain": _post("Say why, for a few rows", "RowsToExplain", "Explanations", rows, (500, 504)),
         "feedback": _post("Say what is true, or how good an answer was", "Feedback", "Receipts", said, (404,)),
     }
@@ -110,6 +113,28 @@ def _post(summary: str, takes: str, gives: str, example: Any, refusals: Sequence
     responses = {"200": _json("done", gives)}
     responses |= {str(status): _refusal("refused") for status in sorted({400, 408, 413, 415, 422, 503, *refusals})}
     return {"summary": summary, "requestBody": body, "responses": responses}
+
+
+def _with_files(post: Schema, signature: Signature | None) -> Schema:
+    """The operation with the bodies that hold files, where the release takes such."""
+    content = post["requestBody"]["content"]
+    for kind in accepted(signature)[1:]:
+        content[kind.decode()] = {"schema": _form(signature) if kind == FORM and signature else _file("the file alone")}
+    return post
+
+
+def _form(signature: Signature) -> Schema:
+    fields = {
+        field.name: _file("a file; several times for several rows") if is_media(field.type) else _text()
+        for field in (*signature.inputs, *signature.beside)
+    }
+    fields.setdefault(SUBJECT, _text("whom the rows are about"))
+    required = {field.name for field in signature.inputs if field.required}
+    return _object(fields, optional=[name for name in fields if name not in required], closed=True)
+
+
+def _file(says: str) -> Schema:
+    return {"type": "string", "contentMediaType": "application/octet-stream", "description": says}
 
 
 def _ref(name: str) -> Schema:

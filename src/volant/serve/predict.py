@@ -7,13 +7,14 @@ from collections.abc import Awaitable
 
 from volant.serve.answering import Answered, Answerer, Part, PredictionFailed
 from volant.serve.deck import Deck
-from volant.serve.http import Request, Response
+from volant.serve.elsewhere import Elsewhere
+from volant.serve.http import JSON, Request, Response
 from volant.serve.journal import Journal
 from volant.serve.keys import ANYONE, Guard, Holder
 from volant.serve.metrics import ProductFigures
 from volant.serve.shown import Shown
-from volant.serve.threads import Workers
 from volant.serve.traffic import Traffic
+from volant.serve.uploads import as_json
 
 
 class Predict:
@@ -27,7 +28,7 @@ class Predict:
         *,
         figures: ProductFigures,
         guard: Guard,
-        workers: Workers,
+        elsewhere: Elsewhere,
         shown: Shown | None,
     ) -> None:
         self._shown = shown
@@ -36,23 +37,24 @@ class Predict:
         self._answerer = answerer
         self._figures = figures
         self._guard = guard
-        self._workers = workers
+        self._elsewhere = elsewhere
 
     def __call__(self, request: Request) -> Response | Awaitable[Response]:
         traffic = self._deck.need_traffic()
         self._journal.refuse_if_failed()
         holder = request.holder or ANYONE
-        if len(request.body) > traffic.inline_bytes:
-            return self._elsewhere(traffic, request.body, holder)
+        body = as_json(request.body, request.headers.get(b"content-type", JSON), traffic.champion.slot.signature)
+        if len(body) > traffic.inline_bytes:
+            return self._later(traffic, body, holder)
         try:
-            return self._counted(self._answerer.answer(traffic, request.body), traffic, request.body, holder)
+            return self._counted(self._answerer.answer(traffic, body), traffic, body, holder)
         except PredictionFailed as failed:
             self._count(failed.parts, holder)
             raise
 
-    async def _elsewhere(self, traffic: Traffic, body: bytes, holder: Holder) -> Response:
+    async def _later(self, traffic: Traffic, body: bytes, holder: Holder) -> Response:
         try:
-            answered = await self._workers.run(self._answerer.answer, traffic, body)
+            answered = await self._elsewhere.predict(traffic, body)
         except PredictionFailed as failed:
             self._count(failed.parts, holder)
             raise

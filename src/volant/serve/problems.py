@@ -8,13 +8,15 @@ from typing import Any
 
 import msgspec
 
-from volant.errors import CODES, Refused, VolantError
+from volant.errors import CODES, Refused, Trouble, VolantError
 
 MEDIA_TYPE = b"application/problem+json"
 
 STATUS: dict[str, int] = {
     "input-invalid": 422,
     "feedback-invalid": 422,
+    "media-type": 415,
+    "request-too-large": 413,
     "prediction-unknown": 404,
     "not-found": 404,
     "key-required": 401,
@@ -29,9 +31,7 @@ STATUS: dict[str, int] = {
 
 _PUBLIC = frozenset(STATUS) | {
     "request-invalid",
-    "request-too-large",
     "method-not-allowed",
-    "media-type",
     "prediction-failed",
     "too-slow",
     "deadline",
@@ -56,8 +56,9 @@ class HttpError(VolantError):
         choices: Sequence[str] = (),
         fix: str | None = None,
         headers: Sequence[tuple[bytes, bytes]] = (),
+        troubles: Sequence[Trouble] = (),
     ) -> None:
-        super().__init__(what, code=code, where=where, got=got, choices=choices, fix=fix)
+        super().__init__(what, code=code, where=where, got=got, choices=choices, fix=fix, troubles=troubles)
         self.status = status
         self.headers = tuple(headers)
 

@@ -15,11 +15,14 @@ from pathlib import Path
 
 import uvloop
 
+from volant.core.clock import Machine
 from volant.core.product import Product
 from volant.serve.app import Application
 from volant.serve.board import Board
+from volant.serve.child import Setting
 from volant.serve.listener import Listener
 from volant.serve.metrics import SNAPSHOT_SECONDS, Figures
+from volant.serve.processes import Processes
 from volant.serve.service import Service
 from volant.store import Store, open_store
 
@@ -52,13 +55,19 @@ def application(plan: Plan, process: int, board: Board) -> Iterator[Application]
     """The application of a plan, with its stores open."""
     figures = Figures(plan.folder, process)
     with ExitStack() as stack:
-        services = {
-            prefix: Service(
-                product, stack.enter_context(store_of(product)), figures, prefix=prefix, folder=plan.folder, keeps=False
-            )
-            for prefix, product in plan.products
-        }
+        services = {}
+        for prefix, product in plan.products:
+            store = stack.enter_context(store_of(product))
+            services[prefix] = _service(plan, prefix, product, store, figures)
         yield Application(services, figures, board)
+
+
+def _service(plan: Plan, prefix: str, product: Product, store: Store, figures: Figures) -> Service:
+    file = product.file.serve
+    threads = max(Machine.here().cores // plan.workers, 1)
+    setting = Setting(product.folder, threads, file.model_memory_mb)
+    elsewhere = Processes(setting, file.model_processes, file.deadline_ms / 1000)
+    return Service(product, store, figures, prefix=prefix, folder=plan.folder, elsewhere=elsewhere, keeps=False)
 
 
 def work(plan: Plan, process: int, listening: socket.socket, board: Board, ready: Callable[[], None]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,11 +11,14 @@ from volant.core import plugins
 from volant.core.clock import Clock
 from volant.core.product import FILE, Product, read
 from volant.core.protocols import Task
+from volant.core.records import Signature
 from volant.errors import BadInput, VolantError
 from volant.serve.about import About
 from volant.serve.answering import Answerer
 from volant.serve.deck import Deck
-from volant.serve.explain import MOST_WAITING, Explain
+from volant.serve.elsewhere import Elsewhere, Threads
+from volant.serve.explain import Explain
+from volant.serve.explaining import Explaining
 from volant.serve.feedback import TakeFeedback
 from volant.serve.http import Handler, Route, Routes, Takes
 from volant.serve.journal import Journal
@@ -24,8 +26,9 @@ from volant.serve.keys import Guard, resolve
 from volant.serve.limits import Limits
 from volant.serve.metrics import Figures, ProductFigures
 from volant.serve.predict import Predict
+from volant.serve.repeating import Repeating
 from volant.serve.shown import Shown, socket_of
-from volant.serve.threads import Repeating, Workers
+from volant.serve.uploads import TakesFiles
 from volant.store import FeedbackWriter, Store
 
 WATCH_SECONDS = 0.5
@@ -44,6 +47,7 @@ class Service:
         figures: those of this process.
         folder: where the processes of the service meet; without one there are no shadows.
         prefix: what the paths of the product begin with, where it is served beside others.
+        elsewhere: where work goes that would hold up the event loop; by default to threads.
         keeps: whether this process also does what one process does for all: bring the log into the ledger.
     """
 
@@ -55,23 +59,24 @@ class Service:
         *,
         prefix: str = "",
         folder: Path | None = None,
+        elsewhere: Elsewhere | None = None,
         clock: Clock | None = None,
         keeps: bool = True,
     ) -> None:
         self.product = product
         self.task: Task = plugins.load("tasks", product.file.task.type)
         self.figures = ProductFigures(figures, product.name)
-        self.deck = Deck(product.home / "candidates", store)
         self.journal = Journal(store, int(product.file.serve.max_log_mb * 1_000_000))
-        self.workers = Workers(max(2, os.cpu_count() or 2))
-        self.explaining = Workers(1, MOST_WAITING)
+        self._clock = clock or Clock()
+        self.answerer = Answerer(product, self.journal, self._clock)
+        self.elsewhere = elsewhere or Threads(self.answerer, Explaining(product))
+        self.deck = Deck(product.home / "candidates", store, prepare=self.elsewhere.follow)
         self.configuration = Configuration(product)
         store.actor = "service"
         self._store = store
         self._keeps = keeps
         self._shown = None if folder is None else Shown(socket_of(folder, product.name))
         self._writer = FeedbackWriter(store)
-        self._clock = clock or Clock()
         limits = Limits.shared(product.home)
         self.guard = Guard(resolve(product.file.serve.key), limits, self._clock)
         self.guard.learn(store.api_keys())
@@ -96,8 +101,7 @@ class Service:
         """End the work in the background and bring everything that was logged into the ledger."""
         for work in self._background:
             work.stop()
-        self.workers.close()
-        self.explaining.close()
+        self.elsewhere.close()
         self._writer.close()
         self.journal.close(index=self._keeps)
         self.guard.close()
@@ -113,6 +117,11 @@ class Service:
             self.figures.serving([(arm.facts(), arm.share) for arm in arms])
             _logger.info("answering: %s", ", ".join(f"{arm.slot.name} {arm.share:.3g}" for arm in arms))
 
+    def signature(self) -> Signature | None:
+        """The contract of the release that answers."""
+        slot = self.deck.champion
+        return None if slot is None else slot.signature
+
     def classes(self) -> tuple[str, ...]:
         """The classes of the release that answers."""
         slot = self.deck.champion
@@ -126,7 +135,8 @@ class Service:
     def state(self) -> tuple[str, bool]:
         """What keeps the service from predicting, if anything; and whether the product file was changed."""
         failure = self.journal.failure
-        return failure.what if failure is not None else "", self.configuration.changed
+        trouble = failure.what if failure is not None else self.elsewhere.trouble
+        return trouble, self.configuration.changed
 
     def refuse_unless_ready(self) -> None:
         """Raises:
@@ -138,14 +148,14 @@ class Service:
         """Who handles which path, and who may; `settled` tells whether all processes serve the same."""
         about, file = self._about, self.product.file.serve
         takes = Takes(int(file.max_body_mb * 1_000_000))
-        answerer = Answerer(self.product, self.journal, self._clock)
+        files = TakesFiles(takes.most, signature=self.signature)
         predict = Predict(
             self.deck,
             self.journal,
-            answerer,
+            self.answerer,
             figures=self.figures,
             guard=self.guard,
-            workers=self.workers,
+            elsewhere=self.elsewhere,
             shown=self._shown,
         )
         feedback = TakeFeedback(
@@ -162,8 +172,8 @@ class Service:
             admit = partial(self.guard.admit, role=role) if role else None
             routes.add(method, path, Route(handler, path, body, admit))
 
-        add("POST", "/v1/predict", predict, "predict", takes)
-        add("POST", "/v1/explain", Explain(self.product, self.deck, self.explaining), "predict", takes)
+        add("POST", "/v1/predict", predict, "predict", files)
+        add("POST", "/v1/explain", Explain(self.deck, self.elsewhere, self.guard), "predict", takes)
         add("POST", "/v1/feedback", feedback, "feedback", takes)
         add("GET", "/v1/health/ready", partial(about.ready, settled=settled), "")
         add("GET", "/openapi.json", about.openapi, "any")
@@ -174,6 +184,9 @@ class Service:
     def _show_gauges(self) -> None:
         show, journal, deck = self.figures.watch, self.journal, self.deck
         show("volant_log_waiting_rows", "Predictions logged and not yet in the ledger", lambda: journal.waiting)
+        elsewhere = self.elsewhere
+        show("volant_waiting_rows", "Requests that wait for a process that predicts", lambda: elsewhere.waiting)
+        show("volant_model_processes_open", "Processes that predict for others", lambda: elsewhere.alive)
         shown = self._shown
         dropped = "Requests that shadows did not get to see, because they do not keep up"
         show("volant_shadow_dropped_rows", dropped, lambda: shown.dropped if shown else 0)

@@ -25,6 +25,7 @@ from volant.errors import VolantError, place_of
 from volant.release.traffic import standing
 from volant.runtime.rows import answers
 from volant.serve.answering import Answerer, Part
+from volant.serve.journal import Journal
 from volant.serve.process import store_of
 from volant.serve.reader import batch_of
 from volant.serve.shown import MOST_BYTES, reachable
@@ -48,7 +49,7 @@ class Shadow:
         self._product = product
         self._store = store
         self._clock = Clock()
-        self._log = store.prediction_log()
+        self._log = Journal(store, int(product.file.serve.max_log_mb * 1_000_000))
         self._reader = Answerer(product, self._log, self._clock)
         self._slots: dict[str, tuple[DeploymentRow, Slot]] = {}
         self._failed: set[str] = set()
@@ -95,7 +96,7 @@ class Shadow:
         ]
 
     def close(self) -> None:
-        self._log.close()
+        self._log.close(index=False)
 
 
 class ShadowKeeper:

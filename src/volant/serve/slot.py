@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from volant.columns.media import is_media
 from volant.core.records import Batch, Signature
 from volant.errors import Failure, VolantError
 from volant.runtime.load import Release, open_release
@@ -40,6 +41,11 @@ class Slot:
         """Reads bodies into what the release takes."""
         return Reader(self.release.signature)
 
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        """The names of the inputs whose cells are files."""
+        return tuple(field.name for field in self.signature.inputs if is_media(field.type))
+
     @property
     def signature(self) -> Signature:
         return self.release.signature
@@ -55,14 +61,16 @@ def finite(outputs: Batch) -> bool:
     return all(np.isfinite(array).all() for array in outputs.values() if array.dtype.kind == "f")
 
 
-def load(folder: Path, digest: str | None = None) -> Slot:
+def load(folder: Path, digest: str | None = None, *, threads: int = 1) -> Slot:
     """Open a release, verify it, and run it on examples until it is warm; `digest` is the one it must have.
+
+    One thread is best where every core has a process that answers.
 
     Raises:
         VolantError: code `artifact-…`: it is damaged, or does not answer; `too-large`: there is no memory for it.
     """
     try:
-        release = open_release(folder, digest=digest)
+        release = open_release(folder, digest=digest, threads=threads)
         one = _seconds(release, 1)
         many = _seconds(release, _WARM_ROWS)
     except VolantError:
@@ -79,7 +87,8 @@ def load(folder: Path, digest: str | None = None) -> Slot:
             fix="roll back, or train again",
         ) from cause
     size = len(msgspec.json.encode(example_row(release.signature))) * _WARM_ROWS
-    return Slot(release, int(size * INLINE_SECONDS / many) if one < INLINE_SECONDS else 0)
+    slot = Slot(release, int(size * INLINE_SECONDS / many) if one < INLINE_SECONDS else 0)
+    return replace(slot, inline_bytes=0) if slot.files else slot  # how long a file takes, its size does not tell
 
 
 def _seconds(release: Release, count: int) -> float:

@@ -29,7 +29,7 @@ def commit_folder(build: Callable[[Path], T], final: Path) -> T:
 @contextmanager
 def staged_folder(final: Path) -> Iterator[Path]:
     """The same as a block that fills the folder it is given."""
-    with _full_disk_told(f"writing {final.name}"):
+    with full_disk_told(f"writing {final.name}"):
         final.parent.mkdir(parents=True, exist_ok=True)
         sweep(final.parent)
         folder, descriptor = _locked_folder(final.parent)
@@ -49,8 +49,8 @@ def write_file_atomic(path: Path, content: bytes) -> None:
     Raises:
         Failure: code `store-full`. The old file stays.
     """
-    with _full_disk_told(f"writing {path.name}"):
-        fresh, descriptor = _locked_file(path.parent)
+    with full_disk_told(f"writing {path.name}"):
+        fresh, descriptor = locked_file(path.parent)
         try:
             disk.write_all(descriptor, content)
             disk.sync(descriptor)
@@ -88,7 +88,8 @@ def _locked_folder(parent: Path) -> tuple[Path, int]:
         os.close(descriptor)  # swept away by another process before it was locked
 
 
-def _locked_file(parent: Path) -> tuple[Path, int]:
+def locked_file(parent: Path) -> tuple[Path, int]:
+    """A new file that is locked by this process for as long as it works on it, and what holds the lock."""
     while True:
         path = parent / f"{PREFIX}{uuid7()}"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
@@ -114,7 +115,8 @@ def _sync_tree(folder: Path) -> None:
 
 
 @contextmanager
-def _full_disk_told(doing: str) -> Iterator[None]:
+def full_disk_told(doing: str) -> Iterator[None]:
+    """Whatever is raised because the disk is full becomes the failure `store-full`."""
     try:
         yield
     except Exception as error:

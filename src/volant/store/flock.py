@@ -49,6 +49,17 @@ def is_held(path: Path) -> bool:
 
 
 @contextmanager
+def shared(path: Path) -> Iterator[None]:
+    """Keep the file at `path` together with others who do; whoever takes a turn at it waits for all of them."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def turn(path: Path) -> Iterator[None]:
     """Wait for our turn at the file at `path`, which is made where it is missing."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

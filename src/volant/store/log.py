@@ -1,4 +1,4 @@
-"""The prediction log of one process: written before a prediction is answered, flushed shortly after."""
+"""The logs of one process: predictions, written before they are answered and flushed shortly after."""
 
 from __future__ import annotations
 
@@ -26,16 +26,18 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(PredictionRecord)
 
 
-class PredictionLog:
-    """Appends predictions to segments of this process. Any thread may append; forked children may not.
+class FrameLog:
+    """Appends frames to segments of this process. Any thread may append; forked children may not.
 
     Args:
         folder: where the segments lie; it exists.
+        what: what is logged, for messages.
         segment_bytes: size at which a new segment is begun.
     """
 
-    def __init__(self, folder: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(self, folder: Path, what: str, segment_bytes: int = SEGMENT_BYTES) -> None:
         self._folder = folder
+        self._what = what
         self._segment_bytes = segment_bytes
         self._process = os.getpid()
         self._lock = threading.Lock()
@@ -53,22 +55,21 @@ class PredictionLog:
         """Why the log takes no more predictions, or None while it does."""
         return self._failure
 
-    def append(self, records: Sequence[PredictionRecord]) -> None:
-        """Hand predictions to the operating system, all or none. On return `kill -9` loses none of them.
+    def _write(self, data: bytes) -> bool:
+        """Hand frames to the operating system, all or none; whether they begin a new segment.
 
         Raises:
-            BadInput: code `input-invalid`: a record cannot be kept as plain data. The log goes on.
-            Failure: code `store-full` or `store-failed`. Every later append fails too.
+            Failure: code `store-full` or `store-failed`. Every later write fails too.
         """
-        data = b"".join([_framed(record, position) for position, record in enumerate(records)])
         with self._lock:
             self._refuse_if_unusable()
             try:
-                self._make_room(len(data))
+                begun = self._make_room(len(data))
                 self._segment.write(data)
             except OSError as error:
                 raise self._fail(error) from error
         self._dirty.set()
+        return begun
 
     def flush(self) -> None:
         """Return when everything appended before is on disk.
@@ -96,7 +97,7 @@ class PredictionLog:
         try:
             return Segment.create(self._folder)
         except OSError as error:
-            raise disk.failure(error, "opening the prediction log") from error
+            raise disk.failure(error, f"opening the {self._what} log") from error
 
     def _refuse_if_failed(self) -> None:
         if self._failure is not None:
@@ -106,16 +107,19 @@ class PredictionLog:
         self._refuse_if_failed()
         if self._closing.is_set() or os.getpid() != self._process:
             raise Failure(
-                "the prediction log is closed, or belongs to another process",
+                f"the {self._what} log is closed, or belongs to another process",
                 code="store-failed",
                 fix="open a log in the process that predicts",
             )
 
-    def _make_room(self, size: int) -> None:
-        if self._segment.size and self._segment.size + size > self._segment_bytes:
-            following = Segment.create(self._folder)
-            self._retired.append(self._segment)
-            self._segment = following
+    def _make_room(self, size: int) -> bool:
+        """Begin a new segment where this one would grow too large; whether it was necessary."""
+        if not (self._segment.size and self._segment.size + size > self._segment_bytes):
+            return False
+        following = Segment.create(self._folder)
+        self._retired.append(self._segment)
+        self._segment = following
+        return True
 
     def _flush_for_ever(self) -> None:
         while not self._closing.is_set():
@@ -140,8 +144,24 @@ class PredictionLog:
 
     def _fail(self, error: OSError) -> Failure:
         if self._failure is None:
-            self._failure = disk.failure(error, "writing the prediction log")
+            self._failure = disk.failure(error, f"writing the {self._what} log")
         return self._failure
+
+
+class PredictionLog(FrameLog):
+    """Appends predictions."""
+
+    def __init__(self, folder: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
+        super().__init__(folder, "prediction", segment_bytes)
+
+    def append(self, records: Sequence[PredictionRecord]) -> None:
+        """Hand predictions to the operating system, all or none. On return `kill -9` loses none of them.
+
+        Raises:
+            BadInput: code `input-invalid`: a record cannot be kept as plain data. The log goes on.
+            Failure: code `store-full` or `store-failed`. Every later append fails too.
+        """
+        self._write(b"".join([_framed(record, position) for position, record in enumerate(records)]))
 
 
 def _framed(record: PredictionRecord, position: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,14 @@ from volant.errors import VolantError
 from volant.store import disk, flock, tables
 from volant.store.frames import Scan, scan
 from volant.store.log import PredictionLog
+from volant.store.media_log import MediaLog
+from volant.store.packs import Packs
 from volant.store.part import Part, fields
 from volant.store.records import PredictionRecord, ShadowRow
 from volant.store.segment import FRESH, SUFFIX
+
+MEDIA = "media"
+"""The folder of packs in a product's home."""
 
 CHUNK_BYTES = 2 * 1024 * 1024
 """How much of a segment one transaction indexes, so that others get their turn."""
@@ -43,8 +49,23 @@ class Predictions(Part):
         """
         return PredictionLog(self._segments)
 
+    @cached_property
+    def media(self) -> Packs:
+        """The files that datasets and predictions name by their hashes."""
+        return Packs(self.home / MEDIA)
+
+    def media_log(self) -> MediaLog:
+        """A log for this process of the files that come with predictions. Close it, so that they are packed.
+
+        Raises:
+            Failure: codes `store-full`, `store-failed`.
+        """
+        return MediaLog(self.home / MEDIA)
+
     def index_segments(self) -> int:
-        """Move what is new in the segments into the table; the number of new rows.
+        """Move what is new in the segments into the table, files of processes that are gone into packs.
+
+        Gives the number of new rows.
 
         Any process may call it at any time. A segment that is complete and whose writer is gone is deleted;
         a torn end of it is cut off first. A torn end of a segment that is still written to is left alone.
@@ -53,6 +74,7 @@ class Predictions(Part):
             Failure: codes `store-full`, `store-failed`, `store-unavailable`.
         """
         try:
+            self.media.pack_segments()
             return sum(self._index(path) for path in self._unread())
         except OSError as error:
             raise disk.failure(error, "indexing the prediction log") from error

@@ -19,7 +19,8 @@ from volant.store.history import History
 from volant.store.keys import Keys
 from volant.store.ledger import Ledger
 from volant.store.locks import Locks
-from volant.store.log import PredictionLog
+from volant.store.log import FrameLog, PredictionLog
+from volant.store.media_log import MediaLog
 from volant.store.migrate import bring_up_to_date
 from volant.store.trust import TrustTable
 from volant.store.turns import Turns
@@ -43,10 +44,15 @@ class Store(EvidenceColumns, TrustTable, Ledger, History, Turns, Keys, Locks):
 
     def __init__(self, home: Path, database: Database, clock: Clock) -> None:
         super().__init__(home, database, clock)
-        self._logs: weakref.WeakSet[PredictionLog] = weakref.WeakSet()
+        self._logs: weakref.WeakSet[FrameLog] = weakref.WeakSet()
 
     def prediction_log(self) -> PredictionLog:
         log = super().prediction_log()
+        self._logs.add(log)
+        return log
+
+    def media_log(self) -> MediaLog:
+        log = super().media_log()
         self._logs.add(log)
         return log
 

@@ -21,7 +21,7 @@ def flip_labels(dataset: Dataset, root: Path, share: float, *, seed: int = 0) ->
         share: of the training rows, in [0, 1].
         seed: of who is flipped, and to what.
     """
-    table, target = dataset.table(), dataset.schema.of_role("target")[0].name
+    table, target = dataset.stored(), dataset.schema.of_role("target")[0].name
     spoilt = _flipped(table.column(target).to_pylist(), np.flatnonzero(dataset.sides() == "train"), share, seed)
     place = table.schema.get_field_index(target)
     table = table.set_column(place, target, pa.array(spoilt, table.schema.field(target).type))

@@ -84,7 +84,7 @@ def _findings(context: Context, dataset: Dataset, train_checks: bool) -> list[Fi
             target=context.product.file.task.target,
             unreadable=facts["unreadable"],
             unreadable_count=facts["unreadable_count"],
-            notes=facts["notes"],
+            notes={**facts["notes"], "unreadable_files": facts.get("unreadable_files", {})},
             machine=context.machine,
             seed=context.product.file.train.seed,
         ),

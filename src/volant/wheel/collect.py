@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
+from volant.columns.media import is_media, media_columns
 from volant.core.ids import digest
 from volant.core.product import Product
 from volant.core.progress import Progress
@@ -20,21 +19,15 @@ from volant.core.records import Schema
 from volant.data.dataset import Dataset, SplitRule, open_dataset, write_dataset
 from volant.data.infer import infer_schema
 from volant.data.sources import Source, read_source
+from volant.data.sources.beside import with_files
 from volant.errors import BadInput, Trouble, nearest
 from volant.wheel.context import Context
-
-SAMPLE_CHUNKS = 2
 
 
 def open_source(product: Product, progress: Progress) -> Source:
     """The product's source, opened."""
     data = product.file.data
     return read_source(data.source, folder=product.folder, query=data.query, missing=data.missing, progress=progress)
-
-
-def sample_of(source: Source) -> pa.Table:
-    """The first rows of a source, enough to tell types by."""
-    return pa.Table.from_batches(list(islice(source.chunks(), SAMPLE_CHUNKS)))
 
 
 def overrides(product: Product) -> dict[str, dict[str, str | None]]:
@@ -51,10 +44,13 @@ def collect(context: Context) -> Dataset:
     context.progress.stage("collect")
     source = open_source(context.product, context.progress)
     file = context.product.file
-    schema = infer_schema(sample_of(source), file.task.target, overrides(context.product), task=file.task.type)
+    given = overrides(context.product)
+    schema = infer_schema(source.sample(), file.task.target, given, task=file.task.type, source=source)
     _check_columns(context, schema)
+    source = with_files(source, media_columns(schema))
     rule = replace(split_rule(context.product), columns=_key_columns(context, schema))
-    recipe = digest([source.fingerprint, [[c.name, c.type, c.role] for c in schema.columns], list(vars(rule).values())])
+    columns = [[c.name, c.type, c.role] for c in schema.columns]
+    recipe = digest([source.fingerprint, columns, list(vars(rule).values()), file.data.unreadable])
     known = context.folder("datasets") / f"{recipe[:32]}.recipe"
     if known.is_file():
         folder = context.folder("datasets") / known.read_text().strip()
@@ -68,7 +64,8 @@ def _is_whole(folder: Path) -> bool:
     """Whether the files of a dataset version can be read."""
     try:
         json.loads((folder / "dataset.json").read_bytes())
-        return all(pq.read_metadata(folder / f"{name}.parquet").num_rows for name in ("main", "rows"))
+        whole = all(pq.read_metadata(folder / f"{name}.parquet").num_rows for name in ("main", "rows"))
+        return whole and open_dataset(folder).has_media()
     except (OSError, ValueError):  # what is no Parquet is a ValueError to Arrow
         return False
 
@@ -82,6 +79,7 @@ def _write(context: Context, source: Source, schema: Schema, rule: SplitRule, kn
         cuts=first_cuts(context, rule),
         missing=context.product.file.data.missing,
         notes=source.notes,
+        leave_out=context.product.file.data.unreadable == "leave_out",
     )
     context.store.add_dataset(dataset.digest, len(dataset), dataset_facts(dataset, "source"))
     known.write_text(dataset.digest)
@@ -124,6 +122,18 @@ def split_rule(product: Product) -> SplitRule:
     return SplitRule(split.by, split.judge, split.test, split.key)
 
 
+def _refuse_files(schema: Schema, named: Sequence[tuple[str, str]]) -> None:
+    """Files are no groups: no two of them are alike."""
+    fix = "name columns of categories or numbers; the report shows groups by brightness and size of pictures anyway"
+    troubles = [
+        Trouble("the values of a column of files make no groups", f"volant.toml, {key}", name, fix=fix)
+        for key, name in named
+        if is_media(schema[name].type)
+    ]
+    if troubles:
+        raise BadInput("columns of the product file have the wrong type", code="column-type", troubles=troubles)
+
+
 def _check_columns(context: Context, schema: Schema) -> None:
     """Columns that make slices, and roles that the split needs, must be there."""
     file = context.product.file
@@ -136,6 +146,7 @@ def _check_columns(context: Context, schema: Schema) -> None:
     ]
     if unknown:
         raise BadInput("columns of the product file are not in the data", code="column-missing", troubles=unknown)
+    _refuse_files(schema, named)
     by = file.data.split.by
     needed = {"group": ("subject", "group"), "time": ("time",)}.get(by, ())
     if needed and not any(schema.of_role(role) for role in needed):

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from volant.columns.media import is_media
 from volant.core.expression import parse
 from volant.core.plugins import column_type
 from volant.core.product import SignalSection, parse_duration
@@ -85,7 +86,8 @@ def harvest(context: Context, source: Dataset) -> Harvest | None:
     evidence = gather(feedback, predictions, context.clock.now())
     if not len(evidence.predictions):
         return None
-    rows = canonical_rows(source.schema, evidence.predictions, context.product.file.data.missing)
+    missing, packs = context.product.file.data.missing, context.store.media
+    rows = canonical_rows(source.schema, evidence.predictions, missing, packs)
     return Harvest(source, evidence, rows, sides_of(source, rows))
 
 
@@ -191,7 +193,7 @@ def write_labels(
     writer = Writer(root, schema, SplitRule(**source.facts["split"]), source.facts["cuts"])
     sides = ["" if side == "unlabelled" else side for side in source.sides()]
     try:
-        writer.add(source.table(), Extra(weights=source.weights(), sides=sides))
+        writer.add(source.stored(), Extra(weights=source.weights(), sides=sides))
         if len(used):
             _add(writer, found, view, used, (target, cells_of(schema, target, view, view.verdicts.label[used])))
             split = used[view.verdicts.shared[used] > 0]
@@ -229,7 +231,8 @@ def _add(
     columns: dict[str, Any] = {name: found.rows.column(name).take(places) for name in found.rows.column_names}
     columns[labels[0]] = labels[1]
     for column in found.source.schema.columns:
-        columns.setdefault(column.name, pa.nulls(len(rows), column_type(column.type).storage))
+        storage = pa.string() if is_media(column.type) else column_type(column.type).storage
+        columns.setdefault(column.name, pa.nulls(len(rows), storage))
     judging, share = view.verdicts.is_status(JUDGED)[rows], view.verdicts.shared[rows]
     extra = Extra(
         "feedback",

@@ -9,14 +9,14 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from volant.columns.media import media_columns
 from volant.core.plugins import load
 from volant.core.product import FILE, parse, read
 from volant.core.progress import Progress, Silent
 from volant.core.records import Schema
 from volant.data.infer import infer_schema, infer_task
-from volant.data.sources import filled_in, read_source
+from volant.data.sources import Source, filled_in, read_source
 from volant.errors import BadInput
-from volant.wheel.collect import sample_of
 from volant.wheel.presets import Preset, classes_of, preset_of
 from volant.wheel.results import NewProduct
 
@@ -34,6 +34,10 @@ source = {source}
 {query}{split}
 [columns]
 """
+SERVE_MEDIA = """
+[serve]
+max_body_mb = 32  # pictures from cameras have 2 to 12 MB each
+"""
 SMALL, TINY = 2_000, 400
 SMALL_SPLIT = """\
 judge = {judge}  # {rows} rows are few: a larger share judges, so that the gate can tell a gain from chance
@@ -44,7 +48,7 @@ test = {test}
 def new(
     name: str,
     data: str,
-    target: str,
+    target: str | None = None,
     *,
     folder: Path | None = None,
     query: str | None = None,
@@ -57,7 +61,7 @@ def new(
     Args:
         name: name of the product; also its folder, unless `folder` is given.
         data: a file, a folder, or a database URL.
-        target: the column to predict.
+        target: the column to predict; of folders of pictures by default the name of the folder.
         folder: where to put it.
         query: the SQL query, when `data` is a database URL.
         task: the task, when it should not be inferred.
@@ -79,10 +83,11 @@ def new(
     task = task if kind is None else kind.task
     (progress or Silent()).stage("look at the data")
     source = read_source(data, folder=Path.cwd(), query=query)
-    sample = sample_of(source)
+    sample = source.sample()
+    target = target or _answer(source)
     if task is not None:
         load("tasks", task)
-    schema = infer_schema(sample, target, {}, task=task)
+    schema = infer_schema(sample, target, {}, task=task, source=source)
     inferred, reason = infer_task(sample.column(target).combine_chunks(), target)
     head = HEADER.format(
         name=name,
@@ -97,10 +102,29 @@ def new(
         promise=kind.promise if kind else "",
     )
     text = head + "\n".join(_lines(schema)) + "\n" + (_settings(kind, classes_of(sample, schema, kind)) if kind else "")
+    text += _for_media(schema) if "[serve]" not in text else ""
     parse(text)
     _write(place, text)
     product = read(place)
     return NewProduct(name, place, product.file.task.type, reason, target, schema.columns)
+
+
+def _answer(source: Source) -> str:
+    """The column that is to be predicted if nobody says which.
+
+    Raises:
+        BadInput: code `usage`.
+    """
+    if source.answer is None:
+        fix = "name it: --target COLUMN"
+        what = "which column is to be predicted?"
+        raise BadInput(what, code="usage", where="--target", choices=source.names, fix=fix)
+    return source.answer
+
+
+def _for_media(schema: Schema) -> str:
+    """Requests that hold pictures are larger than others."""
+    return SERVE_MEDIA if media_columns(schema) else ""
 
 
 def _split(rows: int, preset: Preset | None) -> str:

@@ -15,8 +15,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from volant.columns.media import is_media
 from volant.core.records import Field
-from volant.data.sources import read_source
+from volant.data.sources import Source, read_source
+from volant.data.sources.beside import with_files
+from volant.data.sources.photos import FILE, IMAGE
 from volant.errors import BadInput, Trouble, nearest
 from volant.runtime.load import Release
 from volant.runtime.rows import type_of
@@ -39,7 +42,9 @@ def need_champion(context: Context) -> Release:
 
 
 def predict(context: Context, input_: Path, output: Path) -> PredictResult:
-    """Answer every row of a file, in its order; the output appears whole or not at all.
+    """Answer every row of a file, or every picture of a folder, in its order; the output appears whole or not at all.
+
+    Answers for a folder of pictures begin with the column `file`.
 
     Raises:
         BadInput: codes `no-release`, `source-…`, `input-invalid`.
@@ -48,7 +53,7 @@ def predict(context: Context, input_: Path, output: Path) -> PredictResult:
     release = need_champion(context)
     write = writer_of(output)
     _refuse_same(input_, output)
-    source = read_source(str(input_), folder=Path.cwd(), missing=release.signature.missing)
+    source = _source(input_, release)
     _need_columns(source.names, release)
     rows = 0
     context.progress.stage("predict")
@@ -60,6 +65,15 @@ def predict(context: Context, input_: Path, output: Path) -> PredictResult:
             context.progress.advance(rows, f"{rows:,} rows")
         sink.close()
     return PredictResult(rows, output, release.digest, round(time.monotonic() - started, 3))
+
+
+def _source(input_: Path, release: Release) -> Source:
+    """The rows of a file with the files that they name; pictures of a folder under the name that the release knows."""
+    source = read_source(str(input_), folder=Path.cwd(), missing=release.signature.missing)
+    media = [field.name for field in release.signature.inputs if is_media(field.type)]
+    if source.notes.get("format") == "photos" and len(media) == 1 and media[0] not in source.names:
+        return source.renamed({IMAGE: media[0]})
+    return with_files(source, media)
 
 
 def _refuse_same(input_: Path, output: Path) -> None:
@@ -117,9 +131,12 @@ def _need_columns(names: Any, release: Release) -> None:
 def _answer(chunk: pa.RecordBatch, release: Release, before: int) -> pa.Table:
     batch = {f.name: _column(chunk, f, type_of(f, release.signature), before) for f in release.signature.inputs}
     outputs = release.predict(batch)
+    known = FILE in chunk.schema.names and FILE not in batch and any(is_media(f.type) for f in release.signature.inputs)
+    columns: dict[str, Any] = {FILE: chunk.column(FILE)} if known else {}
     if "probability" not in outputs:
-        return pa.table({name: outputs[name] for name in ("value", "low", "high") if name in outputs})
-    columns: dict[str, Any] = {"label": pa.array(outputs["label"], type=pa.string())}
+        columns |= {name: outputs[name] for name in ("value", "low", "high") if name in outputs}
+        return pa.table(columns)
+    columns["label"] = pa.array(outputs["label"], type=pa.string())
     for place, name in enumerate(release.signature.classes):
         columns[f"probability_{name}"] = outputs["probability"][:, place]
     return pa.table(columns)
@@ -128,12 +145,16 @@ def _answer(chunk: pa.RecordBatch, release: Release, before: int) -> pa.Table:
 def _column(chunk: pa.RecordBatch, field: Field, kind: Any, before: int) -> np.ndarray:
     if field.name not in chunk.schema.names:
         return np.asarray(kind.to_numpy(pa.nulls(len(chunk), kind.storage)))
-    parsed = kind.parse(chunk.column(field.name))
+    cells = chunk.column(field.name)
+    parsed = kind.parse(cells)
     if len(parsed.unreadable):
+        first = int(parsed.unreadable[0])
+        path = cells[first].as_py()["path"] if pa.types.is_struct(cells.type) else None
+        named = f"{path} (row {before + first})" if path else f"row {before + first}"
         raise BadInput(
             f"the column {field.name!r} holds cells that are no {field.type}",
             code="input-invalid",
-            where=f"row {before + int(parsed.unreadable[0])} and {len(parsed.unreadable) - 1} more of the input",
+            where=f"{named} and {len(parsed.unreadable) - 1} more of the input",
             fix="mend these cells, or leave them empty",
         )
     return np.asarray(kind.to_numpy(parsed.values))

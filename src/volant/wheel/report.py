@@ -9,6 +9,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from volant.columns.thumbnails import thumbnail
 from volant.core.protocols import Rows
 from volant.data.dataset import Dataset, open_dataset
 from volant.errors import BadInput
@@ -49,7 +52,7 @@ def write_candidate_report(
     """
     facts: dict[str, Any] = {
         "train": result.record(),
-        "evaluation": evaluation.record(),
+        "evaluation": _illustrated(evaluation.record(), dataset),
         "columns": [vars(c) for c in dataset.schema.columns],
         "rows": dict(dataset.facts["sides"]),
         "at": context.clock.now().isoformat(timespec="seconds"),
@@ -57,6 +60,23 @@ def write_candidate_report(
     if SPARE < left < float("inf"):
         facts["behaviour"] = _behaviour(context, dataset, folder, min(left / 2, IN_TRAINING))
     return _write(context, folder, facts)
+
+
+def _illustrated(evaluation: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
+    """The record with small pictures beside the rows that were hardest, where rows have pictures.
+
+    They stand in the report alone: nothing of a row lies in the candidate itself.
+    """
+    names = [name for name in dataset.media if dataset.schema[name].role == "input"]
+    views = evaluation["views"]
+    hardest = views.get("hardest") or (views.get("residuals") or {}).get("hardest") or []
+    if not names or not hardest:
+        return evaluation
+    places = {int(number): place for place, number in enumerate(dataset.numbers())}
+    for one in hardest:
+        cell = dataset.take(np.array([places[one["row"]]])).batch(names[:1])[names[0]][0]
+        one["picture"] = None if cell is None else thumbnail(bytes(cell))
+    return evaluation
 
 
 def _write(context: Context, folder: Path, facts: Mapping[str, Any]) -> Path:

@@ -43,9 +43,7 @@ def second_look(context: Context, found: Harvest, first: LabelView) -> Second | 
     if len(used) < LEAST_LABELS or len(used) + int((found.source.sides() == "train").sum()) < LEAST_ROWS:
         return None
     context.progress.say("a second look at the labels")
-    root = context.folder("runs")
-    root.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".second-", dir=root))
+    scratch = Path(tempfile.mkdtemp(prefix=".second-", dir=context.product.home))
     try:
         target = context.product.file.task.target
         dataset = write_labels(scratch, found, first, used, target, spare=True)

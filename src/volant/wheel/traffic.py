@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from volant.columns.media import is_media, referred
 from volant.columns.missing import with_missing
 from volant.core.plugins import column_type
 from volant.core.records import Schema
@@ -16,10 +17,14 @@ from volant.data.dataset import Dataset, SplitRule
 from volant.data.plain import json_columns
 from volant.data.splits import assign, row_keys
 from volant.evidence.evidence import Predicted
+from volant.store.packs import Packs
 
 
-def canonical_rows(schema: Schema, predictions: Predicted, missing: Sequence[str] | None) -> pa.Table:
-    """What callers sent, and whose rows they are, as canonical columns; one row per prediction."""
+def canonical_rows(schema: Schema, predictions: Predicted, missing: Sequence[str] | None, packs: Packs) -> pa.Table:
+    """What callers sent, and whose rows they are, as canonical columns; one row per prediction.
+
+    Of media the hashes of the files in `packs`, as datasets store them.
+    """
     sent, owner, n = json_columns(predictions.inputs), owner_of(schema), len(predictions)
     columns = {}
     for column in schema.columns:
@@ -28,11 +33,21 @@ def canonical_rows(schema: Schema, predictions: Predicted, missing: Sequence[str
         kind = with_missing(column_type(column.type), missing)
         if column.name == owner:
             columns[column.name] = _parsed(kind, predictions.subject)
+        elif is_media(column.type):
+            given = sent.column(column.name).to_pylist() if column.name in sent.column_names else [None] * n
+            columns[column.name] = _files(packs, given)
         elif column.name in sent.column_names:
             columns[column.name] = _parsed(kind, sent.column(column.name).combine_chunks())
         else:
             columns[column.name] = pa.nulls(n, kind.storage)
     return pa.table(columns)
+
+
+def _files(packs: Packs, given: Sequence[Any]) -> pa.Array:
+    """The hashes of files that predictions name and that are there."""
+    names = [referred(cell) for cell in given]
+    there = packs.has(names)
+    return pa.array([name if known else None for name, known in zip(names, there, strict=True)], pa.string())
 
 
 def _parsed(kind: Any, raw: pa.Array) -> pa.Array:
@@ -68,7 +83,7 @@ def sides_of(source: Dataset, rows: pa.Table) -> np.ndarray:
     known = source.take(np.flatnonzero(source.sides() != "unlabelled"))
     stored = known.keys()
     if len(shown) < len(columns):
-        stored = row_keys(known.table(), subject=owner, inputs=shown)
+        stored = row_keys(known.stored(), subject=owner, inputs=shown)
     place = pc.index_in(pa.array(keys, pa.string()), value_set=pa.array(stored, pa.string()))
     drawn, _ = assign(keys, salt=rule.salt, judge=rule.judge, test=rule.test)
     fresh = np.where(drawn == "test", "train", drawn)

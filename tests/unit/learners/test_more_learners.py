@@ -12,8 +12,8 @@ from volant.cli.plugins import describe
 from volant.core.clock import Machine
 from volant.core.plugins import load
 from volant.core.protocols import RunContext
+from volant.learners.proximal import Penalty, descend
 from volant.learners.tabular.neighbours import _stretch
-from volant.learners.tabular.proximal import Penalty, descend
 from volant.runtime.load import Runner
 from volant.testing.contract.tables import make_case
 

@@ -28,6 +28,25 @@ def test_float_keeps_missing_and_tames_infinity():
     assert np.isfinite(out[[0, 2, 3]]).all()
 
 
+@pytest.mark.parametrize("rows", [0, 1, 5])
+def test_numbers_made_ready_together_are_those_made_one_by_one(rows):
+    rng = np.random.default_rng(rows)
+    kinds = {"a": rng.normal(size=rows), "b": rng.integers(0, 9, rows), "c": rng.normal(size=rows) > 0}
+    batch = kinds | {"d": objects(*([True, None, False, True, None][:rows])), "e": np.full(rows, np.inf)}
+    steps = [Step("float", (name,), f"float {name}", {}) for name in batch]
+    steps.append(Step("encode", ("word",), "code", {"vocabulary": ["x"], "other": 1}))
+    steps.append(Step("stack", ("float a", "float b", "code", "float c", "float d", "float e"), "matrix", {}))
+    steps.append(Step("stack", ("float b", "float a"), "two", {}))
+    runner = Runner(Pipeline(tuple(steps), {"matrix": "matrix", "two": "two", "alone": "float c"}), Path())
+    batch["word"] = objects(*(["x"] * rows))
+    found = runner.predict(batch)
+    for name, value in (("matrix", "matrix"), ("two", "two"), ("alone", "float c")):
+        slow = runner.value(value, batch, {step.output for step in steps})
+        assert found[name].dtype == slow.dtype == np.float32
+        assert found[name].tobytes() == slow.tobytes()
+    assert found["matrix"].shape == (rows, 6)
+
+
 def test_encode_tells_known_unseen_and_missing_apart():
     out = run("encode", objects("b", "a", "z", None), vocabulary=["a", "b"], other=2)[:, 0]
     assert out[:3].tolist() == [1, 0, 2]

@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from volant.core.records import Field, Pipeline, Signature, Step
-from volant.serve.explain import MOST_ROWS, MOST_WAITING
+from volant.serve.elsewhere import MOST_EXPLAINING
+from volant.serve.explaining import MOST_ROWS
 
 OLD, YOUNG = {"age": 70, "plan": "gold"}, {"age": 10, "plan": "basic"}
 
@@ -120,10 +121,10 @@ def test_predictions_do_not_wait_for_explanations_and_too_many_are_refused(runni
     def hang(slot, body):
         begun.set()
         assert go.wait(30)
-        return b"{}"
+        return b"{}", 1
 
     async def scenario():
-        running.app._routes.table["/v1/explain"]["POST"].handler.answer = hang
+        running.service.elsewhere._explaining.answer = hang
         waiting = [asyncio.ensure_future(running.ask("POST", "/v1/explain", json={"row": OLD})) for _ in range(20)]
         while not begun.is_set():
             await asyncio.sleep(0.01)
@@ -133,8 +134,8 @@ def test_predictions_do_not_wait_for_explanations_and_too_many_are_refused(runni
 
     status, others = asyncio.run(scenario())
     assert status == 200
-    assert others.count(200) == 1 + MOST_WAITING
-    assert others.count(503) == 20 - 1 - MOST_WAITING
+    assert others.count(200) == 1 + MOST_EXPLAINING
+    assert others.count(503) == 20 - 1 - MOST_EXPLAINING
 
 
 def test_a_model_that_breaks_is_told_of_without_details(running, monkeypatch, caplog):

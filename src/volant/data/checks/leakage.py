@@ -34,7 +34,7 @@ class Leakage(DataCheck):
         study = Study.of(data)
         known = {name for name, _ in copies(study, target, inputs_of(data, problem), classes)}
         sample = study.sample(ROWS)
-        rows, outcome = _outcome(sample, target, classes)
+        rows, outcome = outcome_of(sample, target, classes)
         if outcome is None:
             return []
         names = [c.name for c in inputs_of(data, problem) if c.name not in known and c.name != target]
@@ -61,7 +61,7 @@ class Leakage(DataCheck):
         )
 
 
-def _outcome(sample: Study, target: str, classes: bool) -> tuple[np.ndarray, Outcome | None]:
+def outcome_of(sample: Study, target: str, classes: bool) -> tuple[np.ndarray, Outcome | None]:
     """The rows that have a target, and the target there; None where there is too little to tell."""
     if classes:
         codes = sample.codes(target).codes
@@ -82,7 +82,7 @@ FEWEST = 10
 
 def _alone(sample: Study, name: str, rows: np.ndarray, outcome: Outcome) -> Skill | None:
     kind = sample.kind(name)
-    if kind in ("text", "other"):
+    if kind in ("text", "media", "other"):
         codes = sample.codes(name)
         if codes.count > len(rows) / 2:
             return None

@@ -51,7 +51,11 @@ class MixedFormats(DataCheck):
         return self._warn(what, "write all its cells as numbers, or all as texts", column=name, score=0.2)
 
     def _unreadable(self, study: Study, context: CheckContext) -> list[Finding]:
-        counts = {name: context.unreadable_count.get(name, len(rows)) for name, rows in context.unreadable.items()}
+        counts = {
+            name: context.unreadable_count.get(name, len(rows))
+            for name, rows in context.unreadable.items()
+            if study.kind(name) != "media"  # a check of its own names these
+        }
         return [
             self._warn(
                 f"{many(count, 'cell', 'cells')} of {name!r} cannot be read as {study.schema[name].type}",

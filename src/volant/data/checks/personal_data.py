@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,7 @@ from volant.core.protocols import CheckContext, Rows
 from volant.core.records import Column, Finding, Problem
 from volant.data.checks.base import DataCheck
 from volant.data.checks.patterns import KINDS, inside, whole
+from volant.data.checks.pictures import QUICK, total
 from volant.data.checks.study import Study
 
 CELLS = 2_000
@@ -37,7 +38,26 @@ class PersonalData(DataCheck):
     def run(self, data: Rows, problem: Problem | None, context: CheckContext) -> Sequence[Finding]:
         sample = Study.of(data).sample()
         found = ((c, _kinds(sample, c)) for c in data.schema.columns)
-        return [self._column(sample, c, kind, part, where) for c, kinds in found for kind, part, where in kinds]
+        told = [self._column(sample, c, kind, part, where) for c, kinds in found for kind, part, where in kinds]
+        return [*told, *self._places(data)]
+
+    def _places(self, data: Rows) -> Iterator[Finding]:
+        """Pictures whose metadata tells where they were taken."""
+        sample = Study.of(data).sample(QUICK)
+        for column in data.schema.columns if len(data) else ():
+            if column.type != "image":
+                continue
+            where = np.flatnonzero(sample.looks(column.name).place > 0)
+            if len(where):
+                part, count = len(where) / len(sample), total(len(where), sample)
+                yield self._warn(
+                    f"pictures of {column.name!r} tell where they were taken (about {count:,}, in EXIF)",
+                    "strip the metadata from the files: no model sees it, but the store keeps the files as they are",
+                    column=column.name,
+                    rows=sample.evidence(where),
+                    count=count,
+                    score=min(1.0, 0.3 + part / 2),
+                )
 
     def _column(self, sample: Study, column: Column, kind: str, part: float, where: np.ndarray) -> Finding:
         count = round(part * (sample.of_rows - sample.missing(column.name) * sample.of_rows / max(len(sample), 1)))

@@ -38,7 +38,7 @@ def shifts(study: Study, names: Sequence[str], groups: np.ndarray) -> list[Shift
     if count < 2 or sizes.min() < 20:
         return []
     noise = _noise(sizes, max(len(names), 1) * count)
-    found = [_largest(study, name, groups, sizes, noise) for name in names if study.kind(name) != "time"]
+    found = [_largest(study, name, groups, sizes, noise) for name in names if study.kind(name) not in ("time", "media")]
     return sorted((s for s in found if s), key=lambda s: -s.size)
 
 

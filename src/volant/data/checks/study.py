@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from volant.columns.looks import Looks, looks_of
+from volant.columns.media import is_media, names_of
 from volant.core.protocols import Rows
 from volant.core.records import PARTS, Batch
 
@@ -91,12 +93,18 @@ class Study:
         return kept
 
     def column(self, name: str) -> pa.Array:
-        """The canonical column as one Arrow array."""
-        return self._keep(("column", name), lambda: _one_array(self.data.table([name]).column(0)))
+        """The canonical column as one Arrow array; of media the hashes of their files."""
+        return self._keep(("column", name), lambda: self._read(name))
+
+    def _read(self, name: str) -> pa.Array:
+        if is_media(self.schema[name].type):
+            return pa.array(names_of(self.data.batch([name])[name]), pa.string())
+        return _one_array(self.data.table([name]).column(0))
 
     def kind(self, name: str) -> str:
-        """`number`, `boolean`, `time`, `text` (any string) or `other`, by how the column is stored."""
-        return self._keep(("kind", name), lambda: _kind(self.column(name).type))
+        """`number`, `boolean`, `time`, `text` (any string), `media` or `other`, by how the column is stored."""
+        media = is_media(self.schema[name].type)
+        return self._keep(("kind", name), lambda: "media" if media else _kind(self.column(name).type))
 
     def filled(self, name: str) -> np.ndarray:
         """Where the column has a value, shape (n,), bool."""
@@ -106,6 +114,10 @@ class Study:
     def values(self, name: str) -> np.ndarray:
         """A number, boolean or time column as float64, shape (n,), NaN where missing."""
         return self._keep(("values", name), lambda: _as_floats(self.column(name)))
+
+    def looks(self, name: str) -> Looks:
+        """What the pictures of a column look like, one entry per row."""
+        return self._keep(("looks", name), lambda: looks_of(self.data.batch([name])[name]))
 
     def codes(self, name: str) -> Codes:
         """Any column as codes, in order of first appearance."""

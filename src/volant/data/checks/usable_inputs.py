@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from volant.columns.media import is_media
 from volant.core import plugins
 from volant.core.protocols import CheckContext, Rows
 from volant.core.records import Column, Finding, Problem
@@ -47,7 +48,7 @@ def _usable(column: Column, problem: Problem | None) -> bool:
     if column.type in PLAIN:
         return True
     if problem is None:
-        return column.type == "text"
+        return column.type == "text" or is_media(column.type)
     alone = replace(problem, inputs=(column,))
     learners = (plugins.load("learners", name) for name in plugins.names("learners") if name != "prior")
     return any(learner.supports(alone) for learner in learners)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from volant.core.progress import Progress, Silent
@@ -24,8 +25,8 @@ def read_source(
     """Open a source of raw rows.
 
     Args:
-        source: a file, `workbook.xlsx#sheet`, a folder of files, or the URL of a database; `${NAME}` takes an
-            environment variable.
+        source: a file, `workbook.xlsx#sheet`, a folder of files, a folder, an archive or a pattern of pictures, or
+            the URL of a database; `${NAME}` takes an environment variable.
         folder: what relative paths are relative to.
         query: the SQL query, when `source` is the URL of a database.
         missing: cell texts that mean missing, instead of the usual ones.
@@ -59,15 +60,31 @@ def read_source(
             choices=[f"{name}://" for name in DATABASES],
             fix="download the file, and name its path",
         )
+    if _is_pattern(text, folder):
+        from volant.data.sources.photos import open_glob
+
+        return open_glob(text, folder, told)
     place = find(text, folder)
     if isinstance(place, File):
         return _open_file(place, missing, told)
+    from volant.data.sources.photos import holds_pictures, open_photos
+
+    if holds_pictures(place):
+        return open_photos(place, told)
     from volant.data.sources.folder import open_folder
 
     return open_folder(place, lambda file: _open_file(file, missing, told))
 
 
+def _is_pattern(text: str, folder: Path) -> bool:
+    return any(sign in text for sign in "*?[") and not (folder / text.partition("#")[0]).exists()
+
+
 def _open_file(file: File, missing: Collection[str] | None, progress: Progress) -> Source:
+    return replace(_opened(file, missing, progress), beside=file.path.absolute().parent)
+
+
+def _opened(file: File, missing: Collection[str] | None, progress: Progress) -> Source:
     if file.format == "csv":
         from volant.data.sources.delimited import open_delimited
 
@@ -80,6 +97,10 @@ def _open_file(file: File, missing: Collection[str] | None, progress: Progress) 
         from volant.data.sources.jsonlines import open_json
 
         return open_json(file.path, missing=missing, progress=progress)
+    if file.format == "photos":
+        from volant.data.sources.photos import open_zip
+
+        return open_zip(file.path, progress)
     from volant.data.sources.excel import open_excel
 
     return open_excel(file, missing=missing, progress=progress)

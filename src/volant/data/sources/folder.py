@@ -29,8 +29,9 @@ def files_of(folder: Path) -> tuple[list[File], list[str]]:
         raise BadInput(
             "the folder cannot be read", code="source-missing", where=str(folder), got=got, fix=fix
         ) from None
-    found = [File(path, kind) for path in paths if (kind := format_of(path))]
-    others = [path.name for path in paths if format_of(path) is None]
+    kinds = [(path, format_of(path)) for path in paths]
+    found = [File(path, kind) for path, kind in kinds if kind is not None and kind != "photos"]
+    others = [path.name for path, kind in kinds if kind in (None, "photos")]
     if not paths:
         fix = "put data files into it, or name another folder"
         raise BadInput("the folder holds no files", code="source-missing", where=str(folder), fix=fix)
@@ -63,6 +64,7 @@ def open_folder(folder: Path, open_file: Callable[[File], Source]) -> Source:
         notes,
         parts[0].missing,
         any(part.damaged for part in parts),
+        beside=folder.absolute(),
     )
 
 

@@ -14,6 +14,9 @@ from volant.core.ids import file_digest
 from volant.core.progress import Progress
 from volant.data.sources.source import MOST_ROWS, Source, no_rows, repaired_names, unreadable
 
+LOT_BYTES = 64_000_000
+"""Bytes that rows which are read at a time may hold, about."""
+
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
@@ -24,7 +27,7 @@ def open_parquet(path: Path, *, missing: Collection[str] | None, progress: Progr
         BadInput: codes `source-unreadable` and `source-empty`.
     """
     with _opened(path) as file:
-        schema, rows = file.schema_arrow, file.metadata.num_rows
+        schema, rows, at_once = file.schema_arrow, file.metadata.num_rows, _at_once(file)
     if rows == 0:
         raise no_rows(path.name)
     places = [place for place, name in enumerate(schema.names) if not _PANDAS_INDEX.fullmatch(name)]
@@ -35,7 +38,7 @@ def open_parquet(path: Path, *, missing: Collection[str] | None, progress: Progr
     return Source(
         path.name,
         wanted,
-        _batches(path, places, wanted, progress),
+        _batches(path, places, wanted, at_once, progress),
         lambda: file_digest(path),
         {"format": "parquet", **notes},
         missing,
@@ -43,13 +46,13 @@ def open_parquet(path: Path, *, missing: Collection[str] | None, progress: Progr
 
 
 def _batches(
-    path: Path, places: list[int], wanted: pa.Schema, progress: Progress
+    path: Path, places: list[int], wanted: pa.Schema, at_once: int, progress: Progress
 ) -> Callable[[], Iterator[pa.RecordBatch]]:
     def read() -> Iterator[pa.RecordBatch]:
         done = 0
         with _opened(path) as file:
             progress.stage(f"read {path.name}", total=file.metadata.num_rows)
-            for batch in file.iter_batches(batch_size=MOST_ROWS):
+            for batch in file.iter_batches(batch_size=at_once):
                 columns = [batch.column(place) for place in places]
                 plain = [c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in columns]
                 done += len(batch)
@@ -57,6 +60,13 @@ def _batches(
                 yield pa.RecordBatch.from_arrays(plain, schema=wanted)
 
     return read
+
+
+def _at_once(file: pq.ParquetFile) -> int:
+    """Rows that are read at a time: fewer where they are large, as those with pictures are."""
+    groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+    size = sum(group.total_byte_size for group in groups) / max(file.metadata.num_rows, 1)
+    return int(min(max(LOT_BYTES / max(size, 1.0), 1), MOST_ROWS))
 
 
 def _decoded(kind: pa.DataType) -> pa.DataType:

@@ -23,6 +23,7 @@ FORMATS = {
     ".json": "json",
     ".xlsx": "excel",
     ".xlsm": "excel",
+    ".zip": "photos",
 }
 """Formats by the ending of the name. CSV and JSON may be compressed: `.csv.gz`."""
 
@@ -117,7 +118,7 @@ def unknown_format(path: Path) -> BadInput:
         code="source-format",
         where=path.name,
         got=path.suffix or "a name without ending",
-        choices=(*FORMATS, ".csv.gz", "a folder of these", "sqlite:///…", "postgresql://…"),
+        choices=(*FORMATS, ".csv.gz", "a folder of these or of pictures", "sqlite:///…", "postgresql://…"),
         fix="save it in one of these formats, or give the file the ending of its format",
     )
 

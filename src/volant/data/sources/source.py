@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +18,17 @@ from volant.errors import BadInput, Trouble
 
 MOST_ROWS = 65_536
 MOST_EVIDENCE = 20
+SAMPLE_CHUNKS = 2
 REPLACEMENT = "\ufffd"
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What a source itself knows of a column: its type, its role, and why."""
+
+    type: str
+    role: str
+    reason: str
 
 
 @dataclass
@@ -25,6 +37,9 @@ class Source:
 
     Cells are texts in CSV, and have the types of the source elsewhere; texts that mean missing are null.
     `notes` hold what was found out on the way (format, encoding, delimiter, …) and are complete after reading.
+    `beside` is the folder that paths in cells are relative to. `hints` tell of columns what the source knows of
+    them, `answer` which one is to be predicted, and `shown` gives rows to tell types by, where the first ones are
+    not the best.
     """
 
     location: str
@@ -34,6 +49,10 @@ class Source:
     notes: dict[str, Any] = field(default_factory=dict)
     missing: Collection[str] | None = None
     damaged: bool = False
+    beside: Path | None = None
+    hints: Mapping[str, Hint] = field(default_factory=dict)
+    shown: Callable[[], pa.Table] | None = None
+    answer: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,6 +82,24 @@ class Source:
         self.notes["rows"] = rows
         if self.damaged:
             self.notes |= damaged.notes()
+
+    def sample(self) -> pa.Table:
+        """Rows enough to tell types by: the first ones, unless the source knows better."""
+        if self.shown is not None:
+            return self.shown()
+        return pa.Table.from_batches(list(islice(self.chunks(), SAMPLE_CHUNKS)))
+
+    def renamed(self, names: Mapping[str, str]) -> Source:
+        """The source with other names for some columns."""
+        told = [names.get(name, name) for name in self.names]
+        schema = pa.schema([field.with_name(name) for field, name in zip(self.schema, told, strict=True)])
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for batch in self.batches():
+                yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+
+        hints = {names.get(name, name): hint for name, hint in self.hints.items()}
+        return replace(self, schema=schema, batches=batches, hints=hints)
 
     def _clean(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         words = tokens(self.missing)

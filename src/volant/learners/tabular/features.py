@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from volant.columns.media import is_media
 from volant.core.protocols import Rows
 from volant.core.records import Batch, Column, Pipeline, Problem, Step, Support
 from volant.learners.tabular.matrix import Features
@@ -50,8 +51,12 @@ def support(problem: Problem, *, monotone: bool = False, missing: str = "") -> S
         return Support(False, f"it does not learn the task {problem.task}")
     if not monotone and any(column.monotone for column in problem.inputs):
         return Support(False, "it cannot promise that predictions are monotone in a column")
-    found = bool(usable(problem))
-    return Support(found, "" if found else "none of the input columns is a number, category, time or text")
+    files = sorted(kind for kind in problem.types() - USABLE if is_media(kind))
+    if usable(problem):
+        return Support(True, f"it sees no {' or '.join(files)} columns" if files else "")
+    if files:
+        return Support(False, f"{', '.join(files)}: it learns from numbers, categories, times and texts alone")
+    return Support(False, "none of the input columns is a number, category, time or text")
 
 
 def answer(features: Features, file: str, margins: int, *, classes: int, scale: float, shift: float) -> Pipeline:
@@ -160,6 +165,11 @@ def linear_features(data: Rows, problem: Problem, seed: int = 0, *, paired: bool
 
     With `paired`, pairs of columns that pay have features of their own.
     """
+    return unfinished_linear(data, problem, seed, paired=paired).finish()
+
+
+def unfinished_linear(data: Rows, problem: Problem, seed: int = 0, *, paired: bool = True) -> Features:
+    """The same, to which more can be added before it is finished."""
     columns = usable(problem)
     features = Features(columns=tuple(c.name for c in columns))
     batch = data.batch(features.columns)
@@ -181,13 +191,13 @@ def linear_features(data: Rows, problem: Problem, seed: int = 0, *, paired: bool
         if size > MOST_CROSSED:
             continue
         features.add("one_hot", crossed(features, a, b), size, size=size)
-    sides = compared(features, data, pairs)
+    sides, width = compared(features, data, pairs)
     numeric += sides
-    signs += [0, 0] * len(sides)
+    signs += [0] * width
     features.signs = {features.width + i: sign for i, sign in enumerate(signs) if sign}
     if numeric:
         _add_numbers(features, batch, numeric)
-    return features.finish()
+    return features
 
 
 def _add_numbers(features: Features, batch: Batch, numeric: list[str]) -> None:

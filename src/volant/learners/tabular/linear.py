@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +11,15 @@ import numpy as np
 
 from volant.bind.boosting import Part
 from volant.bind.onnx import linear_model
-from volant.bind.threads import blas_threads
 from volant.core.clock import Machine
 from volant.core.plugins import load
 from volant.core.protocols import Rows, RunContext
 from volant.core.records import Cost, Pipeline, Problem, Support
+from volant.learners.lines import MOST_CELLS, Effort, Lines, enough, fit_classes, fit_number
+from volant.learners.proximal import Penalty
 from volant.learners.tabular.boosting import Hours, directions
 from volant.learners.tabular.features import answer, linear_features, support, usable
 from volant.learners.tabular.matrix import Features
-from volant.learners.tabular.proximal import Line, Penalty, descend
-
-MOST_CELLS = 50_000_000
-"""Cells of the matrix that is fitted at the most: 200 MB of float32."""
-MANY_CELLS = 10_000_000
-"""Cells from which on several threads are quicker than one, which need not wait for others."""
-ABSENT = -30.0
-"""Margin of a class that the training rows do not hold."""
 
 
 @dataclass(frozen=True)
@@ -44,29 +37,20 @@ class LinearOptions:
 
 @dataclass(frozen=True)
 class LinearModel:
-    """Weights (k, m) and bias (m,) on fitted features; `scale` and `shift` undo the scaling of a number."""
+    """A linear model on fitted features."""
 
     features: Features
-    weights: np.ndarray
-    bias: np.ndarray
+    lines: Lines
     classes: int
-    scale: float
-    shift: float
-    iterations: int
 
     def export(self, folder: Path) -> Pipeline:
-        (folder / "linear.onnx").write_bytes(linear_model(self.weights, self.bias))
-        return answer(
-            self.features,
-            "linear.onnx",
-            self.weights.shape[1],
-            classes=self.classes,
-            scale=self.scale,
-            shift=self.shift,
-        )
+        lines = self.lines
+        (folder / "linear.onnx").write_bytes(linear_model(lines.weights, lines.bias))
+        margins = lines.weights.shape[1]
+        return answer(self.features, "linear.onnx", margins, classes=self.classes, scale=lines.scale, shift=lines.shift)
 
     def facts(self) -> dict[str, Any]:
-        return {"features": self.features.width, "iterations": self.iterations}
+        return {"features": self.features.width, "iterations": self.lines.iterations}
 
 
 class Linear:
@@ -98,72 +82,11 @@ class Linear:
         hours = Hours(context.seconds)
         data = data.take(np.flatnonzero(data.weights() > 0))
         features = linear_features(data, problem, context.seed)
-        data = _enough(data, features.width, context.seed)
+        data = enough(data, features.width, context.seed)
         target = load("tasks", problem.task).encode(data, problem)
-        x, weights = features.matrix(data), data.weights()
-        context = replace(context, seconds=hours.left(0.9))
-        if problem.classes:
-            return _fit_classes(features, x, target, weights, len(problem.classes), options, context)
-        return _fit_number(features, x, target, weights, options, context)
-
-
-def _enough(data: Rows, width: int, seed: int) -> Rows:
-    """As many rows as fit into `MOST_CELLS`: a line through them hardly moves with more."""
-    rows = max(MOST_CELLS // max(width, 1), 1_000)
-    if len(data) <= rows:
-        return data
-    return data.take(np.sort(np.random.default_rng(seed).choice(len(data), rows, replace=False)))
-
-
-def _fit_number(
-    features: Features,
-    x: np.ndarray,
-    y: np.ndarray,
-    weights: np.ndarray,
-    options: LinearOptions,
-    context: RunContext,
-) -> LinearModel:
-    from sklearn.linear_model import Ridge
-
-    shift = float(np.average(y, weights=weights))
-    scale = float(np.sqrt(np.average((y - shift) ** 2, weights=weights))) or 1.0
-    if options.l1 or features.signs:
-        line = _descend(features, Part(x, (y - shift) / scale, weights), 0, options, context)
-        return LinearModel(features, line.coefficients, line.bias, 0, scale, shift, line.iterations)
-    ridge = Ridge(alpha=1.0 / options.strength)
-    ridge.fit(x.astype(np.float64), (y - shift) / scale, sample_weight=weights)
-    bias = np.array([ridge.intercept_], dtype=np.float64)
-    return LinearModel(features, ridge.coef_[:, None], bias, 0, scale, shift, 1)
-
-
-def _fit_classes(
-    features: Features,
-    x: np.ndarray,
-    y: np.ndarray,
-    weights: np.ndarray,
-    classes: int,
-    options: LinearOptions,
-    context: RunContext,
-) -> LinearModel:
-    present = np.unique(y)
-    if len(present) == 1:
-        bias = np.full(classes, ABSENT)
-        bias[present[0]] = 0.0
-        return LinearModel(features, np.zeros((x.shape[1], classes)), bias, classes, 1.0, 0.0, 0)
-    line = _descend(features, Part(x, np.searchsorted(present, y), weights), len(present), options, context)
-    coefficients, intercepts, iterations = line.coefficients, line.bias, line.iterations
-    if classes == 2:
-        return LinearModel(features, coefficients, intercepts, classes, 1.0, 0.0, iterations)
-    if len(present) == 2:
-        coefficients, intercepts = coefficients * [[-0.5, 0.5]], intercepts * [-0.5, 0.5]
-    matrix, bias = np.zeros((x.shape[1], classes)), np.full(classes, ABSENT)
-    matrix[:, present], bias[present] = coefficients, intercepts
-    return LinearModel(features, matrix, bias, classes, 1.0, 0.0, iterations)
-
-
-def _descend(features: Features, part: Part, classes: int, options: LinearOptions, context: RunContext) -> Line:
-    signs = np.array(directions(features))
-    with blas_threads(1 if part.x.size < MANY_CELLS else context.threads):
-        return descend(
-            part, options.penalty, signs, classes=classes, iterations=options.iterations, seconds=context.seconds
-        )
+        part = Part(features.matrix(data), target, data.weights())
+        effort = Effort(options.iterations, hours.left(0.9), context.threads)
+        signs, classes = directions(features), len(problem.classes)
+        if classes:
+            return LinearModel(features, fit_classes(part, options.penalty, signs, effort, classes), classes)
+        return LinearModel(features, fit_number(part, options.penalty, signs, effort), 0)

@@ -40,7 +40,7 @@ def network_features(data: Rows, problem: Problem, seed: int = 0) -> Layout:
         for c in columns
         if c.type not in ("category", "text")
     ]
-    values += compared(features, data, pairs_for(features, data, problem, columns, seed))
+    values += compared(features, data, pairs_for(features, data, problem, columns, seed))[0]
     numbers = _add_numbers(features, batch, values)
     for column in columns:
         if column.type == "text":

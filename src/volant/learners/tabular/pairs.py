@@ -197,13 +197,16 @@ def crossed(features: Features, a: str, b: str) -> str:
 
 def add_compared(features: Features, data: Rows, pairs: Pairs) -> None:
     """Append what `compared` gives to the matrix."""
-    for value in compared(features, data, pairs):
-        features.parts.append(value)
-        features.width += 2
+    names, width = compared(features, data, pairs)
+    features.parts += names
+    features.width += width
 
 
-def compared(features: Features, data: Rows, pairs: Pairs) -> list[str]:
-    """Values (n, 2) each: a number's difference from another, or from the mean of its group, and their ratio."""
+def compared(features: Features, data: Rows, pairs: Pairs) -> tuple[list[str], int]:
+    """Numbers' differences from others, or from the mean of their group, and their ratios.
+
+    Gives the names of values, one or none, and how many columns they have.
+    """
     sides = [(f"float:{a}", f"float:{b}") for a, b in pairs.combined]
     for word, number in pairs.grouped:
         codes, size = features.codes_of(data, f"encode:{word}"), features.codes[word]
@@ -213,4 +216,8 @@ def compared(features: Features, data: Rows, pairs: Pairs) -> list[str]:
         table = means[:, None].astype(np.float32).tolist()
         features.steps.append(Step("lookup", (f"encode:{word}",), of_group, {"table": table}))
         sides.append((f"float:{number}", of_group))
-    return [features.through("combine", features.through("stack", *both), pairs=[[0, 1]]) for both in sides]
+    if not sides:
+        return [], 0
+    names = list(dict.fromkeys(name for both in sides for name in both))
+    places = [[names.index(a), names.index(b)] for a, b in sides]
+    return [features.through("combine", features.through("stack", *names), pairs=places)], 2 * len(sides)

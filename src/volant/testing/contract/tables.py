@@ -37,6 +37,8 @@ def cases() -> tuple[Case, ...]:
         make_case("three classes", 240, classes=CLASSES),
         make_case("numbers", 160),
         make_case("two classes, numbers only", 120, classes=("no", "yes"), types=("number",)),
+        make_case("two classes, pictures", 100, classes=("no", "yes"), types=("image",)),
+        make_case("numbers, pictures in a table", 100, types=("image", "number")),
     )
 
 
@@ -81,9 +83,23 @@ def _column(kind: str, hidden: np.ndarray, rng: np.random.Generator) -> pa.Array
         "category": [WORDS[i] for i in level],
         "timestamp": [datetime(2024, 1, 1) + timedelta(days=100 * float(v)) for v in noisy],
         "text": [f"it is {WORDS[i]} and number {n}" for n, i in enumerate(level)],
+        "image": [_picture(float(v), n) for n, v in enumerate(noisy)] if kind == "image" else [],
     }
     shown = [None if missing else value for value, missing in zip(values[kind], gone, strict=True)]
     return pa.array(shown, type=column_type(kind).storage)
+
+
+def _picture(level: float, seed: int) -> bytes:
+    """A small PNG in which a bright field is the larger, the higher `level` is."""
+    import io
+
+    from PIL import Image
+
+    pixels = np.random.default_rng(seed).integers(0, 60, (12, 16, 3), dtype=np.uint8)
+    pixels[:, : int(np.clip(8 + 4 * level, 0, 16))] += np.uint8(160)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
 
 
 def emptied(rows: MemoryRows) -> MemoryRows:

@@ -1,0 +1,1 @@
+"""Learners for pictures, alone or beside the columns of a table."""

@@ -1,0 +1,94 @@
+"""Linear models on a matrix: logistic regression for classes, ridge regression for numbers, with L1 where asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from volant.bind.boosting import Part
+from volant.bind.threads import blas_threads
+from volant.core.protocols import Rows
+from volant.learners.proximal import Line, Penalty, descend
+
+MOST_CELLS = 50_000_000
+"""Cells of the matrix that is fitted at the most: 200 MB of float32."""
+MANY_CELLS = 10_000_000
+"""Cells from which on several threads are quicker than one, which need not wait for others."""
+ABSENT = -30.0
+"""Margin of a class that the training rows do not hold."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long the descent may take, in iterations and in seconds, and by how many threads."""
+
+    iterations: int
+    seconds: float
+    threads: int
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Margins of rows: weights (k, m) and bias (m,); `scale` and `shift` undo the scaling of a number."""
+
+    weights: np.ndarray
+    bias: np.ndarray
+    scale: float = 1.0
+    shift: float = 0.0
+    iterations: int = 0
+
+
+def enough(data: Rows, width: int, seed: int) -> Rows:
+    """As many rows as fit into `MOST_CELLS`: a line through them hardly moves with more."""
+    rows = max(MOST_CELLS // max(width, 1), 1_000)
+    if len(data) <= rows:
+        return data
+    return data.take(np.sort(np.random.default_rng(seed).choice(len(data), rows, replace=False)))
+
+
+def fit_number(part: Part, penalty: Penalty, signs: Sequence[int], effort: Effort) -> Lines:
+    """Ridge regression; by descent where coefficients are to be zero or of a given sign."""
+    from sklearn.linear_model import Ridge
+
+    y, weights = part.y, part.weights
+    shift = float(np.average(y, weights=weights))
+    scale = float(np.sqrt(np.average((y - shift) ** 2, weights=weights))) or 1.0
+    if penalty.absolute or any(signs):
+        line = _descend(Part(part.x, (y - shift) / scale, weights), penalty, signs, 0, effort)
+        return Lines(line.coefficients, line.bias, scale, shift, line.iterations)
+    ridge = Ridge(alpha=penalty.squares)
+    ridge.fit(part.x.astype(np.float64), (y - shift) / scale, sample_weight=weights)
+    return Lines(ridge.coef_[:, None], np.array([ridge.intercept_], dtype=np.float64), scale, shift, 1)
+
+
+def fit_classes(part: Part, penalty: Penalty, signs: Sequence[int], effort: Effort, classes: int) -> Lines:
+    """Logistic regression: one margin for the second of two classes, else one per class."""
+    present, width = np.unique(part.y), part.x.shape[1]
+    if len(present) == 1:
+        bias = np.full(classes, ABSENT)
+        bias[present[0]] = 0.0
+        return Lines(np.zeros((width, classes)), bias)
+    known = Part(part.x, np.searchsorted(present, part.y), part.weights)
+    line = _descend(known, penalty, signs, len(present), effort)
+    coefficients, intercepts = line.coefficients, line.bias
+    if classes == 2:
+        return Lines(coefficients, intercepts, iterations=line.iterations)
+    if len(present) == 2:
+        coefficients, intercepts = coefficients * [[-0.5, 0.5]], intercepts * [-0.5, 0.5]
+    matrix, bias = np.zeros((width, classes)), np.full(classes, ABSENT)
+    matrix[:, present], bias[present] = coefficients, intercepts
+    return Lines(matrix, bias, iterations=line.iterations)
+
+
+def _descend(part: Part, penalty: Penalty, signs: Sequence[int], classes: int, effort: Effort) -> Line:
+    with blas_threads(1 if part.x.size < MANY_CELLS else effort.threads):
+        return descend(
+            part,
+            penalty,
+            np.array(signs),
+            classes=classes,
+            iterations=effort.iterations,
+            seconds=effort.seconds,
+        )
