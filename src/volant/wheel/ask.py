@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from volant.columns.media import is_media
 from volant.core.ids import keyed_unit
 from volant.core.product import parse_duration
 from volant.core.records import Feedback
-from volant.data.dataset import table_to_batch
 from volant.errors import BadInput
 from volant.evidence.asking import choose, embed
 from volant.evidence.evidence import Predicted, gather, predicted
@@ -25,7 +25,7 @@ from volant.wheel.context import Context
 from volant.wheel.learn import harvest, view_of
 from volant.wheel.results import Result
 from volant.wheel.succession import refuse_another_problem
-from volant.wheel.traffic import canonical_rows, sides_of
+from volant.wheel.traffic import arrays_of, canonical_rows, sides_of
 
 REVIEWER = "reviewer"
 MOST = 20_000
@@ -74,12 +74,13 @@ def _chosen(context: Context, traffic: Predicted, left: int, seed: str) -> list[
 
     source = collect(context)
     refuse_another_problem(context, source.schema)
-    rows = canonical_rows(source.schema, traffic, context.product.file.data.missing)
+    rows = canonical_rows(source.schema, traffic, context.product.file.data.missing, context.store.media)
     sides = sides_of(source, rows)
     free = (sides == "train") | ((sides == "judge") & traffic.audit)  # what else judges was not asked for at random
     contested, labels = _contested(context, traffic)
-    names = [c.name for c in source.schema.inputs if c.name in rows.column_names]
-    points = embed(table_to_batch(rows.select(names), source.schema))
+    inputs = [c for c in source.schema.inputs if c.name in rows.column_names and not is_media(c.type)]
+    known = arrays_of(source.schema, rows.select([c.name for c in inputs]), context.product.home)
+    points = np.concatenate([embed(known), traffic.probabilities], axis=1) if inputs else traffic.probabilities
     places = np.flatnonzero(free & (contested >= 0))
     chance = np.random.default_rng([int(1e9 * keyed_unit("ask", [seed])[0])])
     found = choose(

@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from volant.core.records import Batch, Problem, Schema
-from volant.data.dataset import table_to_batch
 from volant.errors import BadInput, Refused
 from volant.evidence.label_view import ACCEPTED, JUDGED, LabelView
 from volant.evidence.made_for import read_reference
@@ -32,6 +31,7 @@ from volant.wheel.gate import aligned
 from volant.wheel.history import deployment, open_candidate
 from volant.wheel.learn import Harvest, cells_of, harvest, view_of
 from volant.wheel.results import Deployment, Result
+from volant.wheel.traffic import arrays_of
 
 COUNTED = ("accuracy", "balanced_accuracy", "f1", "precision", "recall", "cost")
 """Metrics of classes that see the answer alone, not how sure it is."""
@@ -194,7 +194,7 @@ def _even(trusted: Trusted, event: DeploymentRow) -> np.ndarray:
 def _points(context: Context, release: Release, trusted: Trusted, classes: tuple[str, ...], scale: float) -> np.ndarray:
     """What each answer earns, in [0, 1], shape (n,), on average over what may be true."""
     names = [field.name for field in release.signature.inputs]
-    predicted = release.predict(table_to_batch(_filled(trusted, names), trusted.schema))
+    predicted = release.predict(arrays_of(trusted.schema, _filled(trusted, names), context.product.home))
     earned = _earned(context, release, predicted, trusted.labels, classes, scale)
     if not trusted.share.any():
         return earned

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ import pyarrow.compute as pc
 from volant.columns.media import is_media, referred
 from volant.columns.missing import with_missing
 from volant.core.plugins import column_type
-from volant.core.records import Schema
-from volant.data.dataset import Dataset, SplitRule
+from volant.core.records import Batch, Schema
+from volant.data.dataset import Dataset, SplitRule, table_to_batch
 from volant.data.plain import json_columns
+from volant.data.shelf import StoreShelf
 from volant.data.splits import assign, row_keys
 from volant.evidence.evidence import Predicted
 from volant.store.packs import Packs
@@ -90,3 +92,12 @@ def sides_of(source: Dataset, rows: pa.Table) -> np.ndarray:
     met = place.is_valid().to_numpy(zero_copy_only=False)
     at = place.fill_null(0).to_numpy(zero_copy_only=False)
     return np.where(met, known.sides()[at], fresh).astype(object) if len(known) else fresh.astype(object)
+
+
+def arrays_of(schema: Schema, rows: pa.Table, home: Path) -> Batch:
+    """Canonical rows of traffic as the arrays that pipelines take; media are read when somebody looks into a cell."""
+    media = [name for name in rows.column_names if is_media(schema[name].type)]
+    plain: dict[str, Any] = dict(table_to_batch(rows.drop_columns(media), schema))
+    shelf = StoreShelf(home)
+    plain |= {name: shelf.cells(rows.column(name).to_pylist()) for name in media}
+    return plain
