@@ -38,6 +38,8 @@ COMMANDS: dict[str, str] = {
     "rollback": "Go back to the release before",
     "route": "Let other releases answer a part of the traffic",
     "history": "Show everything that was promoted, refused, rolled back or routed",
+    "subject": "Show or export everything that is kept of a person",
+    "erase": "Erase a person from data and models, and prove it",
     "audit": "Show who changed what",
     "status": "Show where the product stands, and what to do next",
     "simulate": "Let simulated people answer predictions, some of them wrongly",

@@ -14,6 +14,7 @@ from volant.wheel.results import AuditTrail, Deployment, KeyResult, Routes
 
 if TYPE_CHECKING:
     from volant.wheel.ask import Question
+    from volant.wheel.erase import Erased, PersonalData
     from volant.wheel.turns import Look, Turn
     from volant.wheel.watch import WatchReport
 
@@ -146,3 +147,19 @@ class Operations:
 
         with work_on(self.product, clock=self.clock) as context:
             answer(context, prediction_id, value, actor=actor, rationale=rationale)
+
+    def subject(self, name: str) -> PersonalData:
+        """Everything that is kept of a person; see `volant.wheel.erase.subject`."""
+        from volant.wheel.erase import subject
+
+        with work_on(self.product, clock=self.clock) as context:
+            return subject(context, name)
+
+    def erase(
+        self, name: str, *, retrain: bool = True, budget: str | None = None, progress: Progress | None = None
+    ) -> Erased:
+        """Let a person go from everything; see `volant.wheel.erase.erase`."""
+        from volant.wheel.erase import erase
+
+        with work_on(self.product, progress=progress, clock=self.clock) as context:
+            return erase(context, name, retrain=retrain, budget=budget)
