@@ -20,6 +20,8 @@ LATE = 1.5
 """Times what was expected that a configuration may take."""
 SHORT = 0.4
 """Share of what it is expected to need with which a configuration is begun all the same: fits can end early."""
+SURE = 0.93
+"""Share of the time left in which the last fits are expected to end: choosing them takes some, too."""
 FIRSTS, FOLDED = 5, 0.9
 """Share of the time left that all folds of the first configurations may take; else one part is held out."""
 MOST_LANES = 4
@@ -118,7 +120,7 @@ class Pace:
 
     def for_lasts(self) -> float:
         """Seconds in which the last fits must end, side by side."""
-        return float("inf") if self.by_work else max(self.left(), 0.01)
+        return float("inf") if self.by_work else max(SURE * self.left(), 0.01)
 
     def limit(self, trial: Trial, layout: Layout, best: Sequence[Trial]) -> float:
         """Seconds that a configuration's folds may take: some more than expected, but never all there is."""
