@@ -10,10 +10,10 @@ import typer
 from volant.cli.shell import PLAIN, FolderOption, JsonOption, Shell
 
 
-def summary(plugin: Any) -> str:
-    """What a plugin says of itself: its `summary`, or the first line of its docstring."""
+def summary(kind: str, plugin: Any) -> str:
+    """What a plugin says of itself: its `summary`, or the first line of its docstring; of a learner, what it lacks."""
     said = getattr(plugin, "summary", "") or (inspect.getdoc(plugin) or "").partition("\n")[0]
-    missing = plugin.missing() if hasattr(plugin, "missing") else ""
+    missing = plugin.missing() if kind == "learners" and hasattr(plugin, "missing") else ""
     return f"{str(said).strip()} (not installed: install {missing})" if missing else str(said).strip()
 
 
@@ -28,7 +28,7 @@ def describe(kind: str) -> list[dict[str, Any]]:
     listed = []
     for name, entry in plugins.entries(kind).items():
         origin = f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else ""
-        listed.append({"name": name, "summary": summary(plugins.load(kind, name)), "from": origin})
+        listed.append({"name": name, "summary": summary(kind, plugins.load(kind, name)), "from": origin})
     return listed
 
 
