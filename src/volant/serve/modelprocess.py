@@ -70,9 +70,10 @@ class Model:
             traffic = self._traffic[message["version"]]
             if message["do"] == "explain":
                 return [self._explained(traffic, body) for body in message["bodies"]]
+            bodies = message["bodies"]
             self._journal.look()
             self._journal.refuse_if_failed()
-            return [_plain(one) for one in self._answerer.answer_all(traffic, message["bodies"])]
+            return [_plain(one) for one in self._answerer.answer_all(traffic, bodies, message["names"])]
         except VolantError as error:
             return told(error)
         except MemoryError:

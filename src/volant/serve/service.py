@@ -26,6 +26,7 @@ from volant.serve.keys import Guard, resolve
 from volant.serve.limits import Limits
 from volant.serve.metrics import Figures, ProductFigures
 from volant.serve.predict import Predict
+from volant.serve.repeated import Before
 from volant.serve.repeating import Repeating
 from volant.serve.shown import Shown, socket_of
 from volant.serve.uploads import TakesFiles
@@ -157,6 +158,8 @@ class Service:
             guard=self.guard,
             elsewhere=self.elsewhere,
             shown=self._shown,
+            before=Before(self._store, self.answerer),
+            most_rows=file.max_rows,
         )
         feedback = TakeFeedback(
             self.product,
