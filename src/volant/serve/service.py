@@ -71,7 +71,9 @@ class Service:
         self._clock = clock or Clock()
         self.answerer = Answerer(product, self.journal, self._clock)
         self.elsewhere = elsewhere or Threads(self.answerer, Explaining(product))
-        self.deck = Deck(product.home / "candidates", store, prepare=self.elsewhere.follow)
+        self.deck = Deck(
+            product.home / "candidates", store, prepare=self.elsewhere.follow, signers=product.file.sign.signers
+        )
         self.configuration = Configuration(product)
         store.actor = "service"
         self._store = store
