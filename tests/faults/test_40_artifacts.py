@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import json
 import os
 import pickle
@@ -20,11 +21,12 @@ import pytest
 from volant.core.ids import file_digest, files_digest
 from volant.core.records import Field, Pipeline, Signature, Step
 from volant.errors import VolantError
-from volant.runtime.load import open_release
+from volant.serve.slot import load
 from volant.store import open_store
 from volant.testing import handmade
 from volant.testing.served import served
 
+NUMBERS = itertools.count()
 ROW = {"age": 50, "plan": "gold"}
 
 
@@ -71,9 +73,15 @@ def linear_model(**more) -> bytes:
     return helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()
 
 
+def bare(home, steps: Pipeline, contract=None) -> str:
+    """A release without model files, unlike any other."""
+    salt = Step("constant", ("age",), "salt", {"value": [next(NUMBERS)]})
+    return handmade.write_release(home, Pipeline((salt, *steps.steps), steps.outputs), contract)
+
+
 def write(home, steps: Pipeline, files: dict[str, bytes], contract=None) -> str:
     """A release with model files, whose manifest is right."""
-    digest = handmade.write_release(home, steps, contract)
+    digest = bare(home, steps, contract)
     folder = home / "candidates" / digest
     for name, data in files.items():
         (folder / name).write_bytes(data)
@@ -110,9 +118,7 @@ def refused(service, digest, trap=None) -> None:
     """The release is not served, the old one is, and the history says so."""
     before = outside(service)
     with pytest.raises(VolantError) as caught:
-        release = open_release(service.product.home / "candidates" / digest, digest=digest)
-        if not np.isfinite(release.predict(example(release))["probability"]).all():
-            raise VolantError("an answer holds numbers that are none", code="artifact-damaged")
+        load(service.product.home / "candidates" / digest, digest)
     assert caught.value.code.startswith("artifact-")
     handmade.promote(service.store, digest)
     until = time.monotonic() + 60
@@ -125,12 +131,6 @@ def refused(service, digest, trap=None) -> None:
     answers_by(service, service.good)
     assert trap is None or not trap.exists(), "something was executed"
     assert outside(service) == before, "something was written outside of the store"
-
-
-def example(release):
-    from volant.runtime.rows import rows_to_batch
-
-    return rows_to_batch([{field.name: field.example for field in release.signature.inputs}], release.signature)[0]
 
 
 def outside(service) -> set[str]:
@@ -156,7 +156,7 @@ def test_41_a_pickle_in_the_place_of_a_description(service, trap, file):
 
 @pytest.mark.parametrize("name", ["../../stolen.onnx", "/etc/passwd", "a/../../../x"])
 def test_42_a_name_that_leads_out(service, name):
-    digest = handmade.write_release(service.product.home, onnx_step(name))
+    digest = bare(service.product.home, onnx_step(name))
     refused(service, digest)
 
 
@@ -245,7 +245,7 @@ def test_46_custom_operators(service):
 @pytest.mark.parametrize("op", ["load_library", "python", "onnx; import os"])
 def test_46_steps_that_there_are_not(service, op):
     steps = Pipeline((Step(op, ("age",), "probability", {"path": "x.so"}),), {"probability": "probability"})
-    refused(service, handmade.write_release(service.product.home, steps))
+    refused(service, bare(service.product.home, steps))
 
 
 def test_47_another_hash(service):
@@ -278,7 +278,7 @@ def test_50_another_signature_under_the_same_contract(service):
         ),
         {"probability": "probability", "label": "label"},
     )
-    digest = handmade.write_release(service.product.home, steps, changed)
+    digest = bare(service.product.home, steps, changed)
     handmade.promote(service.store, digest)
     until = time.monotonic() + 60
     while service.store.champion().release != service.good:

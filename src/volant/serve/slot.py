@@ -71,7 +71,8 @@ def load(folder: Path, digest: str | None = None, *, threads: int = 1, signers: 
     One thread is best where every core has a process that answers.
 
     Raises:
-        VolantError: code `artifact-…`: it is damaged, nobody vouches for it, or it does not answer; `too-large`: there is no memory for it.
+        VolantError: code `artifact-…`: it is damaged, nobody vouches for it, or it does not answer; `too-large`: there
+            is no memory for it.
     """
     try:
         require_seal(folder, signers)

@@ -141,7 +141,7 @@ def test_what_there_is_no_room_for_is_tried_again_before_it_is_taken_back(runnin
     deck.refresh()
     digest = running.new_release()
 
-    def no_room(folder, digest):
+    def no_room(folder, digest, **_):
         tries.append(digest)
         raise Failure("there is no memory to load a release", code="too-large")
 
@@ -164,7 +164,9 @@ def test_it_is_loaded_once_there_is_room(running, monkeypatch):
     deck.refresh()
     digest = running.new_release()
     with monkeypatch.context() as patch:
-        patch.setattr("volant.serve.deck.load", lambda *_: (_ for _ in ()).throw(Failure("no room", code="too-large")))
+        patch.setattr(
+            "volant.serve.deck.load", lambda *_, **__: (_ for _ in ()).throw(Failure("no room", code="too-large"))
+        )
         with pytest.raises(VolantError):
             deck.refresh()
     now += RETRY_SECONDS
