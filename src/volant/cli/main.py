@@ -36,6 +36,7 @@ COMMANDS: dict[str, str] = {
     "review": "Answer the questions that teach the product most",
     "promote": "Make a candidate the champion by hand",
     "rollback": "Go back to the release before",
+    "sign": "Vouch for a release",
     "route": "Let other releases answer a part of the traffic",
     "history": "Show everything that was promoted, refused, rolled back or routed",
     "subject": "Show or export everything that is kept of a person",

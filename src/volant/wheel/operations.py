@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from volant.core.clock import Clock
 from volant.core.product import Product
 from volant.core.progress import Progress
 from volant.wheel.context import work_on
-from volant.wheel.results import AuditTrail, Deployment, KeyResult, Routes
+from volant.wheel.results import AuditTrail, Deployment, KeyResult, Routes, Sealed
 
 if TYPE_CHECKING:
     from volant.wheel.ask import Question
@@ -163,3 +164,10 @@ class Operations:
 
         with work_on(self.product, progress=progress, clock=self.clock) as context:
             return erase(context, name, retrain=retrain, budget=budget)
+
+    def sign(self, release: str | None = None, *, key: Path | None = None) -> Sealed:
+        """Seal a release, by default the champion; see `volant.wheel.sign.sign`."""
+        from volant.wheel.sign import sign
+
+        with work_on(self.product, clock=self.clock) as context:
+            return sign(context, release, key)
