@@ -78,7 +78,9 @@ def drawn(points: Sequence[Mapping[str, Any]]) -> str:
     base = HIGH - MARGIN
     axis = f'<path d="M{MARGIN} {MARGIN / 2}V{base}H{WIDE - MARGIN / 2}" fill="none" stroke="#999"/>'
     label = f'<text x="{WIDE - MARGIN / 2}" y="{HIGH - 12}" text-anchor="end">epoch {last:g}</text>'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDE} {HIGH}" font-family="sans-serif" font-size="12">'
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDE} {HIGH}" font-family="sans-serif" font-size="12">'
+    )
     return "".join([head, axis, label, *parts, "</svg>"])
 
 

@@ -161,9 +161,7 @@ class Sgd(_OfTorch):
         ahead = nesterov and momentum > 0
         super().__init__(
             groups,
-            lambda listed: torch.optim.SGD(
-                listed, lr=0.0, momentum=momentum, nesterov=ahead, fused=_fusible(listed)
-            ),
+            lambda listed: torch.optim.SGD(listed, lr=0.0, momentum=momentum, nesterov=ahead, fused=_fusible(listed)),
         )
 
 
