@@ -133,7 +133,7 @@ class Loop:
     ) -> None:
         self.dice, self.plan, self.means = dice, plan, means or Means()
         self.objective, self.optimiser, self.progress = objective, optimiser, progress or Silent()
-        source: Any = data if hasattr(data, "fetch") else Tensors(data)  # type: ignore[arg-type]
+        source: Any = data if hasattr(data, "fetch") else Tensors(data)
         crew = self.means.crew
         self.feeder = Feeder(source, plan.batch, dice.initial_seed(), crew.rank, crew.size)
         self.stepper = Stepper(objective, optimiser, self.means, lambda text: self.progress.say(text))
@@ -148,7 +148,7 @@ class Loop:
         model = self.objective.model
         run = self._begun()
         model.train()
-        with closing(self.feeder.batches(run.drawn)) as batches:  # type: ignore[type-var]
+        with closing(self.feeder.batches(run.drawn)) as batches:
             for batch in batches:
                 now = self._at(run)
                 if now >= self.plan.until or not self._step(run, batch, now):

@@ -25,6 +25,6 @@ def like(value: torch.Tensor, pattern: torch.Tensor) -> torch.Tensor:
     if mesh is not None:
         from torch.distributed.tensor import distribute_tensor
 
-        return distribute_tensor(value.to(pattern.device, pattern.dtype), mesh, pattern.placements)  # type: ignore[attr-defined]
+        return distribute_tensor(value.to(pattern.device, pattern.dtype), mesh, pattern.placements)
     out = torch.empty_like(pattern, memory_format=torch.preserve_format)
     return out.detach().copy_(value)

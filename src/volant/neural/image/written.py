@@ -1,0 +1,141 @@
+"""Networks of plain layers written as ONNX by hand: the same operators as an exporter's, in a hundredth of its time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from volant.bind.onnx_graph import INPUT, Graph
+from volant.neural.image.cnn import Cnn
+from volant.neural.image.convnet import ConvNet, Folded, folded
+from volant.neural.image.layers import Dropout, Mean, Norm, Peak, Pixels, Shape
+from volant.neural.image.network import Beside, ImageNetwork
+from volant.neural.image.resnet import Block, ResNet
+
+FLOAT = 1
+"""The number of float32 among ONNX's kinds."""
+
+
+class Unwritten(Exception):
+    """A layer that has no writer here: an exporter must do it."""
+
+
+def written(network: ImageNetwork, shape: Shape) -> bytes:
+    """The ONNX model of a network; see `volant.neural.image.export.exported_network`.
+
+    Raises:
+        Unwritten: it has a layer that is not written by hand.
+    """
+    beside = None if network.beside is None else {"beside": network.beside.layers[0].in_features}
+    graph = Graph(shape.height, shape.width, shape.channels, kind="uint8", beside=beside)
+    found = _write(graph, network.body, _write(graph, network.pixels, INPUT))
+    if network.beside is not None:
+        found = graph.node("Concat", found, _write(graph, network.beside, "beside"), axis=1)
+    out = _linear(graph, network.head, found, network.scale)
+    return graph.model(out, network.head.out_features)
+
+
+def _write(graph: Graph, layer: nn.Module, x: str) -> str:
+    for kind, writer in _WRITERS.items():
+        if isinstance(layer, kind):
+            return writer(graph, layer, x)
+    raise Unwritten(type(layer).__name__)
+
+
+def _array(values: torch.Tensor) -> np.ndarray:
+    found: np.ndarray = values.detach().float().contiguous().numpy()
+    return found
+
+
+def _pixels(graph: Graph, layer: Any, x: str) -> str:
+    planes = graph.node("Cast", graph.node("Transpose", x, perm=[0, 3, 1, 2]), to=FLOAT)
+    centred = graph.node("Sub", planes, graph.constant(_array(layer.center)))
+    return graph.node("Mul", centred, graph.constant(_array(1.0 / layer.spread)))
+
+
+def _convolution(graph: Graph, layer: Any, x: str) -> str:
+    weights = [graph.constant(_array(layer.weight))]
+    if layer.bias is not None:
+        weights.append(graph.constant(_array(layer.bias)))
+    down, across = layer.padding
+    attributes = {"strides": list(layer.stride), "pads": [down, across, down, across], "group": layer.groups}
+    return graph.node("Conv", x, *weights, kernel_shape=list(layer.kernel_size), **attributes)
+
+
+def _normalised(graph: Graph, layer: Any, x: str) -> str:
+    numbers = [layer.weight, layer.bias, layer.running_mean, layer.running_var]
+    return graph.node("BatchNormalization", x, *[graph.constant(_array(v)) for v in numbers], epsilon=layer.eps)
+
+
+def _pool(graph: Graph, layer: Any, x: str) -> str:
+    size, stride, pad = (int(v) for v in (layer.kernel_size, layer.stride, layer.padding))
+    return graph.node("MaxPool", x, kernel_shape=[size] * 2, strides=[stride] * 2, pads=[pad] * 4)
+
+
+def _linear(graph: Graph, layer: Any, x: str, scale: float = 1.0) -> str:
+    weight = graph.constant(_array(layer.weight.T) * np.float32(scale))
+    return graph.node("Gemm", x, weight, graph.constant(_array(layer.bias) * np.float32(scale)))
+
+
+def _over_map(op: str) -> Callable[[Graph, Any, str], str]:
+    return lambda graph, layer, x: graph.node("Flatten", graph.node(op, x))
+
+
+def _sequence(graph: Graph, layer: Any, x: str) -> str:
+    for each in layer:
+        x = _write(graph, each, x)
+    return x
+
+
+def _folded(graph: Graph, layer: Any, x: str) -> str:
+    for place, each in enumerate(layer.convolutions):
+        y = _convolution(graph, each, x)
+        z = graph.node("Gelu", y if place else _write(graph, layer.pool, y))
+        x = graph.node("Add", x, z) if place > 1 else z
+    return x
+
+
+def _convnet(graph: Graph, layer: Any, x: str) -> str:
+    return _write(graph, folded(layer), x)
+
+
+def _cnn(graph: Graph, layer: Any, x: str) -> str:
+    flat = graph.node("Flatten", _write(graph, layer.convolutions, x))
+    return graph.node("Relu", _linear(graph, layer.dense, flat))
+
+
+def _block(graph: Graph, layer: Any, x: str) -> str:
+    return graph.node("Relu", graph.node("Add", _write(graph, layer.body, x), _write(graph, layer.way, x)))
+
+
+def _resnet(graph: Graph, layer: Any, x: str) -> str:
+    for part in (layer.stem, layer.blocks, layer.mean):
+        x = _write(graph, part, x)
+    return x
+
+
+_WRITERS: dict[type[nn.Module], Callable[[Graph, Any, str], str]] = {
+    Pixels: _pixels,
+    nn.Conv2d: _convolution,
+    Norm: _normalised,
+    nn.BatchNorm2d: _normalised,
+    nn.MaxPool2d: _pool,
+    nn.Linear: _linear,
+    nn.ReLU: lambda graph, layer, x: graph.node("Relu", x),
+    nn.GELU: lambda graph, layer, x: graph.node("Gelu", x),
+    nn.Identity: lambda graph, layer, x: x,
+    Dropout: lambda graph, layer, x: x,
+    Peak: _over_map("GlobalMaxPool"),
+    Mean: _over_map("GlobalAveragePool"),
+    nn.Sequential: _sequence,
+    Beside: lambda graph, layer, x: _write(graph, layer.layers, x),
+    Folded: _folded,
+    ConvNet: _convnet,
+    Cnn: _cnn,
+    Block: _block,
+    ResNet: _resnet,
+}
