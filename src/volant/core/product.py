@@ -103,6 +103,9 @@ class TrainSection(Section):
     seed: int = Field(0, ge=0, description="Seed of everything random.")
     threads: int = Field(2, ge=1, le=256, description="Threads, fixed so that results repeat.")
     learners: tuple[str, ...] | None = Field(None, description="Learners to try; by default all that fit the problem.")
+    options: dict[str, dict[str, bool | int | float | str]] = Field(
+        {}, description="Options of learners by their names, in place of those that the learners choose themselves."
+    )
     ensemble: bool = Field(True, description="Whether the release may be a weighted ensemble.")
     class_weight: Literal["balanced"] | dict[str, Positive] | None = Field(
         None,
@@ -527,6 +530,7 @@ def _wrong_names(file: ProductFile, lines: Mapping[tuple[str, ...], int], where:
     named: list[tuple[tuple[str, ...], str, str]] = [(("task", "type"), "tasks", file.task.type)]
     named += [(("columns", c, "type"), "columns", s.type) for c, s in file.columns.items() if s.type]
     named += [(("train", "learners"), "learners", name) for name in file.train.learners or ()]
+    named += [(("train", "options", name), "learners", name) for name in file.train.options]
     named += [(("checks", "skip"), "checks", name) for name in file.checks.skip]
     named += [(("checks", "warn"), "checks", name) for name in file.checks.warn]
     troubles = []

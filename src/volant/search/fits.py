@@ -90,6 +90,13 @@ class Fit:
         return predict(self.pipeline, self.folder, data, output, threads)
 
 
+def _forget(folder: Path | None) -> None:
+    """Remove what a finished fit no longer needs; its curves stay."""
+    if folder is not None and folder.is_dir():
+        for path in folder.glob("*.safetensors"):
+            path.unlink()
+
+
 def predict(pipeline: Pipeline, folder: Path, data: Rows, output: str, threads: int) -> np.ndarray:
     """One output of a pipeline for rows, a chunk at a time."""
     runner = Runner(pipeline, folder, threads)
@@ -132,8 +139,12 @@ class Fits:
         return Fit(folder, Pipeline.of(record["pipeline"]), record["facts"], float(record["seconds"]), predicted)
 
     def make(self, name: str, configuration: Configuration, data: Rows, context: RunContext) -> Fit:
-        """Fit, export, predict the validation rows, and put the result in its place."""
+        """Fit, export, predict the validation rows, and put the result in its place.
+
+        What long fits keep while they go on lies in a folder beside those of the finished ones: `learning/`.
+        """
         started = time.monotonic()
+        context = replace(context, folder=self.folder.parent / "learning" / name)
         folder = self.folder / f".new-{uuid.uuid4().hex}"
         folder.mkdir()
         try:
@@ -143,6 +154,7 @@ class Fits:
             record = {"pipeline": pipeline.record(), "facts": facts, "seconds": time.monotonic() - started}
             (folder / "fit.json").write_text(json.dumps(record, ensure_ascii=False))
             folder.rename(self.folder / name)
+            _forget(context.folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

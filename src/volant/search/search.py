@@ -95,7 +95,7 @@ class Search:
         baseline = self._baseline()
         self._baseline_loss = self.losses.turned(self._score_of_baseline(baseline))
         log = Logarithm.fitting(self.losses.truth) if self.task.output == "value" else None
-        self.trials = plan(self.learners, self.problem, self.pace.seconds, log)
+        self.trials = plan(self.learners, self.problem, self.pace.seconds, log, self.rules.options)
         layout = self.pace.layout(self.trials, len(self.data))
         crossing = Crossing(self.data, self._numbers(layout.folds), layout, self.fits, self.pace)
         self._try_all(self._next, crossing)

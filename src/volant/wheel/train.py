@@ -29,7 +29,7 @@ from volant.release.signature import signature_of
 from volant.runtime.load import Release
 from volant.search.calibrate import Calibration
 from volant.search.search import Search
-from volant.search.trials import MOST_BYTES, MOST_MILLISECONDS, Found, Rules, Trial
+from volant.search.trials import Found, Rules, Trial, usual_limits
 from volant.wheel.check import refuse_if_hopeless
 from volant.wheel.context import Context
 from volant.wheel.decide import baseline_predicted, decided, looks, weighing_of
@@ -230,14 +230,16 @@ def make_candidate(
     run, folder = _run(context, dataset, problem, spending)
     rows = dataset.part("train")
     settings, limits = context.product.file.train, context.product.file.quality.limits
+    most_bytes, most_milliseconds = usual_limits(problem)
     rules = Rules(
         seed=settings.seed,
         threads=settings.threads,
         ensemble=settings.ensemble,
         metric=context.metric,
         by_time=context.product.file.data.split.by == "time",
-        most_bytes=MOST_BYTES if limits.size_mb is None else 1e6 * limits.size_mb,
-        most_milliseconds=MOST_MILLISECONDS if limits.latency_ms is None else limits.latency_ms,
+        most_bytes=most_bytes if limits.size_mb is None else 1e6 * limits.size_mb,
+        most_milliseconds=most_milliseconds if limits.latency_ms is None else limits.latency_ms,
+        options=settings.options,
     )
     care = effort(len(dataset) - len(rows), len(problem.classes), spending.budget)
     interval_seconds = seconds_for_interval(problem, spending, settings.threads)

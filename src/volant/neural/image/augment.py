@@ -6,65 +6,13 @@ All of it is drawn from the dice of the batch, so a batch is a function of the s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import nn
 
-GEOMETRIC = ("crop", "flip", "zoom", "rotate")
-LOOKS = ("colour", "randaugment", "erase")
-MIXED = ("mixup", "cutmix")
-NAMES = (*GEOMETRIC, *LOOKS, *MIXED)
-PRESETS: dict[str, tuple[str, ...]] = {
-    "none": (),
-    "light": ("crop", "flip"),
-    "standard": ("crop", "flip", "zoom", "colour", "erase"),
-    "strong": ("crop", "flip", "zoom", "rotate", "randaugment", "erase", "mixup", "cutmix"),
-}
-"""What each preset is made of."""
-
-
-def chosen(asked: str | Sequence[str]) -> tuple[str, ...]:
-    """The names behind a preset, or those of a list (with commas where it is a text).
-
-    Raises:
-        ValueError: one of them is unknown.
-    """
-    if isinstance(asked, str):
-        if asked in PRESETS:
-            return PRESETS[asked]
-        asked = [name.strip() for name in asked.split(",") if name.strip()]
-    unknown = sorted(set(asked) - set(NAMES))
-    if unknown:
-        raise ValueError(f"no augmentation is called {unknown[0]!r}; there are {', '.join((*PRESETS, *NAMES))}")
-    return tuple(name for name in NAMES if name in asked)
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """What is done to pictures, and how strongly.
-
-    Attributes:
-        names: of what is done.
-        shift: pixels that pictures are moved by at most, as a share of the side; what is left empty is a mirror.
-        zoom: share of a picture's area that is shown at least.
-        degrees: that it is turned by at most.
-        hole: side of the square that is erased, as a share of the picture's.
-        mixing: of Beta(mixing, mixing), by which two pictures are mixed.
-    """
-
-    names: tuple[str, ...] = ()
-    shift: float = 1 / 16
-    zoom: float = 0.4
-    degrees: float = 15.0
-    hole: float = 0.35
-    mixing: float = 0.4
-
-    def warps(self) -> bool:
-        """Whether pixels are interpolated, not only moved."""
-        return "zoom" in self.names or "rotate" in self.names
+from volant.neural.image.design import MIXED, Augmentation
 
 
 def moved(

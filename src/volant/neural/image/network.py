@@ -32,6 +32,7 @@ class ImageNetwork(nn.Module):
         dice: that the network draws from while it trains; the training that uses it draws from them too.
         scale: what the head's answers are multiplied with.
         dropout: share of features that is left out before the head, while training.
+        mirrored: whether an answer is the mean of those for a picture and for its mirror image; not while training.
     """
 
     def __init__(
@@ -44,11 +45,12 @@ class ImageNetwork(nn.Module):
         dice: torch.Generator,
         scale: float = 1.0,
         dropout: float = 0.0,
+        mirrored: bool = False,
     ) -> None:
         super().__init__()
         self.pixels, self.body, self.beside, self.scale = pixels, body, beside, scale
         width = int(body.width) + (beside.width if beside is not None else 0)
-        self.dice, self.dropout = dice, Dropout(dropout, dice)
+        self.dice, self.dropout, self.mirrored = dice, Dropout(dropout, dice), mirrored
         self.head = nn.Linear(width, outputs)
 
     def features(self, x: torch.Tensor, beside: torch.Tensor | None = None) -> torch.Tensor:
@@ -59,6 +61,12 @@ class ImageNetwork(nn.Module):
         return torch.cat([found, self.beside(beside).to(found.dtype)], dim=1)
 
     def forward(self, x: torch.Tensor, beside: torch.Tensor | None = None) -> torch.Tensor:
+        said = self._said(x, beside)
+        if self.mirrored and not self.training:
+            said = 0.5 * (said + self._said(x.flip(2), beside))
+        return said
+
+    def _said(self, x: torch.Tensor, beside: torch.Tensor | None) -> torch.Tensor:
         found: torch.Tensor = self.head(self.dropout(self.features(x, beside))) * self.scale
         return found
 

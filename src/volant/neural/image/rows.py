@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from volant.neural.feeding import Batch, Draw
-from volant.neural.image.augment import Augmentation, looked, mixed, moved, warped
+from volant.neural.image.augment import looked, mixed, moved, warped
+from volant.neural.image.design import Augmentation
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +12,8 @@ from torch import nn
 from volant.core.progress import Progress
 from volant.neural.crew import Crew, crew_here
 from volant.neural.curves import Curves
-from volant.neural.image.augment import Augmentation
+from volant.neural.image.depth import groups
+from volant.neural.image.design import Recipe
 from volant.neural.image.network import ImageNetwork
 from volant.neural.image.objective import ImageObjective
 from volant.neural.image.rows import Augmented, ImageRows
@@ -23,27 +23,6 @@ from volant.neural.muon import Muon
 from volant.neural.optimisers import Adam, Group, Optimiser, Sgd, Together
 from volant.neural.precision import quick_kind, repeatable
 from volant.neural.schedules import Schedule, linear, one_cycle
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network for pictures learns; see `volant.neural.loop.Plan` for `epochs` to `patience`.
-
-    `quick` is the recipe of the quick network: Muon for filters, and steps of the rest by the sum of losses.
-    """
-
-    epochs: float
-    batch: int
-    rate: float
-    decay: float = 0.0
-    smoothing: float = 0.0
-    until: float = 1.0
-    patience: float = 1.0
-    average: float = 0.0
-    looks: int = 0
-    quick: bool = False
-    clip: float | None = None
-    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 @dataclass(frozen=True)
@@ -62,9 +41,9 @@ def train(
     """Train a network; it is left with the weights that did best on the held-out rows, or with the last ones."""
     crew = at.crew
     network.to(memory_format=torch.channels_last)
-    objective = ImageObjective(network, kind, held_out, recipe.smoothing, crew.device)
+    objective = ImageObjective(network, kind, held_out, recipe.smoothing, crew.device, recipe.attacked)
     objective.model = crew.wrap(network)
-    optimiser = quick(network, recipe) if recipe.quick else plain(network, recipe)
+    optimiser = optimiser_of(network, recipe)
     plan = Plan(
         recipe.epochs,
         min(recipe.batch, len(rows)),
@@ -86,6 +65,13 @@ def _means(at: Circumstances, crew: Crew, recipe: Recipe) -> Means:
     if at.folder is None:
         return means
     return replace(means, keeper=Keeper(at.folder / "checkpoint.safetensors"), curves=Curves(at.folder))
+
+
+def optimiser_of(network: ImageNetwork, recipe: Recipe) -> Optimiser:
+    """The optimiser that a recipe asks for."""
+    if recipe.quick:
+        return quick(network, recipe)
+    return Adam(groups(network, recipe), (0.9, 0.98)) if recipe.deeper != 1.0 else plain(network, recipe)
 
 
 def plain(network: nn.Module, recipe: Recipe) -> Optimiser:
@@ -144,8 +130,3 @@ def quick_head(network: ImageNetwork) -> None:
         weight /= weight.std()
         network.head.bias.zero_()
     network.scale = 1.0 / weight.shape[1]
-
-
-def steps_of(rows: int, recipe: Recipe) -> int:
-    """Steps of the whole schedule."""
-    return math.ceil(rows / min(recipe.batch, rows)) * max(1, round(recipe.epochs))

@@ -32,11 +32,25 @@ def written(network: ImageNetwork, shape: Shape) -> bytes:
     """
     beside = None if network.beside is None else {"beside": network.beside.layers[0].in_features}
     graph = Graph(shape.height, shape.width, shape.channels, kind="uint8", beside=beside)
-    found = _write(graph, network.body, _write(graph, network.pixels, INPUT))
+    planes = _write(graph, network.pixels, INPUT)
+    if network.mirrored:
+        planes = graph.node("Concat", planes, _turned(graph, planes), axis=0)
+    found = _write(graph, network.body, planes)
     if network.beside is not None:
-        found = graph.node("Concat", found, _write(graph, network.beside, "beside"), axis=1)
+        others = _write(graph, network.beside, "beside")
+        others = graph.node("Concat", others, others, axis=0) if network.mirrored else others
+        found = graph.node("Concat", found, others, axis=1)
     out = _linear(graph, network.head, found, network.scale)
+    if network.mirrored:
+        both = graph.shaped(out, 2, -1, network.head.out_features)
+        out = graph.node("ReduceMean", both, graph.constant([0], np.int64), keepdims=0)
     return graph.model(out, network.head.out_features)
+
+
+def _turned(graph: Graph, planes: str) -> str:
+    """The mirror images of planes (n, channels, height, width)."""
+    first, last, axis, step = (graph.constant([value], np.int64) for value in (-1, np.iinfo(np.int64).min, 3, -1))
+    return graph.node("Slice", planes, first, last, axis, step)
 
 
 def _write(graph: Graph, layer: nn.Module, x: str) -> str:

@@ -8,17 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from volant.neural.feeding import Draw, dice_at  # noqa: E402
-from volant.neural.image.augment import (  # noqa: E402
-    NAMES,
-    OPERATIONS,
-    PRESETS,
-    Augmentation,
-    chosen,
-    coloured,
-    erased,
-    mixed,
-    warped,
-)
+from volant.neural.image.augment import OPERATIONS, coloured, erased, mixed, warped  # noqa: E402
+from volant.neural.image.design import NAMES, PRESETS, Augmentation, chosen  # noqa: E402
 from volant.neural.image.rows import Augmented, ImageRows, sheet  # noqa: E402
 
 

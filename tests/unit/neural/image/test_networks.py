@@ -11,14 +11,14 @@ from volant.core.progress import Silent  # noqa: E402
 from volant.errors import Failure  # noqa: E402
 from volant.neural.crew import Alone  # noqa: E402
 from volant.neural.image import export  # noqa: E402
-from volant.neural.image.augment import Augmentation  # noqa: E402
 from volant.neural.image.cnn import Cnn  # noqa: E402
 from volant.neural.image.convnet import ConvNet  # noqa: E402
+from volant.neural.image.design import Augmentation, Recipe  # noqa: E402
 from volant.neural.image.layers import Shape, begun_at, pixels_of  # noqa: E402
 from volant.neural.image.network import Beside, ImageNetwork  # noqa: E402
 from volant.neural.image.resnet import ResNet  # noqa: E402
 from volant.neural.image.rows import ImageRows  # noqa: E402
-from volant.neural.image.training import Circumstances, Recipe, quick_head, train  # noqa: E402
+from volant.neural.image.training import Circumstances, quick_head, train  # noqa: E402
 from volant.neural.image.vit import Vit  # noqa: E402
 from volant.neural.image.whitening import Patches, directions  # noqa: E402
 from volant.neural.loop import torch_threads  # noqa: E402
@@ -99,6 +99,16 @@ def test_what_is_exported_says_the_same_for_any_number_of_rows(name):
     model = export.exported_network(net, some)
     assert model == export.exported_network(net, some), "equal networks have equal bytes"
     assert b"/src/" not in model
+
+
+def test_a_picture_and_its_mirror_image_get_the_same_answer():
+    net = network("convnet").eval()
+    net.mirrored = True
+    some = rows(12).sample(12)
+    with torch.no_grad():
+        assert net(some) == pytest.approx(net(some.flip(2)), abs=1e-5)
+        assert net(some[:1]) == pytest.approx(net(some)[:1], abs=1e-5)
+    export.exported_network(net, some)
 
 
 def test_an_export_that_says_something_else_is_refused(monkeypatch):

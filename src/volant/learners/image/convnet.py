@@ -1,0 +1,94 @@
+"""The quick convolutional network, whose width follows from the time at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from volant.core.clock import Machine
+from volant.core.plugins import missing
+from volant.core.protocols import Range, Rows, RunContext
+from volant.core.records import Cost, Problem, Support
+from volant.learners.image.decoding import picture_support
+from volant.learners.image.network_fit import Fitting, ImageModel, augmentation, fit_images, image_cost
+from volant.neural.image.design import Design, Recipe
+
+LADDER = ((16, 32, 64), (24, 64, 96), (32, 96, 128), (48, 160, 192), (64, 256, 256))
+"""Widths of the groups, from those for seconds to those of the published recipe."""
+LEAST = (0.0, 4.0, 5.0, 6.0, 7.0)
+"""Epochs below which the next narrower network does better."""
+MOST_EPOCHS = 40
+PER_ROW, WEIGHTS = 6e7, 3e5
+
+
+@dataclass(frozen=True)
+class ConvnetOptions:
+    """`widths` as numbers with commas, or empty for those that fit the time (without a deadline the middle ones).
+
+    `rate` is Muon's; `augment` is a preset or names with commas; `views` 2 answers with the mean over a picture and
+    its mirror image, where these mean the same. `side` 0 fits the pictures.
+    """
+
+    widths: str = ""
+    epochs: int = 12
+    batch: int = 500
+    rate: float = 0.24
+    smoothing: float = 0.2
+    augment: str = "light"
+    views: int = 2
+    side: int = 0
+
+
+class Convnet:
+    """Whitened patches, three groups of convolutions, the peaks: trained by Muon in few epochs."""
+
+    name = "convnet"
+    version = 1
+    summary = "a quick convolutional network (whitening, Muon, alternating flips), as wide as time allows, by torch"
+    options = ConvnetOptions
+
+    def missing(self) -> str:
+        return missing("torch", "neural")
+
+    def supports(self, problem: Problem) -> Support:
+        return picture_support(problem, self.missing())
+
+    def estimate(self, problem: Problem, machine: Machine) -> Cost:
+        return image_cost(problem, machine, PER_ROW, WEIGHTS, self.portfolio(problem)[0].epochs)
+
+    def portfolio(self, problem: Problem) -> Sequence[ConvnetOptions]:
+        batch = 500 if problem.rows >= 10_000 else 128 if problem.rows >= 1_500 else 32
+        epochs = 12 if problem.rows >= 10_000 else 24 if problem.rows >= 1_500 else 40
+        base = ConvnetOptions(batch=batch, epochs=epochs, rate=0.24 * (batch / 500) ** 0.5)
+        return (base, replace(base, augment="standard", epochs=2 * epochs), replace(base, augment="none"))
+
+    def settle(self, options: ConvnetOptions, facts: Sequence[Mapping[str, Any]]) -> ConvnetOptions:
+        return options
+
+    def space(self, problem: Problem) -> Mapping[str, Range]:
+        return {
+            "rate": Range(0.03, 0.5, log=True),
+            "smoothing": Range(0.0, 0.3),
+            "augment": Range(choices=("none", "light", "standard", "strong")),
+        }
+
+    def fit(self, data: Rows, problem: Problem, options: ConvnetOptions, context: RunContext) -> ImageModel:
+        timed = context.seconds != float("inf")
+        recipe = Recipe(
+            epochs=MOST_EPOCHS if timed and not options.widths else options.epochs,
+            batch=options.batch,
+            rate=options.rate,
+            smoothing=options.smoothing if problem.classes else 0.0,
+            looks=12,
+            quick=True,
+            augmentation=augmentation(options.augment, problem),
+        )
+        widths = [tuple(int(w) for w in options.widths.split(","))] if options.widths else LADDER
+        if not timed and not options.widths:
+            widths = LADDER[:3]
+        designs = tuple(Design("convnet", found) for found in widths)
+        least = LEAST if not options.widths else (0.0,)
+        mirrored = options.views > 1
+        fitting = Fitting(designs, recipe, options.side, least=least[: len(designs)], mirrored=mirrored)
+        return fit_images(data, problem, fitting, context)
