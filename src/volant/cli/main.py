@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "loop": "Turn the wheel by itself, by the rules of the product file",
     "watch": "Show how far traffic is from what the champion was made for",
     "review": "Answer the questions that teach the product most",
+    "compress": "Make a release smaller and quicker, if that can be measured",
     "promote": "Make a candidate the champion by hand",
     "rollback": "Go back to the release before",
     "route": "Let other releases answer a part of the traffic",
