@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from volant.columns.thumbnails import thumbnail
+from volant.core.plugins import missing
 from volant.core.protocols import Rows
 from volant.data.dataset import Dataset, open_dataset
 from volant.errors import BadInput
@@ -19,6 +20,7 @@ from volant.evaluate.behaviour import SECONDS as IN_TRAINING
 from volant.evaluate.behaviour import behaviour
 from volant.evaluate.evaluation import Evaluation, plain
 from volant.evaluate.importance import importance
+from volant.evaluate.pictures.study import study
 from volant.evaluate.report import write_report
 from volant.runtime.load import open_release
 from volant.wheel.context import Context
@@ -118,10 +120,21 @@ def _completed(context: Context, folder: Path) -> Path:
     context.progress.stage("report")
     context.progress.say("looking at how the model behaves")
     dataset = open_dataset(trained_on)
-    more = {"behaviour": _behaviour(context, dataset, folder, SECONDS)}
+    more = {"behaviour": _behaviour(context, dataset, folder, SECONDS), "pictures": _pictures(context, dataset, folder)}
     if not facts["evaluation"]["importance"]:
         more["evaluation"] = {**facts["evaluation"], "importance": _importance(context, dataset, folder)}
     return _write(context, folder, {**facts, **more})
+
+
+def _pictures(context: Context, dataset: Dataset, folder: Path) -> dict[str, Any] | None:
+    """How the release's network sees, where it has one that takes pictures and torch is there to look into it."""
+    if missing("torch", "neural") or not any(column.type == "image" for column in dataset.schema.inputs):
+        return None
+    release = open_release(folder)
+    problem = context.task.problem(dataset.part("train"), context.product.file.task.target, context.metric)
+    problem = replace(problem, classes=release.signature.classes)
+    context.progress.say("looking at what the network sees")
+    return study(folder, _unseen(dataset), context.task, problem, context.product.file.train.seed)
 
 
 def _importance(context: Context, dataset: Dataset, folder: Path) -> list[dict[str, Any]]:
