@@ -23,9 +23,9 @@ def write_report(path: Path, *, product_name: str, facts: Mapping[str, Any]) -> 
     """Write the report to `path`, whole or not at all.
 
     `facts` may hold `train` (the record of a training run with its leaderboard and verdict), `evaluation`
-    (the record of an `Evaluation`), `behaviour` (that of a `Behaviour`), `pictures` (a study of them), `columns` (name, type, role, reason each),
-    `rows` (rows per side) and `at` (when). Sections whose facts are missing are left out. Names from the data are
-    escaped.
+    (the record of an `Evaluation`), `behaviour` (that of a `Behaviour`), `pictures` (a study of how a network sees),
+    `columns` (name, type, role, reason each), `rows` (rows per side) and `at` (when). Sections whose facts are missing
+    are left out. Names from the data are escaped.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 

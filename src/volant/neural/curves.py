@@ -9,6 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from volant.bind import mlflow
+
 WIDE, HIGH, MARGIN = 640, 320, 44
 COLOURS = ("#4063d8", "#cb3c33", "#389826", "#9558b2")
 
@@ -31,6 +33,11 @@ class Point:
         """Seconds that it will take until its end, as fast as it went so far."""
         return None if self.seconds is None else self.seconds * (1.0 - self.progress) / max(self.progress, 1e-9)
 
+    def values(self) -> dict[str, float]:
+        """The losses and metrics by name."""
+        judged = {} if self.held_out is None else {"held out": self.held_out}
+        return {"loss": self.loss, **judged, **self.metrics}
+
     def text(self) -> str:
         """What the line of progress says."""
         parts = [f"epoch {self.epoch:.0f}" if self.epoch >= 10 else f"epoch {self.epoch:.1f}", f"loss {self.loss:.4f}"]
@@ -48,6 +55,7 @@ class Curves:
         folder.mkdir(parents=True, exist_ok=True)
         self._lines, self._picture = folder / "curves.jsonl", folder / "curves.svg"
         self._points = [json.loads(line) for line in self._read()]
+        self._tracked = mlflow.Tracked(folder.name, {"folder": folder.name}) if mlflow.wanted() else None
 
     def _read(self) -> list[str]:
         return self._lines.read_text().splitlines() if self._lines.is_file() else []
@@ -62,6 +70,10 @@ class Curves:
         with self._lines.open("a") as stream:
             stream.write(json.dumps(record) + "\n")
         self._picture.write_text(drawn(self._points))
+        if self._tracked is not None:
+            self._tracked.add(point.step, point.values())
+            if point.progress >= 1.0:
+                self._tracked.end()
 
 
 def drawn(points: Sequence[Mapping[str, Any]]) -> str:

@@ -86,3 +86,26 @@ def test_l1_leaves_weights_that_say_nothing_at_zero():
         optimiser.step(0.0)
     assert weights.detach().tolist()[1:] == [0.0, 0.0]
     assert float(weights.detach()[0]) == pytest.approx(1.75, abs=0.05)
+
+
+def test_a_rate_is_found_and_nothing_is_changed_by_it():
+    from volant.neural.finder import find_rate
+
+    class Line:
+        def __init__(self):
+            self.model = torch.nn.Linear(2, 1)
+
+        def loss(self, batch, progress):
+            return ((self.model(batch[0])[:, 0] - batch[1]) ** 2).mean()
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        line = Line()
+    x = torch.randn(128, 2, generator=torch.Generator().manual_seed(1))
+    optimiser = Sgd([Group(tuple(line.model.parameters()), 0.1)], momentum=0.0)
+    before = line.model.weight.detach().clone()
+    found = find_rate(line, (x, 3 * x[:, 0]), optimiser, batch=32)
+    assert 0.1 < found.suggested < 20
+    assert found.losses[-1] > min(found.losses), "it ends where rates are too large"
+    assert torch.equal(before, line.model.weight)
+    assert optimiser.damping == 1.0
