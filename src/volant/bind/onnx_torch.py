@@ -107,6 +107,32 @@ def _clean(model: Any) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
+def joined(first: bytes, second: bytes) -> bytes:
+    """Two models as one: the output `features` of the first flows into the input `x` of the second."""
+    import onnx
+    from onnx import compose
+
+    one, two = (compose.add_prefix(onnx.load_from_string(m), p) for m, p in ((first, "a/"), (second, "b/")))
+    for model in (one, two):
+        del model.opset_import[:]
+        model.opset_import.append(onnx.helper.make_opsetid("", OPSET))
+        model.ir_version = IR
+    merged = compose.merge_models(one, two, io_map=[("a/features", "b/x")])
+    for value in (*merged.graph.input, *merged.graph.output):
+        _rename(merged.graph, value.name, value.name.partition("/")[2])
+    return _clean(merged)
+
+
+def _rename(graph: Any, before: str, after: str) -> None:
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for place, name in enumerate(names):
+                if name == before:
+                    names[place] = after
+    for value in (*graph.input, *graph.output):
+        value.name = after if value.name == before else value.name
+
+
 def apart(model: bytes, inputs: Sequence[np.ndarray], expected: np.ndarray, batches: Sequence[int]) -> float:
     """The largest difference between what an ONNX model says and what is expected, over batches of some sizes.
 

@@ -51,6 +51,26 @@ def pretrained(source: str) -> Pretrained:
     return Pretrained(model.float(), mean, spread)
 
 
+def write_example(folder: Path, kind: str = "vit") -> None:
+    """A tiny network of a kind (`vit`, `convnext`, `dinov2`), always the same, to try things."""
+    import torch
+    import transformers
+
+    common = {"image_size": 16, "num_channels": 3}
+    tokens = {"patch_size": 8, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    kinds = {
+        "vit": lambda: transformers.ViTModel(transformers.ViTConfig(**common, **tokens, intermediate_size=32)),
+        "dinov2": lambda: transformers.Dinov2Model(transformers.Dinov2Config(**common, **tokens, mlp_ratio=2)),
+        "convnext": lambda: transformers.ConvNextModel(
+            transformers.ConvNextConfig(**common, patch_size=2, hidden_sizes=[8, 16], depths=[1, 1], num_stages=2)
+        ),
+    }
+    with _LOADING, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        kinds[kind]().save_pretrained(folder, safe_serialization=True)
+    (folder / "preprocessor_config.json").write_text('{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}')
+
+
 def _told(transformers: Any, source: str) -> dict[str, Any]:
     """What the file beside the weights says of how pictures are prepared; nothing where there is none."""
     try:

@@ -205,6 +205,9 @@ class Asks(Protocol):
     def lacks(self, options: Any) -> str:
         """What is missing in the options, and how it is given; or nothing."""
 
+    def example(self, folder: Path) -> Any:
+        """Options that lack nothing, with what they name written into the folder: small, to try the learner with."""
+
 
 class Tunes(Protocol):
     """Optional ability of a learner: it names the ranges of its options, by name, that are worth searching."""

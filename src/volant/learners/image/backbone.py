@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from volant.core.clock import Machine
@@ -57,6 +58,12 @@ class Backbone:
         if options.tune not in WAYS:
             return f"train.options.backbone.tune is {options.tune!r}, not one of {', '.join(WAYS)}"
         return "" if options.source else "train.options.backbone.source names no pretrained network"
+
+    def example(self, folder: Path) -> BackboneOptions:
+        from volant.bind.transformers import write_example
+
+        write_example(folder)
+        return BackboneOptions(source=str(folder))
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         return image_cost(problem, machine, PER_ROW / 3.0, WEIGHTS, 1.0)

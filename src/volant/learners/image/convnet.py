@@ -27,7 +27,8 @@ class ConvnetOptions:
     """`widths` as numbers with commas, or empty for those that fit the time (without a deadline the middle ones).
 
     `rate` is Muon's; `augment` is a preset or names with commas; `views` 2 answers with the mean over a picture and
-    its mirror image, where these mean the same. `side` 0 fits the pictures.
+    its mirror image, where these mean the same. `side` 0 fits the pictures. `attacked` moves pixels by so much of 255
+    against the network while it learns.
     """
 
     widths: str = ""
@@ -38,6 +39,7 @@ class ConvnetOptions:
     augment: str = "light"
     views: int = 2
     side: int = 0
+    attacked: float = 0.0
 
 
 class Convnet:
@@ -82,6 +84,7 @@ class Convnet:
             smoothing=options.smoothing if problem.classes else 0.0,
             looks=12,
             quick=True,
+            attacked=options.attacked if problem.classes else 0.0,
             augmentation=augmentation(options.augment, problem),
         )
         widths = [tuple(int(w) for w in options.widths.split(","))] if options.widths else LADDER

@@ -32,6 +32,7 @@ class ResnetOptions:
     smoothing: float = 0.1
     augment: str = "light"
     side: int = 0
+    attacked: float = 0.0
 
 
 class Resnet:
@@ -75,6 +76,7 @@ class Resnet:
             options.rate,
             options.decay,
             options.smoothing if problem.classes else 0.0,
+            attacked=options.attacked if problem.classes else 0.0,
             augmentation=augmentation(options.augment, problem),
         )
         design = Design("resnet", (options.width,), options.layers)

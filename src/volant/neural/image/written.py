@@ -15,6 +15,7 @@ from volant.neural.image.convnet import ConvNet, Folded, folded
 from volant.neural.image.layers import Dropout, Mean, Norm, Peak, Pixels, Shape
 from volant.neural.image.network import Beside, ImageNetwork
 from volant.neural.image.resnet import Block, ResNet
+from volant.neural.image.vit import Layer, Vit
 
 FLOAT = 1
 """The number of float32 among ONNX's kinds."""
@@ -45,6 +46,17 @@ def written(network: ImageNetwork, shape: Shape) -> bytes:
         both = graph.shaped(out, 2, -1, network.head.out_features)
         out = graph.node("ReduceMean", both, graph.constant([0], np.int64), keepdims=0)
     return graph.model(out, network.head.out_features)
+
+
+def written_head(network: ImageNetwork) -> bytes:
+    """The ONNX model from `x`, the features of pictures (n, width), and `beside` (n, k), to `y` (n, outputs)."""
+    beside = None if network.beside is None else {"beside": network.beside.layers[0].in_features}
+    own = network.head.in_features - (0 if network.beside is None else network.beside.width)
+    graph = Graph(own, beside=beside)
+    found = INPUT
+    if network.beside is not None:
+        found = graph.node("Concat", found, _write(graph, network.beside, "beside"), axis=1)
+    return graph.model(_linear(graph, network.head, found, network.scale), network.head.out_features)
 
 
 def _turned(graph: Graph, planes: str) -> str:
@@ -132,6 +144,50 @@ def _resnet(graph: Graph, layer: Any, x: str) -> str:
     return x
 
 
+def _dense(graph: Graph, layer: Any, x: str) -> str:
+    """A linear layer on the last of several dimensions."""
+    out = graph.node("MatMul", x, graph.constant(_array(layer.weight.T)))
+    return out if layer.bias is None else graph.node("Add", out, graph.constant(_array(layer.bias)))
+
+
+def _layer_norm(graph: Graph, layer: Any, x: str) -> str:
+    weights = [graph.constant(_array(values)) for values in (layer.weight, layer.bias)]
+    return graph.node("LayerNormalization", x, *weights, axis=-1, epsilon=layer.eps)
+
+
+def _attention(graph: Graph, layer: Any, x: str) -> str:
+    width = layer.said.in_features
+    size = width // layer.heads
+    all_three = graph.shaped(_dense(graph, layer.given, x), 0, -1, 3, layer.heads, size)
+    all_three = graph.node("Transpose", all_three, perm=[2, 0, 3, 1, 4])
+    q, k, v = (graph.node("Gather", all_three, graph.constant(i, np.int64), axis=0) for i in range(3))
+    q, k = (_of_length_one(graph, part) for part in (q, k))
+    alike = graph.node("MatMul", q, graph.node("Transpose", k, perm=[0, 1, 3, 2]))
+    share = graph.node("Softmax", graph.node("Mul", alike, graph.constant(size**-0.5)), axis=-1)
+    mixed = graph.node("Transpose", graph.node("MatMul", share, v), perm=[0, 2, 1, 3])
+    return _dense(graph, layer.said, graph.shaped(mixed, 0, -1, width))
+
+
+def _of_length_one(graph: Graph, x: str) -> str:
+    square = graph.node("ReduceMean", graph.node("Mul", x, x), graph.constant([-1], np.int64), keepdims=1)
+    root = graph.node("Sqrt", graph.node("Add", square, graph.constant(np.finfo(np.float32).eps)))
+    return graph.node("Div", x, root)
+
+
+def _transformer_layer(graph: Graph, layer: Any, x: str) -> str:
+    x = graph.node("Add", x, _attention(graph, layer.attention, _layer_norm(graph, layer.before, x)))
+    first, _, second = layer.dense
+    wide = graph.node("Gelu", _dense(graph, first, _layer_norm(graph, layer.between, x)))
+    return graph.node("Add", x, _dense(graph, second, wide))
+
+
+def _vit(graph: Graph, layer: Any, x: str) -> str:
+    cut = graph.shaped(_convolution(graph, layer.cut, x), 0, layer.width, -1)
+    patches = graph.node("Add", graph.node("Transpose", cut, perm=[0, 2, 1]), graph.constant(_array(layer.places)))
+    after = _layer_norm(graph, layer.after, _write(graph, layer.layers, patches))
+    return graph.node("ReduceMean", after, graph.constant([1], np.int64), keepdims=0)
+
+
 _WRITERS: dict[type[nn.Module], Callable[[Graph, Any, str], str]] = {
     Pixels: _pixels,
     nn.Conv2d: _convolution,
@@ -152,4 +208,6 @@ _WRITERS: dict[type[nn.Module], Callable[[Graph, Any, str], str]] = {
     Cnn: _cnn,
     Block: _block,
     ResNet: _resnet,
+    Layer: _transformer_layer,
+    Vit: _vit,
 }
