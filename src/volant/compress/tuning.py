@@ -16,7 +16,7 @@ WARMTH = 2.0
 
 Source: Hinton et al., Distilling the Knowledge in a Neural Network (2015).
 """
-BATCH, RATE = 128, 5e-4
+BATCH, RATE = 128, 2e-3
 
 
 @dataclass(frozen=True)

@@ -83,8 +83,8 @@ def test_a_cut_network_learns_from_the_whole_one(taught):
     given = rows(256)
     lessons = Lessons((given.pictures,), given.targets.numpy().argmax(axis=1))
     cut = without(taught, 0.5)
-    mended = tuned(cut, taught, lessons, Effort(epochs=8), Silent())
-    again = tuned(cut, taught, lessons, Effort(epochs=8), Silent())
+    mended = tuned(cut, taught, lessons, Effort(epochs=20), Silent())
+    again = tuned(cut, taught, lessons, Effort(epochs=20), Silent())
     assert mended == again
     assert right(mended) > max(0.9, right(cut) - 0.01)
 

@@ -72,7 +72,7 @@ class Folded(nn.Module):
         super().__init__()
         self.pool, self.bend = group.pool, group.bend
         pairs = zip(group.convolutions, group.norms, strict=True)
-        self.convolutions = nn.ModuleList(_with_norm(layer, norm) for layer, norm in pairs)
+        self.convolutions = nn.ModuleList(with_norm(layer, norm) for layer, norm in pairs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for place, layer in enumerate(self.convolutions):
@@ -88,11 +88,14 @@ def folded(network: ConvNet) -> nn.Module:
     return nn.Sequential(network.whiten, network.bend, groups, network.peak)
 
 
-def _with_norm(layer: nn.Conv2d, norm: Norm) -> nn.Conv2d:
+def with_norm(layer: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+    """A convolution without biases and the normalisation behind it as one convolution."""
     assert norm.running_var is not None
     assert norm.running_mean is not None
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    made = nn.Conv2d(layer.in_channels, layer.out_channels, 3, padding=1)
+    made = nn.Conv2d(
+        layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding, groups=layer.groups
+    )
     made.weight.data = (layer.weight * scale[:, None, None, None]).detach().clone()
     assert made.bias is not None
     made.bias.data = (norm.bias - norm.running_mean * scale).detach().clone()

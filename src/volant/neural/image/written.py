@@ -11,7 +11,7 @@ from torch import nn
 
 from volant.bind.onnx_graph import INPUT, Graph
 from volant.neural.image.cnn import Cnn
-from volant.neural.image.convnet import ConvNet, Folded, folded
+from volant.neural.image.convnet import ConvNet, Folded, folded, with_norm
 from volant.neural.image.layers import Dropout, Mean, Norm, Peak, Pixels, Shape
 from volant.neural.image.network import Beside, ImageNetwork
 from volant.neural.image.resnet import Block, ResNet
@@ -112,7 +112,11 @@ def _over_map(op: str) -> Callable[[Graph, Any, str], str]:
 
 
 def _sequence(graph: Graph, layer: Any, x: str) -> str:
-    for each in layer:
+    waiting = list(layer)
+    while waiting:
+        each = waiting.pop(0)
+        if isinstance(each, nn.Conv2d) and waiting and isinstance(waiting[0], nn.BatchNorm2d):
+            each = with_norm(each, waiting.pop(0))
         x = _write(graph, each, x)
     return x
 
