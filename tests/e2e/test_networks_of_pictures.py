@@ -16,10 +16,10 @@ import pytest
 
 pytest.importorskip("torch")
 
-from tests.unit.learners.test_image_networks import bars  # noqa: E402
+from tests.unit.learners.test_image_networks import bars
 
-import volant  # noqa: E402
-from volant.runtime.load import open_release  # noqa: E402
+import volant
+from volant.runtime.load import open_release
 
 FILE = """
 version = 1

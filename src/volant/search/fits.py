@@ -95,6 +95,7 @@ def _forget(folder: Path | None) -> None:
     if folder is not None and folder.is_dir():
         for path in folder.glob("*.safetensors"):
             path.unlink()
+        shutil.rmtree(folder / "crew", ignore_errors=True)
 
 
 def predict(pipeline: Pipeline, folder: Path, data: Rows, output: str, threads: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -175,14 +176,13 @@ def _trained(
     from volant.neural.image.export import exported_network
     from volant.neural.loop import torch_threads
 
-    outputs, kind = (len(problem.classes), "classes") if problem.classes else (1, "number")
-    recipe = fitting.recipe
+    outputs, recipe = max(len(problem.classes), 1), fitting.recipe
     with torch_threads(context.threads):
         design = fitting.designs[-1]
         if hours.left(1.0) != float("inf") and len(fitting.designs) > 1:
             design = largest(fitting.designs, rows, outputs, recipe, hours.left(TRAINING), fitting.least)
         network = build(design, rows, outputs, context.seed)
-        found = _taught(network, rows, judges, kind, fitting, context, hours)
+        found = _taught(network, rows, judges, design, fitting, context, hours)
         some = rows.batch(np.linspace(0, len(rows) - 1, min(COMPARED, max(2, len(rows)))).astype(np.int64))
         model = exported_network(network, some[0], *some[3:])
     facts = {"epochs": found.epochs, "best": round(found.best, 4), "weights": network.size()}
@@ -193,25 +193,46 @@ def _taught(
     network: Any,
     rows: ImageRows,
     judges: ImageRows | None,
+    design: Design,
+    fitting: Fitting,
+    context: RunContext,
+    hours: Hours,
+) -> Any:
+    """Train a network, by one process or by several; a pretrained one by its head first."""
+    from volant.neural.image.crewed import processes, train_together
+    from volant.neural.image.training import Circumstances, train
+
+    kind = "classes" if rows.targets.shape[1] > 1 else "number"
+    if fitting.tune:
+        return _tuned(network, rows, judges, kind, fitting, context, hours)
+    if processes() > 1:
+        job = {"design": design, "recipe": fitting.recipe, "outputs": rows.targets.shape[1], "kind": kind}
+        job |= {"seed": context.seed, "seconds": hours.left(TRAINING), "threads": context.threads}
+        with tempfile.TemporaryDirectory(prefix="volant-crew-") as place:
+            folder = context.folder / "crew" if context.folder is not None else Path(place)
+            return train_together(network, rows, judges, job, folder, context.progress)
+    at = Circumstances(hours.left(TRAINING), context.progress, context.folder)
+    return train(network, rows, judges, kind, fitting.recipe, at)
+
+
+def _tuned(
+    network: Any,
+    rows: ImageRows,
+    judges: ImageRows | None,
     kind: str,
     fitting: Fitting,
     context: RunContext,
     hours: Hours,
 ) -> Any:
-    """Train a network; a pretrained one by its head first."""
-    from volant.neural.image.training import Circumstances, train
-
-    if not fitting.tune:
-        at = Circumstances(hours.left(TRAINING), context.progress, context.folder)
-        return train(network, rows, judges, kind, fitting.recipe, at)
+    """Train the head of a pretrained network, then, where that is asked for, the rest of it too."""
     from volant.neural.image.backbone import fine_tune, train_head
+    from volant.neural.image.training import Circumstances
 
     found = train_head(network, rows, judges, kind, hours.left(0.5), context.progress)
     if fitting.tune == "frozen":
         return found
     at = Circumstances(hours.left(TRAINING), context.progress, context.folder)
-    rank = fitting.rank if fitting.tune == "lora" else 0
-    return fine_tune(network, rows, judges, kind, fitting.recipe, at, rank)
+    return fine_tune(network, rows, judges, kind, fitting.recipe, at, fitting.rank if fitting.tune == "lora" else 0)
 
 
 def augmentation(asked: str, problem: Problem) -> Augmentation:

@@ -214,3 +214,22 @@ def test_weights_that_begin_at_a_seed_are_the_same_whatever_torch_drew_before():
     torch.rand(17)
     second = network("resnet").state_dict()
     assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_two_processes_train_one_network(tmp_path, monkeypatch):
+    pytest.importorskip("accelerate")
+    from volant.neural.image.building import build
+    from volant.neural.image.crewed import train_together
+    from volant.neural.image.design import Design
+
+    monkeypatch.setenv("VOLANT_PROCESSES", "2")
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
+    given, judges, design = rows(), rows(64, seed=4), Design("convnet", (8, 16))
+    net = build(design, given, 2, seed=0)
+    job = {"design": design, "recipe": recipe("convnet"), "outputs": 2, "kind": "classes", "seed": 0}
+    job |= {"seconds": float("inf"), "threads": 2}
+    found = train_together(net, given, judges, job, tmp_path, Silent())
+    assert found.epochs == 5
+    with torch.no_grad():
+        said = net.eval()(judges.sample(64)).argmax(dim=1)
+    assert float((said == judges.targets.argmax(dim=1)).float().mean()) > 0.85
