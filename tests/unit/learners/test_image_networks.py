@@ -61,6 +61,17 @@ def rows(n=160, seed=0, numbers=None, **options):
     return MemoryRows.of(Schema(tuple(columns)), pa.table({c.name: table[c.name] for c in columns}))
 
 
+def colours(n, seed=0):
+    """Pictures that are red or blue: what a network with weights of no meaning can tell apart, too."""
+    dice = np.random.default_rng(seed)
+    kinds = dice.integers(0, 2, n)
+    pictures = dice.integers(0, 120, (n, 16, 16, 3)).astype(np.uint8)
+    pictures[np.arange(n), ..., 2 * kinds] += 130
+    schema = Schema((Column("picture", "image"), Column("label", "category", "target")))
+    files = pa.array([png(picture) for picture in pictures], pa.large_binary())
+    return MemoryRows.of(schema, pa.table({"picture": files, "label": pa.array([CLASSES[k] for k in kinds])}))
+
+
 def problem(data, classes=CLASSES):
     return Problem("classify", "label", data.schema.inputs, len(data), classes, "log_loss")
 
@@ -96,7 +107,7 @@ def test_with_a_deadline_it_ends_in_time_with_a_network_that_fits(tmp_path):
 
 @pytest.mark.parametrize(
     ("size", "shape"),
-    [((28, 28), (28, 28, 3)), ((112, 92), (117, 96, 3)), ((8, 8), (8, 8, 3)), ((600, 400), (192, 128, 3))],
+    [((28, 28), (28, 28, 3)), ((112, 92), (112, 92, 3)), ((8, 8), (8, 8, 3)), ((600, 400), (192, 128, 3))],
 )
 def test_pictures_keep_their_size_or_come_to_a_fitting_one(size, shape):
     assert decoder_for(rows(3, size=size), "picture").shape == shape
@@ -169,8 +180,8 @@ def test_a_pretrained_network_from_a_folder(tmp_path, kind):
     (tmp_path / "weights").mkdir()
     write_example(tmp_path / "weights", kind)
     source = str(tmp_path / "weights")
-    runner, _ = fitted("backbone", rows(), tmp_path / "fit", rows(40, seed=3), source=source)
-    assert right(runner, rows(60, seed=9)) > 0.55
+    runner, _ = fitted("backbone", colours(120), tmp_path / "fit", colours(40, seed=3), source=source)
+    assert right(runner, colours(60, seed=9)) > 0.9
 
 
 @pytest.mark.parametrize("tune", ["layers", "lora"])
@@ -181,11 +192,11 @@ def test_a_pretrained_network_is_tuned(tmp_path, tune):
     (tmp_path / "weights").mkdir()
     write_example(tmp_path / "weights")
     options = {"source": str(tmp_path / "weights"), "tune": tune, "epochs": 2}
-    first, _ = fitted("backbone", rows(), tmp_path / "first", **options)
-    fitted("backbone", rows(), tmp_path / "second", **options)
+    first, _ = fitted("backbone", colours(120), tmp_path / "first", **options)
+    fitted("backbone", colours(120), tmp_path / "second", **options)
     names = ("first", "second")
     assert len({(tmp_path / name / "network.onnx").read_bytes() for name in names}) == 1
-    assert right(first, rows(60, seed=9)) > 0.5
+    assert right(first, colours(60, seed=9)) > 0.9
 
 
 @pytest.mark.parametrize("content", [None, '{"model_type": "vit", "auto_map": {"AutoModel": "evil.Model"}}'])
