@@ -19,6 +19,8 @@ LADDER = ((16, 32, 64), (24, 64, 96), (32, 96, 128), (48, 160, 192), (64, 256, 2
 LEAST = (0.0, 4.0, 5.0, 6.0, 7.0)
 """Epochs below which the next narrower network does better."""
 MOST_EPOCHS = 40
+FEW = 1_500
+"""Rows below which the narrowest network does, where no deadline says what there is time for."""
 PER_ROW, WEIGHTS = 6e7, 3e5
 
 
@@ -89,7 +91,7 @@ class Convnet:
         )
         widths = [tuple(int(w) for w in options.widths.split(","))] if options.widths else LADDER
         if not timed and not options.widths:
-            widths = LADDER[:3]
+            widths = LADDER[:1] if problem.rows < FEW else LADDER[:3]
         designs = tuple(Design("convnet", found) for found in widths)
         least = LEAST if not options.widths else (0.0,)
         mirrored = options.views > 1

@@ -40,6 +40,7 @@ def directions(pictures: torch.Tensor, patches: Patches) -> torch.Tensor:
     variance, vectors = torch.linalg.eigh(flat.T @ flat / len(flat))
     kept = variance.flip(0) > NOTHING * variance[-1]
     kept[MOST:] = False
+    kept[0] = True  # where all pictures are the same there is still something to look through
     turned = vectors.flip(1).T[kept] / torch.sqrt(variance.flip(0)[kept] + LEAST)[:, None]
     turned = turned * torch.sign(turned.sum(dim=1, keepdim=True) + 1e-12)  # a direction has no sign of its own
     filters = turned.view(-1, channels, size, size).float()
