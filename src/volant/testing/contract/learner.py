@@ -256,7 +256,8 @@ def keeps_no_state(learner: Learner) -> None:
     first = _predict(learner, case, case.fresh)
     other = make_case("other", 90, classes=case.problem.classes, seed=9)
     if not learner.supports(other.problem):
-        other = make_case("other", 90, classes=case.problem.classes, types=("number",), seed=9)
+        types = tuple(column.type for column in case.problem.inputs)
+        other = make_case("other", 90, classes=case.problem.classes, types=types, seed=9)
     with nothing_global_changes(learner):
         _predict(learner, other, other.fresh, anew=True)
     again = _predict(learner, case, case.fresh, anew=True)
