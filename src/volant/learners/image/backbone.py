@@ -12,7 +12,7 @@ from volant.core.plugins import missing
 from volant.core.protocols import Range, Rows, RunContext
 from volant.core.records import Cost, Problem, Support
 from volant.learners.image.decoding import picture_support
-from volant.learners.image.network_fit import Fitting, ImageModel, augmentation, fit_images, image_cost
+from volant.learners.image.network_fit import Fitting, ImageModel, fit_images, image_cost
 from volant.neural.image.design import Design, Recipe
 
 PER_ROW, WEIGHTS = 9e9, 2.2e7
@@ -88,9 +88,8 @@ class Backbone:
             options.decay,
             options.smoothing if problem.classes else 0.0,
             clip=1.0,
-            augmentation=augmentation(options.augment, problem),
         )
         design = Design("backbone", source=options.source)
         side = options.side or side_of(options.source)
-        fitting = Fitting((design,), recipe, side, tune=options.tune, rank=options.rank)
+        fitting = Fitting((design,), recipe, options.augment, side=side, tune=options.tune, rank=options.rank)
         return fit_images(data, problem, fitting, context)

@@ -11,7 +11,7 @@ from volant.core.plugins import missing
 from volant.core.protocols import Range, Rows, RunContext
 from volant.core.records import Cost, Problem, Support
 from volant.learners.image.decoding import picture_support
-from volant.learners.image.network_fit import Fitting, ImageModel, augmentation, fit_images, image_cost
+from volant.learners.image.network_fit import Fitting, ImageModel, fit_images, image_cost
 from volant.neural.image.design import Design, Recipe
 
 PER_ROW, WEIGHTS = 2e7, 1.3e5
@@ -57,7 +57,5 @@ class Cnn:
         return {"rate": Range(3e-4, 5e-3, log=True), "epochs": Range(5, 40, whole=True)}
 
     def fit(self, data: Rows, problem: Problem, options: CnnOptions, context: RunContext) -> ImageModel:
-        recipe = Recipe(
-            options.epochs, options.batch, options.rate, augmentation=augmentation(options.augment, problem)
-        )
-        return fit_images(data, problem, Fitting((Design("cnn"),), recipe, options.side), context)
+        recipe = Recipe(options.epochs, options.batch, options.rate)
+        return fit_images(data, problem, Fitting((Design("cnn"),), recipe, options.augment, side=options.side), context)

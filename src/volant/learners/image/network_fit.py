@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from volant.core.clock import Machine
 from volant.core.plugins import load
 from volant.core.protocols import Rows, RunContext
 from volant.core.records import Cost, Pipeline, Problem, Step
-from volant.learners.image.decoding import PIXELS, Decoder, decoder_for, has_others, pictures
+from volant.learners.image.decoding import PIXELS, SMALL, Decoder, decoder_for, has_others, pictures
 from volant.learners.image.symmetry import mirror_keeps
 from volant.learners.tabular.boosting import Aim, Hours
 from volant.learners.tabular.features import Features, linear_features
@@ -43,7 +43,8 @@ class Fitting:
 
     Attributes:
         designs: from small to large; with a deadline the largest is taken that can be trained in time, else the last.
-        recipe: how it learns; `flip` is left out of its augmentations where a mirror changes what pictures show.
+        recipe: how it learns; with a batch of 0 rows as many steps as it needs are taken.
+        augment: a preset, names with commas, or `auto`; `flip` is left out where a mirror changes what pictures show.
         side: of the pictures; 0 for one that fits them.
         most: side at the most, where it is chosen.
         mode: how pictures are brought to it.
@@ -54,6 +55,7 @@ class Fitting:
 
     designs: tuple[Design, ...]
     recipe: Recipe
+    augment: str
     side: int = 0
     most: int = 224
     mode: str = "stretch"
@@ -112,7 +114,7 @@ def fit_images(data: Rows, problem: Problem, fitting: Fitting, context: RunConte
     aim = Aim.at(data, problem)
     part = _Part(decoder, beside, aim, context.threads)
     rows = part.of(_enough(data))
-    fitting = _as_mirrors_allow(fitting, rows, problem)
+    fitting = _as_mirrors_allow(_augmented(fitting, decoder, problem), rows, problem)
     judges = None
     if context.validation is not None and len(context.validation):
         judges = part.of(_evenly(context.validation, JUDGES))
@@ -155,6 +157,14 @@ class _Part:
         return ImageRows.of(self.decoder.pixels(data, self.threads), given.y, given.weights, classes, others)
 
 
+def _augmented(fitting: Fitting, decoder: Decoder, problem: Problem) -> Fitting:
+    """With the augmentation that is asked for, or the usual one for pictures of that size; numbers are not mixed."""
+    usual = "light" if min(decoder.shape[:2]) <= SMALL else "photographs"
+    names = chosen(usual if fitting.augment == "auto" else fitting.augment)
+    how = Augmentation(names if problem.classes else tuple(n for n in names if n not in ("mixup", "cutmix")))
+    return replace(fitting, recipe=replace(fitting.recipe, augmentation=how))
+
+
 def _as_mirrors_allow(fitting: Fitting, rows: ImageRows, problem: Problem) -> Fitting:
     """Without mirror images where a mirror changes what a picture shows."""
     how = fitting.recipe.augmentation
@@ -172,15 +182,18 @@ def _trained(
     rows: ImageRows, judges: ImageRows | None, fitting: Fitting, problem: Problem, context: RunContext, hours: Hours
 ) -> tuple[bytes, dict[str, Any]]:
     """The exported network, and facts about its training."""
-    from volant.neural.image.building import build, largest
+    from volant.neural.image.building import build, largest, with_batch
     from volant.neural.image.export import exported_network
     from volant.neural.loop import torch_threads
 
     outputs, recipe = max(len(problem.classes), 1), fitting.recipe
     with torch_threads(context.threads):
-        design = fitting.designs[-1]
+        design, epochs = fitting.designs[-1], recipe.epochs
         if hours.left(1.0) != float("inf") and len(fitting.designs) > 1:
-            design = largest(fitting.designs, rows, outputs, recipe, hours.left(TRAINING), fitting.least)
+            seconds = hours.left(TRAINING)
+            design, epochs = largest(fitting.designs, rows, outputs, recipe, seconds, fitting.least)
+        recipe = with_batch(recipe, len(rows), min(epochs, recipe.epochs))
+        fitting = replace(fitting, recipe=recipe)
         network = build(design, rows, outputs, context.seed)
         found = _taught(network, rows, judges, design, fitting, context, hours)
         some = rows.batch(np.linspace(0, len(rows) - 1, min(COMPARED, max(2, len(rows)))).astype(np.int64))
@@ -233,14 +246,3 @@ def _tuned(
         return found
     at = Circumstances(hours.left(TRAINING), context.progress, context.folder)
     return fine_tune(network, rows, judges, kind, fitting.recipe, at, fitting.rank if fitting.tune == "lora" else 0)
-
-
-def augmentation(asked: str, problem: Problem) -> Augmentation:
-    """What a learner's option asks for; several labels and numbers are not mixed."""
-    names = chosen(asked)
-    return Augmentation(names if problem.classes else tuple(n for n in names if n not in ("mixup", "cutmix")))
-
-
-def epochs_of(facts: Sequence[Mapping[str, Any]]) -> float:
-    """Epochs of the last fit: those that the fits on folds took."""
-    return float(np.mean([f["epochs"] for f in facts]))

@@ -11,7 +11,7 @@ from volant.core.plugins import missing
 from volant.core.protocols import Range, Rows, RunContext
 from volant.core.records import Cost, Problem, Support
 from volant.learners.image.decoding import picture_support
-from volant.learners.image.network_fit import Fitting, ImageModel, augmentation, fit_images, image_cost
+from volant.learners.image.network_fit import Fitting, ImageModel, fit_images, image_cost
 from volant.neural.image.design import Design, Recipe
 
 PER_ROW, WEIGHTS = 1.1e9, 1.1e7
@@ -77,7 +77,6 @@ class Resnet:
             options.decay,
             options.smoothing if problem.classes else 0.0,
             attacked=options.attacked if problem.classes else 0.0,
-            augmentation=augmentation(options.augment, problem),
         )
         design = Design("resnet", (options.width,), options.layers)
-        return fit_images(data, problem, Fitting((design,), recipe, options.side), context)
+        return fit_images(data, problem, Fitting((design,), recipe, options.augment, side=options.side), context)

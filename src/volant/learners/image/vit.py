@@ -11,7 +11,7 @@ from volant.core.plugins import missing
 from volant.core.protocols import Range, Rows, RunContext
 from volant.core.records import Cost, Problem, Support
 from volant.learners.image.decoding import picture_support
-from volant.learners.image.network_fit import Fitting, ImageModel, augmentation, fit_images, image_cost
+from volant.learners.image.network_fit import Fitting, ImageModel, fit_images, image_cost
 from volant.neural.image.design import Design, Recipe
 
 PATCHES = 64
@@ -76,7 +76,6 @@ class Vit:
             options.decay,
             options.smoothing if problem.classes else 0.0,
             clip=1.0,
-            augmentation=augmentation(options.augment, problem),
         )
         design = Design("vit", (options.width,), options.depth, options.dropout)
-        return fit_images(data, problem, Fitting((design,), recipe, options.side), context)
+        return fit_images(data, problem, Fitting((design,), recipe, options.augment, side=options.side), context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -22,6 +23,9 @@ from volant.neural.precision import quick_kind, reckoned_in
 
 SEEN = 2_000
 """Pictures that scales and the first layer are computed from."""
+STEPS, LEAST_BATCH, MOST_BATCH = 600, 32, 500
+"""Steps that a training needs, and rows of a batch."""
+TRIED = 256
 BESIDE = 64
 """Features that are made of the columns beside a picture."""
 
@@ -67,11 +71,12 @@ def _body(design: Design, shape: Shape, scaled: torch.Tensor | None, dice: torch
 
 
 def seconds_per_row(design: Design, rows: ImageRows, outputs: int, recipe: Recipe) -> float:
-    """How long one row takes in training, as tried on a batch or two."""
+    """How long one row takes in training, as tried on a few batches."""
+    recipe = replace(recipe, batch=min(recipe.batch or TRIED, TRIED, len(rows)))
     network = build(design, rows, outputs, 0).to(memory_format=torch.channels_last).train()
-    objective = ImageObjective(network, "classes" if outputs > 1 else "number")
+    objective = ImageObjective(network, "classes" if outputs > 1 else "number", attacked=recipe.attacked)
     optimiser = optimiser_of(network, recipe)
-    batch = rows.batch(np.arange(min(recipe.batch, len(rows))))
+    batch = rows.batch(np.arange(recipe.batch))
     taken = []
     for _ in range(3):
         began = time.monotonic()
@@ -80,23 +85,34 @@ def seconds_per_row(design: Design, rows: ImageRows, outputs: int, recipe: Recip
         loss.backward()
         optimiser.step(1.0)
         taken.append(time.monotonic() - began)
-    return min(taken[1:]) / len(batch[0])
+    return min(taken[1:]) / recipe.batch
 
 
 def largest(
     designs: Sequence[Design], rows: ImageRows, outputs: int, recipe: Recipe, seconds: float, least: Sequence[float]
-) -> Design:
-    """The largest design that can pass through all rows often enough in the time; they come smallest first.
+) -> tuple[Design, float]:
+    """The largest design that can pass through all rows often enough in the time, and how often; smallest first.
 
     `least` says how often each one must, at least. Trying them takes a few batches each, and ends at the first that
     is too large.
     """
-    found = designs[0]
-    for design, epochs in zip(designs[1:], least[1:], strict=True):
+    found, epochs = designs[0], 1.0
+    for place, design in enumerate(designs):
         began = time.monotonic()
         per_row = seconds_per_row(design, rows, outputs, recipe)
         seconds -= time.monotonic() - began
-        if per_row * len(rows) * epochs > seconds:
+        possible = max(seconds, 0.0) / (per_row * len(rows))
+        if place and possible < least[place]:
             break
-        found = design
-    return found
+        found, epochs = design, max(possible, 1e-3)
+    return found, epochs
+
+
+def with_batch(recipe: Recipe, rows: int, epochs: float) -> Recipe:
+    """With a batch that gives about as many steps as a training needs, and the rate of Muon that goes with it.
+
+    `epochs` is how often the rows can be passed through; the recipe's own number stays, as a deadline ends it anyway.
+    """
+    fitting = min(max(8 * round(rows * epochs / STEPS / 8), LEAST_BATCH), MOST_BATCH)
+    batch = recipe.batch or fitting
+    return replace(recipe, batch=batch, rate=recipe.rate * (batch / MOST_BATCH) ** 0.5 if recipe.quick else recipe.rate)

@@ -13,6 +13,7 @@ NAMES = (*GEOMETRIC, *LOOKS, *MIXED)
 PRESETS: dict[str, tuple[str, ...]] = {
     "none": (),
     "light": ("crop", "flip"),
+    "photographs": ("flip", "zoom", "colour"),
     "standard": ("crop", "flip", "zoom", "colour", "erase"),
     "strong": ("crop", "flip", "zoom", "rotate", "randaugment", "erase", "mixup", "cutmix"),
 }
