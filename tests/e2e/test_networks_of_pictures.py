@@ -86,7 +86,7 @@ def test_the_report_shows_what_the_network_sees(trained):
     pytest.importorskip("captum")
     handle, _ = trained
     text = handle.report().read_text()
-    for said in ("Where the network looks", "Worst errors", "What throws it off", "What it holds alike"):
+    for said in ("Where the network looks", "What it learned from", "What throws it off", "What it holds alike"):
         assert said in text
     facts = json.loads(next((handle.product.home / "candidates").glob("*/report.json")).read_text())["pictures"]
     attacks = {(one["name"], one["strength"]): one["accuracy"] for one in facts["attacked"]}

@@ -18,7 +18,7 @@ def pictures_part(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     classes = list(found["classes"])
     return {
         "heat": found["heat"],
-        "worst": found.get("worst"),
+        "augmented": found.get("augmented"),
         "views": found.get("views") or [],
         "corrupted": _falling(found.get("corrupted") or [], "strength of the corruption", found),
         "attacked": _falling(found.get("attacked") or [], "pixels moved by, of 255", found),

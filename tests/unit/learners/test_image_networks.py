@@ -19,7 +19,7 @@ from volant.core.protocols import RunContext  # noqa: E402
 from volant.core.records import Column, Problem, Schema  # noqa: E402
 from volant.errors import BadInput  # noqa: E402
 from volant.learners.image.decoding import decoder_for  # noqa: E402
-from volant.learners.image.symmetry import mirror_keeps  # noqa: E402
+from volant.neural.image.symmetry import mirror_keeps  # noqa: E402
 from volant.runtime.load import Runner  # noqa: E402
 from volant.search.portfolio import plan, with_given  # noqa: E402
 from volant.testing.rows import MemoryRows  # noqa: E402

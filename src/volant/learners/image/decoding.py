@@ -14,12 +14,11 @@ from volant.columns.pictures import size_of
 from volant.core.protocols import Rows
 from volant.core.records import Pipeline, Problem, Step, Support
 from volant.learners.tabular.features import usable
+from volant.neural.image.design import SMALL
 from volant.runtime.load import Runner
 
 LOOKED_AT = 200
 """Pictures that are looked at for their size and colours."""
-SMALL = 48
-"""Side in pixels up to which pictures stay as large as they are."""
 MOST_SIDE = 224
 IN_MEMORY = 2_000_000_000
 """Bytes of pixels up to which they stay in memory; more are mapped from a file."""

@@ -14,11 +14,11 @@ from volant.core.clock import Machine
 from volant.core.plugins import load
 from volant.core.protocols import Rows, RunContext
 from volant.core.records import Cost, Pipeline, Problem, Step
-from volant.learners.image.decoding import PIXELS, SMALL, Decoder, decoder_for, has_others, pictures
-from volant.learners.image.symmetry import mirror_keeps
+from volant.learners.image.decoding import PIXELS, Decoder, decoder_for, has_others, pictures
 from volant.learners.tabular.boosting import Aim, Hours
 from volant.learners.tabular.features import Features, linear_features
-from volant.neural.image.design import Augmentation, Design, Recipe, chosen
+from volant.neural.image.design import Augmentation, Design, Recipe, augmentation
+from volant.neural.image.symmetry import mirror_keeps
 
 if TYPE_CHECKING:
     from volant.neural.image.rows import ImageRows
@@ -159,9 +159,8 @@ class _Part:
 
 def _augmented(fitting: Fitting, decoder: Decoder, problem: Problem) -> Fitting:
     """With the augmentation that is asked for, or the usual one for pictures of that size; numbers are not mixed."""
-    usual = "light" if min(decoder.shape[:2]) <= SMALL else "photographs"
-    names = chosen(usual if fitting.augment == "auto" else fitting.augment)
-    how = Augmentation(names if problem.classes else tuple(n for n in names if n not in ("mixup", "cutmix")))
+    names = augmentation(fitting.augment, min(decoder.shape[:2]), bool(problem.classes))
+    how = Augmentation(names)
     return replace(fitting, recipe=replace(fitting.recipe, augmentation=how))
 
 

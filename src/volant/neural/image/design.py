@@ -20,6 +20,16 @@ PRESETS: dict[str, tuple[str, ...]] = {
 """What each preset is made of."""
 
 
+SMALL = 48
+"""Side in pixels up to which pictures are small: they stay as large as they are, and lose what is cut off."""
+
+
+def augmentation(asked: str, side: int, classes: bool) -> tuple[str, ...]:
+    """What is done to pictures of a side when this is asked for; `auto` is the usual, and numbers are not mixed."""
+    names = chosen(("light" if side <= SMALL else "photographs") if asked == "auto" else asked)
+    return names if classes else tuple(name for name in names if name not in MIXED)
+
+
 def chosen(asked: str | Sequence[str]) -> tuple[str, ...]:
     """The names behind a preset, or those of a list (with commas where it is a text).
 
