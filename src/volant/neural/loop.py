@@ -199,11 +199,15 @@ class Loop:
         return True
 
     def _back(self, run: _Run) -> bool:
+        """Go back to the last good weights at half the rate; False if that was done too often already."""
         run.found = replace(run.found, falls=run.found.falls + 1)
+        going = run.found.falls <= MOST_FALLS
+        then = "at half the rate" if going else "and ends there: it keeps failing, so try a smaller rate"
+        self.progress.say(f"the loss is no finite number at step {run.steps:,}: back to the last good weights {then}")
         self.objective.model.load_state_dict(run.kept)
         self.average.restart()
         self.optimiser.calm()
-        return run.found.falls <= MOST_FALLS
+        return going
 
     def _look(self, run: _Run) -> bool:
         """Judge, keep the weights if they are the best, and tell; False if patience is at its end."""

@@ -9,7 +9,7 @@ import json
 import shutil
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 
 from volant.core.ids import digest
 from volant.core.plugins import load
+from volant.core.progress import Progress, Silent
 from volant.core.protocols import Learner, Rows, RunContext
 from volant.core.records import Pipeline, Problem, Step
 from volant.runtime.load import Runner
@@ -118,10 +119,18 @@ class Fits:
     """The fits of one run, in `folder`.
 
     `correction` (C,) is what probabilities are multiplied with where rows counted in training by their class.
+    `told` gives the progress of a fit by the name of its configuration.
     """
 
-    def __init__(self, folder: Path, problem: Problem, output: str, correction: tuple[float, ...] = ()) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        problem: Problem,
+        output: str,
+        correction: tuple[float, ...] = (),
+        told: Callable[[str], Progress] = lambda name: Silent(),
+    ) -> None:
+        self.folder, self.told = folder, told
         self.correction = correction
         self.problem = problem
         self.output = output
@@ -145,7 +154,8 @@ class Fits:
         What long fits keep while they go on lies in a folder beside those of the finished ones: `learning/`.
         """
         started = time.monotonic()
-        context = replace(context, folder=self.folder.parent / "learning" / name)
+        own = self.folder.parent / "learning" / name
+        context = replace(context, folder=own, progress=self.told(configuration.name))
         folder = self.folder / f".new-{uuid.uuid4().hex}"
         folder.mkdir()
         try:

@@ -172,7 +172,9 @@ def test_a_killed_fit_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     assert (tmp_path / "cut-learning" / "curves.svg").is_file()
 
 
-@pytest.mark.parametrize("kind", ["vit", "convnext", "dinov2"])
+@pytest.mark.parametrize(
+    "kind", ["convnext", *[pytest.param(kind, marks=pytest.mark.slow) for kind in ("vit", "dinov2")]]
+)
 def test_a_pretrained_network_from_a_folder(tmp_path, kind):
     pytest.importorskip("transformers")
     from volant.bind.transformers import write_example
@@ -184,7 +186,7 @@ def test_a_pretrained_network_from_a_folder(tmp_path, kind):
     assert right(runner, colours(60, seed=9)) > 0.9
 
 
-@pytest.mark.parametrize("tune", ["layers", "lora"])
+@pytest.mark.parametrize("tune", ["layers", pytest.param("lora", marks=pytest.mark.slow)])
 def test_a_pretrained_network_is_tuned(tmp_path, tune):
     pytest.importorskip("peft")
     from volant.bind.transformers import write_example

@@ -86,7 +86,7 @@ def alone(tmp_path_factory):
     return train(tmp_path_factory.mktemp("alone"))
 
 
-@pytest.mark.parametrize("shared", [False, True], ids=["copied", "shared"])
+@pytest.mark.parametrize("shared", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["copied", "shared"])
 def test_two_processes_reach_what_one_reaches(tmp_path, alone, shared):
     size, loss, weights = train(tmp_path, 2, shared)
     assert size == 2

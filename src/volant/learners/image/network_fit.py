@@ -197,7 +197,7 @@ def _trained(
         found = _taught(network, rows, judges, design, fitting, context, hours)
         some = rows.batch(np.linspace(0, len(rows) - 1, min(COMPARED, max(2, len(rows)))).astype(np.int64))
         model = exported_network(network, some[0], *some[3:])
-    facts = {"epochs": found.epochs, "best": round(found.best, 4), "weights": network.size()}
+    facts = {"epochs": found.epochs, "best": round(found.best, 4), "falls": found.falls, "weights": network.size()}
     return model, {**facts, "widths": list(design.widths), "flip": "flip" in recipe.augmentation.names}
 
 
