@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
 from importlib.resources import files
-from typing import Any
 
 from volant.core.protocols import Asks, Learner
 from volant.core.records import Problem
-from volant.errors import BadInput, Trouble, nearest
 from volant.search.fits import Configuration
 from volant.search.logarithm import Logarithm
 from volant.search.trials import Trial
@@ -25,11 +22,8 @@ def plan(
     problem: Problem,
     seconds: Callable[[Learner], float],
     logarithm: Logarithm | None = None,
-    given: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[Trial]:
-    """Trials in order, with the options that are `given`.
-
-    Those of learners that do not support the problem come last, with the reason.
+    """Trials in order; those of learners that do not support the problem come last, with the reason.
 
     The order was learned on public tables (`order.json`: learner and place in its portfolio). What it does not
     name follows: the first configuration of each other learner, the quickest first, then the second of each.
@@ -40,7 +34,7 @@ def plan(
         if name == BASELINE:
             continue
         support = learner.supports(problem)
-        asked = with_given(learner.portfolio(problem), name, (given or {}).get(name, {}))
+        asked = learner.portfolio(problem)
         listed = [Configuration(learner, options) for options in asked]
         lacking = learner.lacks(asked[0]) if isinstance(learner, Asks) and asked else ""
         if support and not lacking:
@@ -52,35 +46,6 @@ def plan(
     for trial in trials:
         trial.reason = trial.configuration.learner.supports(problem).reason
     return [*trials, *refused]
-
-
-def with_given(portfolio: Sequence[Any], learner: str, given: Mapping[str, Any]) -> list[Any]:
-    """The options of a portfolio with those that the product file sets; what is then the same is tried once.
-
-    Raises:
-        BadInput: code `product-file-invalid`: the learner has no such option, or it is of another kind.
-    """
-    troubles = []
-    for name, value in given.items() if portfolio else ():
-        known = [field.name for field in fields(portfolio[0])]
-        where = f"volant.toml, train.options.{learner}.{name}"
-        if name not in known:
-            what = f"the learner {learner} has no option {name!r}"
-            troubles.append(Trouble(what, where, name, tuple(known), None, nearest(name, known)))
-        elif not _is_like(value, getattr(portfolio[0], name)):
-            kind = type(getattr(portfolio[0], name)).__name__
-            troubles.append(
-                Trouble(f"the option is of the kind {kind}", where, type(value).__name__, fix=f"give a {kind}")
-            )
-    if troubles:
-        raise BadInput("options of learners do not fit", code="product-file-invalid", troubles=troubles)
-    return list(dict.fromkeys(replace(options, **given) for options in portfolio))
-
-
-def _is_like(value: Any, default: Any) -> bool:
-    if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(value, bool) and isinstance(default, bool)
-    return isinstance(value, int | float if isinstance(default, float) else type(default))
 
 
 def kind(problem: Problem) -> str:

@@ -31,7 +31,6 @@ from volant.search.logarithm import Logarithm
 from volant.search.losses import Losses
 from volant.search.pace import AGAIN, LEAST_SECONDS, SHORT, Pace
 from volant.search.portfolio import BASELINE, plan
-from volant.search.telling import Telling
 from volant.search.trials import Found, HeldOut, Member, Rules, Trial
 from volant.search.tune import Tuning
 from volant.search.views import WithWeights
@@ -79,8 +78,7 @@ class Search:
         self.problem, self.task = problem, task
         self.rules, self.spending, self.progress, self.machine = rules, spending, progress, machine
         self.pace = Pace(problem, machine, rules, spending, tail)
-        correction = () if weighing is None else weighing.correction
-        self.fits = Fits(folder, problem, task.output, correction, lambda name: Telling(name, self._note, progress))
+        self.fits = Fits(folder, problem, task.output, () if weighing is None else weighing.correction)
         self.learners = learners
         self.losses = Losses(task, problem, rules.metric, data)
         self.trials: list[Trial] = []
@@ -97,7 +95,7 @@ class Search:
         baseline = self._baseline()
         self._baseline_loss = self.losses.turned(self._score_of_baseline(baseline))
         log = Logarithm.fitting(self.losses.truth) if self.task.output == "value" else None
-        self.trials = plan(self.learners, self.problem, self.pace.seconds, log, self.rules.options)
+        self.trials = plan(self.learners, self.problem, self.pace.seconds, log)
         layout = self.pace.layout(self.trials, len(self.data))
         crossing = Crossing(self.data, self._numbers(layout.folds), layout, self.fits, self.pace)
         self._try_all(self._next, crossing)
@@ -297,10 +295,6 @@ class Search:
 
         self._try_all(following, crossing)
         return len(self.trials) > before
-
-    def _note(self, note: str) -> None:
-        with self._lock:
-            self._advance(note)
 
     def _advance(self, note: str) -> None:
         budget = self.spending.budget

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from volant.core.records import Problem
 from volant.search.bands import Band
 from volant.search.calibrate import Calibration
 from volant.search.fits import Configuration, Fit
@@ -17,23 +14,11 @@ MOST_BYTES = 10_000_000
 """Bytes of a release where the product file sets no limit of its own: small enough to be anywhere at once."""
 MOST_MILLISECONDS = 1.0
 """Milliseconds for one row where the product file sets no limit: models that answer in their caller's own process."""
-MOST_BYTES_OF_PICTURES, MOST_MILLISECONDS_OF_PICTURES = 100_000_000, 25.0
-"""The same where rows hold pictures."""
-
-
-def usual_limits(problem: Problem) -> tuple[float, float]:
-    """Bytes of a release and milliseconds for one row where the product file sets no limits."""
-    if "image" in problem.types():
-        return MOST_BYTES_OF_PICTURES, MOST_MILLISECONDS_OF_PICTURES
-    return MOST_BYTES, MOST_MILLISECONDS
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What the product file says about training, and what a release may weigh and take.
-
-    `options` are those of learners, by learner and name, that the product file sets.
-    """
+    """What the product file says about training, and what a release may weigh and take."""
 
     seed: int = 0
     threads: int = 2
@@ -42,7 +27,6 @@ class Rules:
     by_time: bool = False
     most_bytes: float = MOST_BYTES
     most_milliseconds: float = MOST_MILLISECONDS
-    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass

@@ -34,7 +34,7 @@ from volant.release.gate import CandidateFacts, decide
 from volant.runtime.load import Release, open_release
 from volant.wheel.context import Context
 from volant.wheel.gate import judge_rows, rules, units_of
-from volant.wheel.history import champion_release, deploy_verdict, open_candidate
+from volant.wheel.history import champion_release, deploy_verdict, open_candidate, serving
 from volant.wheel.learn import assemble
 from volant.wheel.results import CompressResult
 
@@ -53,7 +53,7 @@ def compress(
     Raises:
         BadInput: codes `no-release`, `no-candidate`, `nothing-to-compress`.
     """
-    release = _release(context, candidate)
+    served, release = serving(context), _release(context, candidate)
     pipeline = Pipeline.of(json.loads((release.folder / "pipeline.json").read_bytes()))
     found = networks(pipeline, release.folder)
     if not found:
@@ -67,7 +67,7 @@ def compress(
         dataset = assemble(context).dataset
         problem = context.task.problem(dataset.part("train"), context.product.file.task.target, context.metric)
         problem = replace(problem, classes=release.signature.classes or problem.classes)
-        return _Compressing(context, release, pipeline, dataset, problem).run(found, epochs, only)
+        return _Compressing(context, release, pipeline, dataset, problem, served).run(found, epochs, only)
 
 
 def _release(context: Context, candidate: str | None) -> Release:
@@ -86,6 +86,7 @@ class _Compressing:
     pipeline: Pipeline
     dataset: Dataset
     problem: Problem
+    served: str | None
 
     def run(self, found: Sequence[Network], epochs: float, only: Sequence[str]) -> CompressResult:
         progress = self.context.progress
@@ -204,7 +205,7 @@ class _Compressing:
         run = context.store.candidate(self.release.digest).run or ""
         contract = self.release.signature.contract
         context.store.add_candidate(name, run, self.dataset.digest, contract, {"compressed": chosen.name})
-        deploy_verdict(context, verdict, contract)
+        deploy_verdict(context, verdict, contract, self.served)
         note = "" if verdict.passed else "the gate refused it"
         return CompressResult(self.release.digest, tuple(table), chosen.name, name, verdict, note)
 

@@ -28,8 +28,10 @@ from volant.release.gate import CandidateFacts
 from volant.release.signature import signature_of
 from volant.runtime.load import Release
 from volant.search.calibrate import Calibration
+from volant.search.given import settled
+from volant.search.limits import usual_limits
 from volant.search.search import Search
-from volant.search.trials import Found, Rules, Trial, usual_limits
+from volant.search.trials import Found, Rules, Trial
 from volant.wheel.check import refuse_if_hopeless
 from volant.wheel.context import Context
 from volant.wheel.decide import baseline_predicted, decided, looks, weighing_of
@@ -216,8 +218,12 @@ def leaderboard(found: Found) -> list[Entry]:
 
 
 def chosen_learners(context: Context) -> Mapping[str, Learner]:
-    """The learners that the product file names, or all; the baseline is always among them."""
-    named = context.product.file.train.learners
+    """The learners that the product file names, or all, with its options; the baseline is always among them."""
+    train = context.product.file.train
+    return settled(_named_learners(train.learners), train.options)
+
+
+def _named_learners(named: Sequence[str] | None) -> Mapping[str, Learner]:
     if named is None:
         return plugins.load_all("learners")
     return {name: plugins.load("learners", name) for name in sorted({*named, "prior"})}
@@ -239,7 +245,6 @@ def make_candidate(
         by_time=context.product.file.data.split.by == "time",
         most_bytes=most_bytes if limits.size_mb is None else 1e6 * limits.size_mb,
         most_milliseconds=most_milliseconds if limits.latency_ms is None else limits.latency_ms,
-        options=settings.options,
     )
     care = effort(len(dataset) - len(rows), len(problem.classes), spending.budget)
     interval_seconds = seconds_for_interval(problem, spending, settings.threads)

@@ -21,7 +21,8 @@ from volant.errors import BadInput  # noqa: E402
 from volant.learners.image.decoding import decoder_for  # noqa: E402
 from volant.neural.image.symmetry import mirror_keeps  # noqa: E402
 from volant.runtime.load import Runner  # noqa: E402
-from volant.search.portfolio import plan, with_given  # noqa: E402
+from volant.search.given import settled, with_given  # noqa: E402
+from volant.search.portfolio import plan  # noqa: E402
 from volant.testing.rows import MemoryRows  # noqa: E402
 
 CLASSES = ("lying", "standing")
@@ -229,3 +230,12 @@ def test_options_of_the_product_file_replace_those_of_the_portfolio():
     with pytest.raises(BadInput, match="kind int"):
         with_given(learner.portfolio(asked), "convnet", {"epochs": "many"})
     assert math.isclose(with_given(learner.portfolio(asked), "convnet", {"rate": 1})[0].rate, 1.0)
+
+
+def test_settled_options_are_not_tuned():
+    learner, asked = plugins.load("learners", "convnet"), problem(rows(20))
+    given = settled({"convnet": learner}, {"convnet": {"augment": "strong"}})["convnet"]
+    assert {options.augment for options in given.portfolio(asked)} == {"strong"}
+    assert "augment" not in given.space(asked)
+    assert "rate" in given.space(asked)
+    assert given.name == "convnet"
