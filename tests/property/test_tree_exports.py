@@ -70,7 +70,7 @@ def test_xgboost(seed, classes):
     params = {"objective": objective, "max_depth": 4, "seed": seed, "nthread": 1, "subsample": 0.8}
     params |= {"num_class": 3} if classes == 3 else {}
     valid = part(seed + 7, classes) if seed % 2 else None
-    booster, rounds = xgboost.train(params, part(seed, classes), valid, rounds=12, patience=3, seconds=ENDLESS)
+    booster, rounds, *_ = xgboost.train(params, part(seed, classes), valid, rounds=12, patience=3, seconds=ENDLESS)
     trees = xgboost.trees_of(booster, rounds, WIDTH)
     x = asked(trees, seed)
     expected = booster.predict(library.DMatrix(x), output_margin=True, iteration_range=(0, rounds))
@@ -84,7 +84,7 @@ def test_catboost(seed, classes, missing):
     loss = {0: "RMSE", 2: "Logloss", 3: "MultiClass"}[classes]
     params = {"loss_function": loss, "nan_mode": missing, "thread_count": 1, "random_seed": seed, "depth": 4}
     valid = part(seed + 7, classes) if seed % 2 else None
-    model, _ = catboost.train(params, part(seed, classes), valid, rounds=12, patience=3, seconds=ENDLESS)
+    model, *_ = catboost.train(params, part(seed, classes), valid, rounds=12, patience=3, seconds=ENDLESS)
     grown = catboost.forest_of(model)
     if classes == 3:
         trees, rows = catboost.numbered_trees(grown, WIDTH)
@@ -123,7 +123,7 @@ def test_lightgbm(seed, classes):
     params = {"objective": objective, "num_threads": 1, "seed": seed, "min_data_in_leaf": 3, "deterministic": True}
     params |= {"num_class": 3} if classes == 3 else {}
     rows = part(seed, classes)
-    booster, rounds = lightgbm.train(params, rows, None, categorical=[], rounds=12, patience=3, seconds=ENDLESS)
+    booster, rounds, *_ = lightgbm.train(params, rows, None, categorical=[], rounds=12, patience=3, seconds=ENDLESS)
     trees = lightgbm.trees_of(booster, rounds, WIDTH)
     x = asked(trees, seed)
     near(answers(trees, x), booster.predict(x, raw_score=True, num_iteration=rounds))

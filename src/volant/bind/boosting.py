@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,25 @@ class Part:
     weights: np.ndarray
 
 
+WARM = 6
+"""Rounds after which it is known how long one takes."""
+WHOLE = 20.0
+"""Rounds, times the learning rate, that boosting needs, about."""
+MOST_RATE, MOST_FACTOR = 0.25, 5.0
+
+
+class Boosted(NamedTuple):
+    """A library's model and how it came about.
+
+    `rounds` are those to use, of the `tried` ones; `rate` is the learning rate, which is raised where time is short.
+    """
+
+    model: Any
+    rounds: int
+    tried: int
+    rate: float
+
+
 class Deadline:
     """Tells after each round whether one more, as long as the longest so far, would end too late.
 
@@ -29,6 +49,7 @@ class Deadline:
         self._started = None if seconds == float("inf") else time.monotonic()
         self._before = self._started or 0.0
         self._longest = 0.0
+        self._ends: list[float] = []
 
     def over(self) -> bool:
         """Whether boosting must stop now; to be asked once per round."""
@@ -36,7 +57,22 @@ class Deadline:
             return False
         now = time.monotonic()
         self._longest, self._before = max(self._longest, now - self._before), now
+        if len(self._ends) < WARM:
+            self._ends.append(now)
         return now - self._started + self._longest > self._seconds
+
+    def rate(self, rate: float, rounds: int) -> float | None:
+        """A larger learning rate, once it is known that the time does not suffice for the rounds a small one needs.
+
+        To be asked once per round, after `over`; None where the rate stays as it is.
+        """
+        if self._started is None or len(self._ends) != WARM:
+            return None
+        each = (self._ends[-1] - self._ends[0]) / (WARM - 1)
+        self._ends.append(0.0)
+        affordable = (self._seconds - self._before + self._started) / max(each, 1e-6)
+        factor = min(min(WHOLE / rate, rounds) / max(affordable, 1.0), MOST_FACTOR)
+        return max(min(rate * factor, MOST_RATE), rate) if factor > 1.0 else None
 
 
 def sleep_while_waiting() -> None:

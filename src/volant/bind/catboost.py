@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from volant.bind.boosting import Deadline, Part, sleep_while_waiting
+from volant.bind.boosting import Boosted, Deadline, Part, sleep_while_waiting
 from volant.bind.onnx import LESS_OR_EQUAL, Trees
 
 
@@ -28,11 +28,11 @@ def train(
     patience: int,
     seconds: float,
     tell: Callable[[int], None] = lambda _: None,
-) -> tuple[Any, int]:
+) -> Boosted:
     """Boost until `rounds`, until `patience` rounds brought nothing on `valid`, or until `seconds` are over.
 
-    Gives the model, cut to the best round, and the number of its rounds. Where nothing limits the time, nobody is
-    told of the rounds: the library gathers all it has measured so far for each call.
+    The model is cut to the best round. Where nothing limits the time, nobody is told of the rounds: the library
+    gathers all it has measured so far for each call.
     """
     sleep_while_waiting()
     import catboost
@@ -44,21 +44,25 @@ def train(
     if valid is not None:
         held_out = catboost.Pool(valid.x, valid.y, weight=valid.weights)
         stops = {"eval_set": held_out, "early_stopping_rounds": patience, "use_best_model": True}
+    watch = None if seconds == float("inf") else _Watch(Deadline(seconds), tell)
     model.fit(
         catboost.Pool(part.x, part.y, weight=part.weights),
-        callbacks=None if seconds == float("inf") else [_Watch(Deadline(seconds), tell)],
+        callbacks=None if watch is None else [watch],
         **stops,
     )
-    return model, int(model.tree_count_)
+    best = int(model.tree_count_)
+    return Boosted(model, best, rounds if watch is None else max(watch.tried, best), params.get("learning_rate", 0.03))
 
 
 @dataclass
 class _Watch:
     deadline: Deadline
     tell: Callable[[int], None]
+    tried: int = 0
 
     def after_iteration(self, info: Any) -> bool:
         """Whether to go on; CatBoost calls this after each round."""
+        self.tried = info.iteration + 1
         if info.iteration % 10 == 0:
             self.tell(info.iteration)
         return not self.deadline.over()

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from volant.bind.boosting import Deadline, Part, sleep_while_waiting
+from volant.bind.boosting import Boosted, Deadline, Part, sleep_while_waiting
 from volant.bind.onnx import LESS_OR_EQUAL, MEMBER, Trees, floor32
 
 ZERO = 1.0000000180025095e-35
@@ -30,19 +30,18 @@ def train(
     patience: int,
     seconds: float,
     tell: Callable[[int], None] = lambda _: None,
-) -> tuple[Any, int]:
-    """Boost until `rounds`, until `patience` rounds brought nothing on `valid`, or until `seconds` are over.
-
-    Gives the booster and the number of rounds to use.
-    """
+) -> Boosted:
+    """Boost until `rounds`, until `patience` rounds brought nothing on `valid`, or until `seconds` are over."""
     lgb = _library()
     data = lgb.Dataset(part.x, part.y, weight=part.weights, categorical_feature=list(categorical), free_raw_data=True)
     sets = [] if valid is None else [lgb.Dataset(valid.x, valid.y, weight=valid.weights, reference=data)]
-    stops: list[Any] = [_deadline(seconds), _tell(tell)]
+    deadline = _Deadline(seconds, params.get("learning_rate", 0.1), rounds)
+    stops: list[Any] = [deadline, _tell(tell)]
     if valid is not None:
         stops.append(lgb.early_stopping(patience, first_metric_only=True, verbose=False))
     booster = lgb.train({**params, "verbosity": -1}, data, num_boost_round=rounds, valid_sets=sets, callbacks=stops)
-    return booster, booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
+    best = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
+    return Boosted(booster, best, booster.current_iteration(), deadline.rate)
 
 
 def _library() -> Any:
@@ -53,16 +52,22 @@ def _library() -> Any:
     return lightgbm
 
 
-def _deadline(seconds: float) -> Callable[[Any], None]:
-    lgb = _library()
-    deadline = Deadline(seconds)
+class _Deadline:
+    """A callback that ends boosting in time, and raises the learning rate where there is little of it."""
 
-    def stop(state: Any) -> None:
-        if deadline.over():
-            raise lgb.callback.EarlyStopException(state.iteration, state.evaluation_result_list or [])
+    order = 40
 
-    stop.order = 40  # type: ignore[attr-defined]
-    return stop
+    def __init__(self, seconds: float, rate: float, rounds: int) -> None:
+        self.rate = rate
+        self._rounds, self._deadline = rounds, Deadline(seconds)
+
+    def __call__(self, state: Any) -> None:
+        if self._deadline.over():
+            raise _library().callback.EarlyStopException(state.iteration, state.evaluation_result_list or [])
+        faster = self._deadline.rate(self.rate, self._rounds)
+        if faster is not None:
+            self.rate = faster
+            state.model.reset_parameter({"learning_rate": faster})
 
 
 def _tell(tell: Callable[[int], None]) -> Callable[[Any], None]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from volant.bind.boosting import Deadline, Part, sleep_while_waiting
+from volant.bind.boosting import Boosted, Deadline, Part, sleep_while_waiting
 from volant.bind.onnx import LESS, Trees
 
 
@@ -25,18 +25,16 @@ def train(
     patience: int,
     seconds: float,
     tell: Callable[[int], None] = lambda _: None,
-) -> tuple[Any, int]:
-    """Boost until `rounds`, until `patience` rounds brought nothing on `valid`, or until `seconds` are over.
-
-    Gives the booster and the number of rounds to use.
-    """
+) -> Boosted:
+    """Boost until `rounds`, until `patience` rounds brought nothing on `valid`, or until `seconds` are over."""
     sleep_while_waiting()
     import xgboost as xgb
 
     shape = {"nthread": params.get("nthread", 1), "max_bin": params.get("max_bin", 256)}
     data = xgb.QuantileDMatrix(part.x, part.y, weight=part.weights, **shape)
     evals: list[Any] = []
-    stops: list[Any] = [_watch(xgb, seconds, tell)]
+    watch = _watch(xgb, Deadline(seconds), params.get("learning_rate", 0.3), rounds, tell)
+    stops: list[Any] = [watch]
     if valid is not None:
         evals = [(xgb.QuantileDMatrix(valid.x, valid.y, weight=valid.weights, ref=data, **shape), "valid")]
         stops.append(xgb.callback.EarlyStopping(rounds=patience))
@@ -45,17 +43,23 @@ def train(
         {**params, **fixed}, data, num_boost_round=rounds, evals=evals, callbacks=stops, verbose_eval=False
     )
     best = booster.best_iteration + 1 if valid is not None else booster.num_boosted_rounds()
-    return booster, int(best)
+    return Boosted(booster, int(best), booster.num_boosted_rounds(), watch.rate)
 
 
-def _watch(xgb: Any, seconds: float, tell: Callable[[int], None]) -> Any:
-    deadline = Deadline(seconds)
+def _watch(xgb: Any, deadline: Deadline, given: float, rounds: int, tell: Callable[[int], None]) -> Any:
+    """A callback that ends boosting in time, and raises the learning rate where there is little of it."""
 
     class Watch(xgb.callback.TrainingCallback):  # type: ignore[misc]
+        rate = given
+
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
             if epoch % 10 == 0:
                 tell(epoch)
-            return deadline.over()
+            over, faster = deadline.over(), deadline.rate(self.rate, rounds)
+            if faster is not None:
+                self.rate = faster
+                model.set_param("learning_rate", faster)
+            return over
 
     return Watch()
 

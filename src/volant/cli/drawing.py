@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from volant.core.records import Comparison, Finding, Score, Verdict
     from volant.wheel.results import Entry
 
+_LEFT_OUT = ("skipped", "unsupported")
 _SHOWN = 12
 """Lines of a leaderboard that are shown; the rest are counted."""
 
@@ -117,7 +118,7 @@ def scores(listed: Sequence[Score], title: str) -> Table:
 def leaderboard(entries: Sequence[Entry], metric: str) -> Table:
     """What was tried, with its score; what failed or was left out, with the reason."""
     made = table("model", metric, "weight", "fit", "", title="Leaderboard", right=(metric, "weight", "fit"))
-    tried = [entry for entry in entries if entry.status != "skipped"]
+    tried = [entry for entry in entries if entry.status not in _LEFT_OUT]
     for entry in tried[:_SHOWN]:
         weight = f"{entry.weight:.2f}" if entry.weight else ""
         remark = entry.reason if entry.status == "done" else f"{entry.status}: {entry.reason}".rstrip(": ")
@@ -125,8 +126,8 @@ def leaderboard(entries: Sequence[Entry], metric: str) -> Table:
         made.add_row(entry.name, number(entry.score), weight, duration(entry.fit_seconds), remark, style=style)
     if len(tried) > _SHOWN:
         made.add_row(f"… and {len(tried) - _SHOWN} more", style="dim")
-    for reason, count in Counter(entry.reason for entry in entries if entry.status == "skipped").items():
-        made.add_row(f"{count} skipped", "", "", "", reason, style="dim")
+    for (status, reason), count in Counter((e.status, e.reason) for e in entries if e.status in _LEFT_OUT).items():
+        made.add_row(f"{count} {status}", "", "", "", reason, style="dim")
     return made
 
 

@@ -29,12 +29,14 @@ Loss = Callable[[np.ndarray], float]
 class Choice:
     """Weights of the trials, one each: `full` of the best ensemble, `small` of the best within the limits.
 
-    `rows` are the places that were held out, which the losses speak of.
+    `bagged` are the places of those that make the small one as they are, by the mean of their fits on folds: for the
+    rest there is time to be fitted once more, on all rows. `rows` were held out, and the losses speak of them.
     """
 
     done: Sequence[Trial]
     full: list[float]
     small: list[float]
+    bagged: frozenset[int]
     full_loss: float
     loss: float
     rows: np.ndarray
@@ -62,22 +64,26 @@ def choose(
     """Combine the best trials; `loss` takes predictions for `rows`.
 
     `sample` is a row to measure how long one takes. Without it no clock is read: that limit is left to the gate.
-    `seconds` is what the last fits of the chosen may take together, each as long as its longest fold.
+    `seconds` is what the last fits of the chosen may take, side by side.
     """
     losses = [loss(_held(t, rows)) for t in done]
     places = sorted(range(len(done)), key=lambda i: losses[i])[:CANDIDATES]
     arrays = [_held(done[i], rows) for i in places]
     rounds = ROUNDS if rules.ensemble else 1
     full = greedy_weights(arrays, loss, rounds=rounds)
-    room = np.array([MARGIN * rules.most_bytes, MARGIN * rules.most_milliseconds, seconds])
-    small = full
-    if (sum(_size(done[i], sample) for i, weight in zip(places, full, strict=True) if weight) > room).any():
-        sizes = np.stack([_size(done[i], sample) for i in places])
-        small = greedy_weights(arrays, loss, sizes=sizes, room=room, rounds=rounds)
+    room = np.array([MARGIN * rules.most_bytes, MARGIN * rules.most_milliseconds, seconds * rules.threads])
+    small, bagged = full, frozenset[int]()
+    if (sum(_size(done[i], sample, seconds) for i, weight in zip(places, full, strict=True) if weight) > room).any():
+        sizes = np.stack([_size(done[i], sample, seconds) for i in places] + [_bag(done[i], sample) for i in places])
+        both = greedy_weights([*arrays, *arrays], loss, sizes=sizes, room=room, rounds=rounds)
+        once, bags = both[: len(places)], both[len(places) :]
+        small = [a + b for a, b in zip(once, bags, strict=True)]
+        bagged = frozenset(i for i, weight in zip(places, bags, strict=True) if weight)
     return Choice(
         done,
         _spread(full, places, len(done)),
         _spread(small, places, len(done)),
+        bagged,
         loss(_mixed(arrays, full)),
         loss(_mixed(arrays, small)),
         rows,
@@ -90,9 +96,10 @@ def leaders(
     rules: Rules,
     sizes: Callable[[Trial], np.ndarray],
 ) -> list[Trial]:
-    """Which trials would be combined within the limits, judged in haste.
+    """Which trials would be combined within the limits and need a last fit, judged in haste.
 
-    `loss` takes predictions for rows and their places, `sizes` gives bytes and milliseconds (2,) of a trial.
+    Those whose fits on folds would fit in together need none. `loss` takes predictions for rows and their places,
+    `sizes` gives bytes and milliseconds (2,) of a trial.
     """
     rows = held_out(done) if done else np.empty(0, dtype=np.int64)
     rows = rows[:: max(len(rows) // LOOKED_AT, 1)]
@@ -103,7 +110,16 @@ def leaders(
     weighed = np.stack([sizes(t) for t in ranked])
     arrays = [_held(t, rows) for t in ranked]
     weights = greedy_weights(arrays, lambda p: loss(p, rows), sizes=weighed, room=room)
-    return [t for t, weight in zip(ranked, weights, strict=True) if weight]
+    combined = [i for i, weight in enumerate(weights) if weight]
+    room = room - weighed[combined].sum(axis=0)
+    last = []
+    for i in sorted(combined, key=lambda i: -ranked[i].again):
+        more = (len(ranked[i].fits) - 1) * weighed[i]
+        if len(ranked[i].fits) > 1 and (more <= room).all():
+            room = room - more
+        else:
+            last.append(ranked[i])
+    return last
 
 
 def students(done: Sequence[Trial], loss: Callable[[Trial], float], most_bytes: float) -> list[Trial]:
@@ -133,9 +149,14 @@ def _spread(weights: Sequence[float], places: Sequence[int], size: int) -> list[
     return out
 
 
-def _size(trial: Trial, sample: Rows | None) -> np.ndarray:
-    """What a trial would weigh and take: bytes, milliseconds for one row, and seconds of another fit."""
-    return np.append(size_of(trial, sample), trial.longest)
+def _size(trial: Trial, sample: Rows | None, seconds: float) -> np.ndarray:
+    """What a trial would weigh and take: bytes, milliseconds for one row, seconds of a last fit in time."""
+    return np.append(size_of(trial, sample), trial.again if trial.again <= seconds else np.inf)
+
+
+def _bag(trial: Trial, sample: Rows | None) -> np.ndarray:
+    """What a trial's fits on folds would weigh and take together, and no seconds: they are there."""
+    return np.append(len(trial.fits) * size_of(trial, sample), 0.0)
 
 
 def size_of(trial: Trial, sample: Rows | None) -> np.ndarray:

@@ -25,7 +25,8 @@ def greedy_weights(
 
     A member stays only with a weight of at least `LEAST_WEIGHT`; an ensemble that is not better than its best
     member by `LEAST_GAIN` (relative) is given up for it. Members whose `sizes` (n, d) do not fit into `room` (d,)
-    together are not combined; where none fits alone, the smallest is taken.
+    together are not combined; where none fits alone, the smallest is taken. Of members with one array, which differ
+    in their sizes alone, the first that fits is taken.
 
     Source: Caruana et al., Ensemble Selection from Libraries of Models (ICML 2004).
     """
@@ -41,6 +42,7 @@ def greedy_weights(
     for size in range(1, rounds + 1):
         used = sizes[counts > 0].sum(axis=0)
         fitting = [i for i in able if counts[i] or (used + sizes[i] <= room).all()] or [best]
+        fitting = list({id(predictions[i]): i for i in reversed(fitting)}.values())[::-1]
         tried = {i: loss((total + predictions[i]) / size) for i in fitting} if size > 1 else losses
         chosen = min(tried, key=lambda i: tried[i])
         counts[chosen] += 1

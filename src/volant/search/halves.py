@@ -68,7 +68,7 @@ class Halves:
     def _fit(self, params: Mapping[str, Any], target: np.ndarray, inside: np.ndarray) -> tuple[Any, int]:
         seconds = self._left() / FITS
         self._fits += 1
-        return lightgbm.train(
+        booster, rounds, *_ = lightgbm.train(
             {**_params(int(inside.sum()), self.effort), **params},
             Part(self.x[inside], target[inside], self.weights[inside]),
             None,
@@ -77,6 +77,7 @@ class Halves:
             patience=0,
             seconds=seconds,
         )
+        return booster, rounds
 
     def _left(self) -> float:
         return float("inf") if self._begun is None else max(self.effort.seconds - time.monotonic() + self._begun, 0.1)

@@ -10,18 +10,18 @@ from volant.core.clock import Machine
 from volant.core.protocols import Learner, RunContext
 from volant.core.records import Problem
 from volant.search.folds import how_many
-from volant.search.trials import Rules, Trial
+from volant.search.trials import AGAIN, Rules, Trial
 
 LEAST_SECONDS = 0.6
 """Seconds below which no fit is begun."""
-AGAIN = 1.35
-"""How much longer than a fit on a fold the last one, on all rows, is expected to take."""
 FORCED = 0.45
 """Share of the time left that any configuration may take, however quick it was expected to be."""
 LATE = 1.5
 """Times what was expected that a configuration may take."""
 SHORT = 0.4
 """Share of what it is expected to need with which a configuration is begun all the same: fits can end early."""
+SURE = 0.93
+"""Share of the time left in which the last fits are expected to end: choosing them takes some, too."""
 FIRSTS, FOLDED = 5, 0.9
 """Share of the time left that all folds of the first configurations may take; else one part is held out."""
 MOST_LANES = 4
@@ -105,18 +105,22 @@ class Pace:
         return self.seconds(learner) * self._ratios.get(learner.name, 1.0)
 
     def cost(self, trial: Trial, layout: Layout, best: Sequence[Trial]) -> float:
-        """Seconds for a configuration's folds, and then for the last fits of the best ones and of this one."""
+        """Seconds for a configuration's folds, and then for the last fits of the best ones.
+
+        And of this one, if it has a fit on one fold alone: those on several may go into the release as they are.
+        """
         expected = self.expected(trial)
-        return max(expected * layout.turns, LEAST_SECONDS) + self.lasts([*best, expected])
+        lasts = self.lasts([*best, expected] if layout.folds == 1 else best)
+        return max(expected * layout.turns, LEAST_SECONDS) + lasts
 
     def lasts(self, fits: Sequence[Trial | float]) -> float:
         """Seconds for last fits, side by side, of trials or of what takes so many seconds on a fold."""
-        times = [AGAIN * (fit if isinstance(fit, float) else fit.longest) for fit in fits]
+        times = [AGAIN * fit if isinstance(fit, float) else fit.again for fit in fits]
         return max(max(times, default=0.0), sum(times) / self.rules.threads)
 
     def for_lasts(self) -> float:
-        """Seconds that last fits may take together, counted as if each took as long as on a fold."""
-        return float("inf") if self.by_work else max(self.left(), 0.01) * self.rules.threads / AGAIN
+        """Seconds in which the last fits must end, side by side."""
+        return float("inf") if self.by_work else max(SURE * self.left(), 0.01)
 
     def limit(self, trial: Trial, layout: Layout, best: Sequence[Trial]) -> float:
         """Seconds that a configuration's folds may take: some more than expected, but never all there is."""

@@ -29,7 +29,7 @@ from volant.search.fits import Configuration, Fit, Fits
 from volant.search.folds import fold_numbers, latest
 from volant.search.logarithm import Logarithm
 from volant.search.losses import Losses
-from volant.search.pace import AGAIN, LEAST_SECONDS, SHORT, Pace
+from volant.search.pace import LEAST_SECONDS, SHORT, Pace
 from volant.search.portfolio import BASELINE, plan
 from volant.search.trials import Found, HeldOut, Member, Rules, Trial
 from volant.search.tune import Tuning
@@ -309,8 +309,8 @@ class Search:
         return choose(done, rows, lambda p: self._loss_at(p, rows), self.rules, sample, self.pace.for_lasts())
 
     def _conclude(self, choice: Choice, baseline: Fit, folds: int) -> Found:
-        for trial, weight in zip(choice.done, choice.small, strict=True):
-            trial.weight = weight
+        for place, (trial, weight) in enumerate(zip(choice.done, choice.small, strict=True)):
+            trial.weight, trial.bagged = weight, place in choice.bagged
         mixed = choice.mixed(choice.small)
         calibration = self._calibration(mixed, choice.rows)
         return Found(
@@ -332,30 +332,32 @@ class Search:
         return calibrate(mixed, self.losses.truth[rows], self.losses.weights[rows], self.rules.seed)
 
     def _members(self, chosen: Sequence[Trial]) -> list[Member]:
-        """The last fits, on all rows, of the chosen; what was fitted on a fold where the budget has no room for one."""
-        exclusive = any(getattr(t.configuration.learner, "exclusive", False) for t in chosen)
-        crew = 1 if exclusive else min(len(chosen), self.rules.threads)
+        """The last fits, on all rows, of the chosen; their fits on folds where the budget has no room for one."""
+        once = [t for t in chosen if not t.bagged]
+        exclusive = any(getattr(t.configuration.learner, "exclusive", False) for t in once)
+        crew = 1 if exclusive else max(min(len(once), self.rules.threads), 1)
         threads = max(self.rules.threads // crew, 1)
-        expected = self.pace.lasts(list(chosen)) if crew > 1 else 0.0
 
         def last(trial: Trial) -> Fit | None:
-            return self._last(trial, threads, max(expected, AGAIN * trial.longest))
+            return self._last(trial, threads)
 
         with blas_threads(threads), ThreadPoolExecutor(crew) as pool:
-            lasts = list(pool.map(last, chosen))
+            lasts = dict(zip((t.configuration.key for t in once), pool.map(last, once), strict=True))
         found: list[Member] = []
-        for trial, fit in zip(chosen, lasts, strict=True):
+        for trial in chosen:
+            fit = lasts.get(trial.configuration.key)
             if fit is not None:
                 self.spending.spend(1)
-            found.append(Member(fit or trial.fits[0], trial.weight))
+            fits = [fit] if fit is not None else trial.fits if trial.bagged else trial.fits[:1]
+            found += [Member(one, trial.weight / len(fits)) for one in fits]
         return found
 
-    def _last(self, trial: Trial, threads: int, expected: float) -> Fit | None:
+    def _last(self, trial: Trial, threads: int) -> Fit | None:
         """The last fit of a configuration, if it is expected to end in time and answers with numbers."""
         settled = trial.configuration.settled([f.facts for f in trial.fits])
         name = f"{settled.key[:12]}-final"
         fit = self.fits.load(name)
-        if fit is None and self.pace.room(1, expected):
+        if fit is None and self.pace.room(1, trial.again):
             fit = self.fits.make(name, settled, self.data, self.pace.context(self.pace.left(), threads))
         return fit if fit is not None and self._is_finite(fit) else None
 

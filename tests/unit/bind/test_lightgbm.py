@@ -4,7 +4,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from volant.bind import lightgbm
+from volant.bind import boosting, lightgbm
 from volant.bind.onnx import floor32, trees_model
 
 
@@ -26,7 +26,9 @@ def test_margins_are_those_of_the_booster(objective, classes):
     params |= {"num_class": 3} if classes == 3 else {}
     part = lightgbm.Part(x[:2000], target[:2000], np.ones(2000))
     valid = lightgbm.Part(x[2000:], target[2000:], np.ones(1000))
-    booster, rounds = lightgbm.train(params, part, valid, categorical=[2], rounds=60, patience=10, seconds=float("inf"))
+    booster, rounds, *_ = lightgbm.train(
+        params, part, valid, categorical=[2], rounds=60, patience=10, seconds=float("inf")
+    )
     other, _ = table(seed=7)
     other[:5] = np.nan
     session = ort.InferenceSession(trees_model(lightgbm.trees_of(booster, rounds, 6)))
@@ -37,7 +39,7 @@ def test_margins_are_those_of_the_booster(objective, classes):
 
 def test_a_booster_that_never_splits_is_a_constant():
     x = np.zeros((50, 2), np.float32)
-    booster, rounds = lightgbm.train(
+    booster, rounds, *_ = lightgbm.train(
         {"objective": "regression", "num_threads": 1},
         lightgbm.Part(x, np.arange(50.0), np.ones(50)),
         None,
@@ -63,7 +65,28 @@ def test_floor32_is_the_float32_below(value):
 def test_a_deadline_stops_boosting():
     x, y = table()
     part = lightgbm.Part(x, np.minimum(y, 1), np.ones(len(x)))
-    _, rounds = lightgbm.train(
+    _, rounds, *_ = lightgbm.train(
         {"objective": "binary", "num_threads": 1}, part, None, categorical=[], rounds=10**6, patience=1, seconds=0.5
     )
     assert 0 < rounds < 10**6
+
+
+@pytest.mark.parametrize(("seconds", "rate"), [(float("inf"), 0.05), (1_000.0, 0.05), (201.0, 0.1), (10.0, 0.25)])
+def test_the_learning_rate_rises_where_time_is_short(monkeypatch, seconds, rate):
+    """A rate of 0.05 wants 400 rounds; a round takes a second here, and the rate is set after the sixth."""
+    clock = iter(range(10_000))
+    monkeypatch.setattr("volant.bind.boosting.time.monotonic", lambda: next(clock))
+    deadline = boosting.Deadline(seconds)
+    given = [(deadline.over(), deadline.rate(0.05, 3_000))[1] for _ in range(9)]
+    raised = [each for each in given if each is not None]
+    assert raised == ([] if rate == 0.05 else [pytest.approx(rate, rel=0.05)])
+    if raised:
+        assert given.index(raised[0]) == 5
+
+
+def test_a_fit_in_no_time_says_the_rate_it_took():
+    x, y = table()
+    part = lightgbm.Part(x, np.minimum(y, 1), np.ones(len(x)))
+    params = {"objective": "binary", "num_threads": 1, "learning_rate": 0.001}
+    *_, rate = lightgbm.train(params, part, None, categorical=[], rounds=10**6, patience=1, seconds=0.3)
+    assert 0.001 < rate <= 0.005

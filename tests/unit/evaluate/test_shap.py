@@ -76,7 +76,9 @@ def boosted(request, tmp_path_factory):
     params = {"objective": objective, "num_leaves": 12, "num_threads": 1, "seed": 0, "deterministic": True}
     params |= {"num_class": 3} if classes == 3 else {}
     part = lightgbm.Part(x, target, np.ones(len(x)))
-    booster, rounds = lightgbm.train(params, part, None, categorical=[2], rounds=25, patience=10, seconds=float("inf"))
+    booster, rounds, *_ = lightgbm.train(
+        params, part, None, categorical=[2], rounds=25, patience=10, seconds=float("inf")
+    )
     path = tmp_path_factory.mktemp(objective) / "trees.onnx"
     path.write_bytes(trees_model(lightgbm.trees_of(booster, rounds, 6)))
     return path

@@ -188,7 +188,9 @@ def _out_of_fold(x: np.ndarray, y: np.ndarray, classes: int, seed: int) -> np.nd
     for index in range(FOLDS):
         inside = fold != index
         part = Part(x[inside], y[inside], np.ones(int(inside.sum())))
-        booster, _ = lightgbm.train(params, part, None, categorical=(), rounds=rounds, patience=0, seconds=float("inf"))
+        booster, *_ = lightgbm.train(
+            params, part, None, categorical=(), rounds=rounds, patience=0, seconds=float("inf")
+        )
         answer = np.asarray(booster.predict(x[~inside]))
         predicted[~inside] = (
             np.stack([1 - answer, answer], axis=1) if classes == 2 else answer.reshape(-1, max(classes, 1))

@@ -12,7 +12,7 @@ from volant.bind import lightgbm
 from volant.core.clock import Machine
 from volant.core.protocols import Rows, RunContext
 from volant.core.records import Cost, Problem, Support
-from volant.learners.tabular.boosting import Aim, BoostedModel, Hours, directions, settled
+from volant.learners.tabular.boosting import Aim, BoostedModel, Hours, directions, how_made, rate_of, settled
 from volant.learners.tabular.features import support, tree_features, usable
 from volant.learners.tabular.matrix import Features
 
@@ -63,13 +63,13 @@ class BoostedTrees:
         )
 
     def settle(self, options: BoostedTreesOptions, facts: Sequence[dict[str, Any]]) -> BoostedTreesOptions:
-        return replace(options, rounds=settled(facts))
+        return replace(options, rounds=settled(facts), learning_rate=rate_of(facts, options.learning_rate))
 
     def fit(self, data: Rows, problem: Problem, options: BoostedTreesOptions, context: RunContext) -> BoostedModel:
         hours = Hours(context.seconds)
         data = data.take(np.flatnonzero(data.weights() > 0))
         features, aim = tree_features(data, problem, context.seed), Aim.at(data, problem)
-        booster, rounds = lightgbm.train(
+        made = lightgbm.train(
             _params(options, problem, context) | _constraints(features),
             aim.part(data, features.matrix(data)),
             aim.held_out(context.validation, features),
@@ -79,7 +79,8 @@ class BoostedTrees:
             seconds=hours.left(),
             tell=lambda i: context.progress.advance(float(i), f"{i} rounds"),
         )
-        return BoostedModel(features, lightgbm.trees_of(booster, rounds, features.width), rounds, aim)
+        trees = lightgbm.trees_of(made.model, made.rounds, features.width)
+        return BoostedModel(features, trees, aim, how_made(made))
 
 
 def _constraints(features: Features) -> dict[str, Any]:

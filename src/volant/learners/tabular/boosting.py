@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from volant.bind.boosting import Part
+from volant.bind.boosting import Boosted, Part
 from volant.bind.onnx import Trees, trees_model
 from volant.core.plugins import load
 from volant.core.protocols import Rows
@@ -66,12 +66,12 @@ class Aim:
 
 @dataclass(frozen=True)
 class BoostedModel:
-    """Trees on fitted features, whose leaves add up to margins."""
+    """Trees on fitted features, whose leaves add up to margins; `made` tells how."""
 
     features: Features
     trees: Trees
-    rounds: int
     aim: Aim
+    made: Mapping[str, Any]
 
     def export(self, folder: Path) -> Pipeline:
         (folder / "trees.onnx").write_bytes(trees_model(self.trees))
@@ -79,12 +79,23 @@ class BoostedModel:
         return answer(self.features, "trees.onnx", self.trees.targets, classes=classes, scale=scale, shift=shift)
 
     def facts(self) -> dict[str, Any]:
-        return {"rounds": self.rounds, "features": self.features.width, "nodes": len(self.trees.feature)}
+        return {**self.made, "features": self.features.width, "nodes": len(self.trees.feature)}
+
+
+def how_made(boosted: Boosted) -> dict[str, Any]:
+    """Facts about boosting; `used` is the share of the work after which it was best."""
+    used = round(boosted.rounds / max(boosted.tried, 1), 3)
+    return {"rounds": boosted.rounds, "learning_rate": boosted.rate, "used": used}
 
 
 def settled(facts: Sequence[Mapping[str, Any]]) -> int:
     """Rounds of the last fit: it sees more rows than a fold did, so it boosts a little longer than their mean."""
     return max(1, round(float(np.mean([f["rounds"] for f in facts])) * 1.1))
+
+
+def rate_of(facts: Sequence[Mapping[str, Any]], given: float) -> float:
+    """The learning rate of the last fit: that of the folds, where time was short there."""
+    return float(np.mean([f.get("learning_rate", given) for f in facts]))
 
 
 def directions(features: Features) -> list[int]:

@@ -21,6 +21,7 @@ from volant.learners.tabular.boosting import (
     cannot_split,
     directions,
     flat_trees,
+    how_made,
     margins,
     settled,
     width,
@@ -104,10 +105,10 @@ class Catboost:
         features, aim = encoded_features(data, problem, context.seed), Aim.at(data, problem)
         part = aim.part(data, features.train(data))
         if cannot_split(part):
-            return BoostedModel(features, flat_trees(part, problem, features.width), 1, aim)
+            return BoostedModel(features, flat_trees(part, problem, features.width), aim, {"rounds": 1})
         present = np.unique(part.y) if problem.classes else np.empty(0)
         valid = aim.held_out(context.validation, features)
-        model, rounds = catboost.train(
+        made = catboost.train(
             _params(options, len(present), context) | _constraints(features),
             _among(part, present),
             None if valid is None else _among(valid, present),
@@ -116,10 +117,10 @@ class Catboost:
             seconds=hours.left(),
             tell=lambda i: context.progress.advance(float(i), f"{i} rounds"),
         )
-        forest = catboost.forest_of(model)
+        forest = catboost.forest_of(made.model)
         if margins(problem) == 1:
-            return BoostedModel(features, catboost.summed_trees(forest, features.width), rounds, aim)
-        return _of_classes(features, forest, present, rounds, problem)
+            return BoostedModel(features, catboost.summed_trees(forest, features.width), aim, how_made(made))
+        return _of_classes(features, forest, present, how_made(made), problem)
 
 
 def _among(part: Part, present: np.ndarray) -> Part | None:
@@ -133,7 +134,7 @@ def _among(part: Part, present: np.ndarray) -> Part | None:
 
 
 def _of_classes(
-    features: Features, forest: catboost.Forest, present: np.ndarray, rounds: int, problem: Problem
+    features: Features, forest: catboost.Forest, present: np.ndarray, made: Mapping[str, Any], problem: Problem
 ) -> LeafModel:
     trees, table = catboost.numbered_trees(forest, features.width)
     if table.shape[1] == 1:
@@ -141,7 +142,7 @@ def _of_classes(
     full = np.zeros((len(table), len(problem.classes)), dtype=np.float32)
     full[0] = ABSENT
     full[:, present.astype(np.int64)] = table
-    return LeafModel(features, trees, full, "softmax", {"rounds": rounds})
+    return LeafModel(features, trees, full, "softmax", made)
 
 
 def _constraints(features: Features) -> dict[str, Any]:

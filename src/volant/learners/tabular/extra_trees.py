@@ -97,7 +97,7 @@ class ExtraTrees:
             tell=lambda i: context.progress.advance(float(i), f"{i} trees"),
         )
         if not problem.classes:
-            return BoostedModel(features, forest.averaged_trees(grown, features.width), len(grown), aim)
+            return BoostedModel(features, forest.averaged_trees(grown, features.width), aim, {"rounds": len(grown)})
         prior = _frequencies(part, len(problem.classes))
         smooth = [_smoothed(tree, prior, options.smoothing) for tree in grown]
         trees, table = forest.numbered_trees(smooth, features.width)

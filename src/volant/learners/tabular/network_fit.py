@@ -115,6 +115,8 @@ class _Trainer:
                 seconds=hours.left(TRAINING),
                 progress=self.context.progress,
             )
-        facts = {"epochs": found.epochs, "best": round(found.best, 4), "weights": network.size()}
+        done = max(found.epochs / self.training.epochs, found.best, 1e-6)
+        used = round(found.best / done, 3)
+        facts = {"epochs": found.epochs, "best": round(found.best, 4), "used": used, "weights": network.size()}
         low, high = (0.0, 0.0) if self.classes else (float(part.y.min()), float(part.y.max()))
         return network_model(network, self.classes, low, high), facts

@@ -20,7 +20,9 @@ from volant.learners.tabular.boosting import (
     cannot_split,
     directions,
     flat_trees,
+    how_made,
     margins,
+    rate_of,
     settled,
     width,
 )
@@ -88,7 +90,7 @@ class Xgboost:
         }
 
     def settle(self, options: XgboostOptions, facts: Sequence[dict[str, Any]]) -> XgboostOptions:
-        return replace(options, rounds=settled(facts))
+        return replace(options, rounds=settled(facts), learning_rate=rate_of(facts, options.learning_rate))
 
     def fit(self, data: Rows, problem: Problem, options: XgboostOptions, context: RunContext) -> BoostedModel:
         hours = Hours(context.seconds)
@@ -96,8 +98,8 @@ class Xgboost:
         features, aim = encoded_features(data, problem, context.seed), Aim.at(data, problem)
         part = aim.part(data, features.train(data))
         if cannot_split(part):
-            return BoostedModel(features, flat_trees(part, problem, features.width), 1, aim)
-        booster, rounds = xgboost.train(
+            return BoostedModel(features, flat_trees(part, problem, features.width), aim, {"rounds": 1})
+        made = xgboost.train(
             _params(options, problem, context) | _constraints(features),
             part,
             aim.held_out(context.validation, features),
@@ -106,7 +108,8 @@ class Xgboost:
             seconds=hours.left(),
             tell=lambda i: context.progress.advance(float(i), f"{i} rounds"),
         )
-        return BoostedModel(features, xgboost.trees_of(booster, rounds, features.width), rounds, aim)
+        trees = xgboost.trees_of(made.model, made.rounds, features.width)
+        return BoostedModel(features, trees, aim, how_made(made))
 
 
 def _constraints(features: Features) -> dict[str, Any]:
