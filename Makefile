@@ -15,6 +15,9 @@ RUN := $(VENV)/bin/python
 INSTALL := $(RUN) -m pip install --disable-pip-version-check -qq --no-compile -c constraints.txt
 DATA := $(abspath ../shared/data)
 
+# Files of tests go on side by side, one process for each core.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
+
 # Tests and benchmarks on public data sets skip where there are none.
 ifneq ($(wildcard $(DATA)/.),)
 export VOLANT_DATA ?= $(DATA)
@@ -26,10 +29,10 @@ demo: $(VENV)/core
 	$(VENV)/bin/volant demo
 
 test: $(VENV)/dev
-	$(RUN) -m pytest -m "not slow"
+	$(RUN) -m pytest $(SIDE_BY_SIDE) -m "not slow"
 
 test-all: $(VENV)/dev
-	$(RUN) -m pytest
+	$(RUN) -m pytest $(SIDE_BY_SIDE)
 
 lint: $(VENV)/dev
 	$(RUN) -m ruff check .

@@ -49,6 +49,8 @@ CODES: dict[str, str] = {
     "artifact-damaged": "a file of an artifact is missing, changed or truncated",
     "artifact-unknown-step": "an artifact holds a step that this version does not know",
     "artifact-version": "an artifact was written by a newer version of the format",
+    "artifact-unsigned": "a release is not sealed by anybody whom the product file trusts",
+    "seal-invalid": "the key that seals releases cannot be used",
     # store
     "store-unavailable": "the store cannot be opened",
     "store-version": "the store was written by a newer version of volant",

@@ -320,6 +320,28 @@ class ServeSection(Section):
     tls: TlsSection = Field(default=TlsSection(), description="Certificate and key, for HTTPS.")
 
 
+class SignSection(Section):
+    """Who vouches for releases."""
+
+    key: str | None = Field(
+        None,
+        description="A file with the Ed25519 key that seals what passes the gate, relative to the product file; "
+        "`${NAME}` takes its path from the environment. None by default.",
+    )
+    signers: tuple[str, ...] = Field(
+        (),
+        description="Public keys (`ed25519:…`). If there are any, the service runs no release but those that one of "
+        "them sealed.",
+    )
+
+    @field_validator("signers")
+    @classmethod
+    def _public(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(re.fullmatch(r"ed25519:[A-Za-z0-9+/]{43}=", one) for one in value):
+            raise ValueError('a public key looks like "ed25519:" and 44 letters, as `volant sign --new FILE` prints it')
+        return value
+
+
 class StoreSection(Section):
     """Where events and artifacts are kept."""
 
@@ -346,6 +368,7 @@ class ProductFile(Section):
     review: ReviewSection = Field(default=ReviewSection(), description="Questions to reviewers.")
     notify: NotifySection = Field(default=NotifySection(), description="Messages about what happened by itself.")
     store: StoreSection = Field(default=StoreSection(), description="Storage.")
+    sign: SignSection = Field(default=SignSection(), description="Seals of releases.")
 
 
 @dataclass(frozen=True)

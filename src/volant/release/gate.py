@@ -23,7 +23,9 @@ class GateRules:
     `metric` decides; "" takes whatever was compared. `required` names slices that must not get worse by more
     than `tolerance`. `minimum` is the worst value allowed per metric: a floor where `greater_is_better` says so,
     else a ceiling; a metric that it does not name refuses. Limits are None where there is none. `alpha` is the
-    level of the bounds, for the wording.
+    level of the bounds, for the wording. `must_go` tells that what the candidate is compared with may not stay, as
+    somebody was erased from whom it had learned: then the candidate passes unless it is surely worse, on all rows or a
+    required slice, by more than `tolerance`.
     """
 
     metric: str = ""
@@ -38,6 +40,7 @@ class GateRules:
     alpha: float = 0.05
     greater_is_better: Mapping[str, bool] = field(default_factory=dict)
     fairness: FairnessRules | None = None
+    must_go: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,9 @@ def decide(comparisons: Sequence[Comparison], rules: GateRules, facts: Candidate
     alone = facts.is_baseline and facts.champion is None
     refusals = [] if alone else [*_missing(comparisons, rules), *_too_few(comparisons, rules)]
     refusals += _broken(comparisons, rules, facts)
-    if not refusals and not alone:
+    if not refusals and not alone and rules.must_go:
+        refusals += _surely_worse(comparisons, rules)
+    elif not refusals and not alone:
         refusals += [*_no_gain(comparisons, rules, facts), *_harmed(comparisons, rules)]
     refusals += [*_below_minima(rules, facts), *unfair(rules.fairness, facts.gaps), *_over_limits(rules, facts)]
     reasons = refusals or [*_merits([] if alone else comparisons, rules, facts)]
@@ -161,6 +166,15 @@ def _no_gain(comparisons: Sequence[Comparison], rules: GateRules, facts: Candida
     )
 
 
+def _surely_worse(comparisons: Sequence[Comparison], rules: GateRules) -> Iterator[str]:
+    for one in _used(comparisons, rules):
+        if one.high < -rules.tolerance:
+            yield (
+                f"{_place(one.slice)} gets worse by {_size(-one.high, one)} in {one.metric} at the least "
+                f"({_confidence(rules)} confidence, {one.n:,} rows); {_size(rules.tolerance, one)} is tolerated."
+            )
+
+
 def _harmed(comparisons: Sequence[Comparison], rules: GateRules) -> Iterator[str]:
     slices = [c for c in _used(comparisons, rules) if c.slice]
     for one in sorted((c for c in slices if not c.low > -rules.tolerance), key=lambda c: c.low):
@@ -205,6 +219,12 @@ def _merits(comparisons: Sequence[Comparison], rules: GateRules, facts: Candidat
         yield "No learner but the baseline was trained, so the baseline is the first release."
     else:
         one, *slices = _used(comparisons, rules)
+        if rules.must_go:
+            yield (
+                f"What serves has learned from somebody who was erased, so it must go; {one.metric} is {_change(one)} "
+                f"{_than(facts)} ({_values(one)}, {one.n:,} rows), which is not surely worse than is tolerated."
+            )
+            return
         yield (
             f"{one.metric} is {_change(one)} {_than(facts)} ({_values(one)}, {one.n:,} rows), and at "
             f"{_confidence(rules)} confidence the gain is above {_size(one.low, one)}; "

@@ -21,6 +21,7 @@ from volant.serve.asked import rows_of
 from volant.serve.body import decode
 from volant.serve.problems import HttpError
 from volant.serve.reader import GaveUp, Table, batch_of
+from volant.serve.repeated import ids_of
 from volant.serve.slot import Slot
 from volant.serve.traffic import Arm, Traffic
 from volant.store.part import iso
@@ -108,20 +109,22 @@ class Answerer:
         self._slices = product.file.quality.slices
         self._config_hash = product.config_hash
 
-    def answer(self, traffic: Traffic, body: bytes) -> Answered:
-        """The answer to one body.
+    def answer(self, traffic: Traffic, body: bytes, name: str = "") -> Answered:
+        """The answer to one body; a name makes it the same request as another one of that name.
 
         Raises:
             VolantError: see `problems.STATUS`. Where a model failed, the rows are logged all the same.
         """
-        found = self.answer_all(traffic, [body])[0]
+        found = self.answer_all(traffic, [body], [name])[0]
         if isinstance(found, VolantError):
             raise found
         return found
 
-    def answer_all(self, traffic: Traffic, bodies: Sequence[bytes]) -> list[Answered | VolantError]:
+    def answer_all(
+        self, traffic: Traffic, bodies: Sequence[bytes], names: Sequence[str]
+    ) -> list[Answered | VolantError]:
         """The answers to several bodies, predicted together; what is wrong with one of them spoils no other."""
-        outcomes = [self._begun(traffic, body) for body in bodies]
+        outcomes = [self._begun(traffic, body, name) for body, name in zip(bodies, names, strict=True)]
         works = [one for one in outcomes if isinstance(one, _Work)]
         for arm in dict.fromkeys(arm for work in works for arm in work.arms):
             _predict(arm, works)
@@ -129,13 +132,13 @@ class Answerer:
             self._log.append([record for work in works for record in self._records(work)])
         return [_ended(one) if isinstance(one, _Work) else one for one in outcomes]
 
-    def _begun(self, traffic: Traffic, body: bytes) -> _Work | VolantError:
+    def _begun(self, traffic: Traffic, body: bytes, name: str) -> _Work | VolantError:
         try:
             table = self.read(traffic, body)
         except VolantError as error:
             return error
         count = len(table)
-        ids = uuid7s(count)
+        ids = ids_of(name, count) if name else uuid7s(count)
         arms = _drawn(traffic, table, ids[0]) if traffic.arms else [traffic.champion] * count
         return _Work(table, ids, audited(ids, self._audit), arms, [None] * count)
 

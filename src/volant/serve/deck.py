@@ -46,6 +46,7 @@ class Deck:
     Args:
         candidates: the folder that holds a folder per release.
         ledger: the history.
+        signers: those one of whom must have sealed a release, if there are any.
         prepare: is called before somebody new answers; what it raises keeps them from it.
     """
 
@@ -56,7 +57,9 @@ class Deck:
         *,
         prepare: Callable[[Traffic], None] = lambda _: None,
         monotonic: Callable[[], float] = time.monotonic,
+        signers: Sequence[str] = (),
     ) -> None:
+        self._signers = signers
         self.traffic: Traffic | None = None
         self.pending = False
         self._candidates = candidates
@@ -120,7 +123,7 @@ class Deck:
 
     def _slot(self, digest: str) -> Slot:
         if digest not in self._slots:
-            self._slots[digest] = load(self._candidates / digest, digest)
+            self._slots[digest] = load(self._candidates / digest, digest, signers=self._signers)
         return self._slots[digest]
 
     def _arm(self, event: DeploymentRow, share: float) -> Arm:

@@ -45,8 +45,8 @@ class Elsewhere(Protocol):
             VolantError: it cannot.
         """
 
-    async def predict(self, traffic: Traffic, body: bytes) -> Answered:
-        """The answer to a body.
+    async def predict(self, traffic: Traffic, body: bytes, name: str = "") -> Answered:
+        """The answer to a body; see `Answerer.answer` for what a name does.
 
         Raises:
             VolantError: 503 where too much is waiting, else see `Answerer.answer`.
@@ -82,8 +82,8 @@ class Threads:
     def follow(self, traffic: Traffic) -> None:
         """Threads see what is loaded here."""
 
-    async def predict(self, traffic: Traffic, body: bytes) -> Answered:
-        return await self._predicting.run(self._answerer.answer, traffic, body)
+    async def predict(self, traffic: Traffic, body: bytes, name: str = "") -> Answered:
+        return await self._predicting.run(self._answerer.answer, traffic, body, name)
 
     async def explain(self, traffic: Traffic, body: bytes) -> tuple[bytes, int]:
         return await self._explainers.run(self._explaining.answer, traffic.champion.slot, body)

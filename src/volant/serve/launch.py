@@ -17,6 +17,7 @@ from volant.core.clock import Clock, Machine
 from volant.core.product import Product
 from volant.errors import BadInput
 from volant.runtime.load import verify
+from volant.runtime.seal import require_seal
 from volant.serve.keys import Guard, refuse_open_door, resolve
 from volant.serve.limits import MOST_PROCESSES
 from volant.serve.listener import sockets, tls, url_of
@@ -89,7 +90,9 @@ def _refuse_unready(product: Product, store: Store, host: str) -> None:
     if champion is None:
         fix = "run `volant train`: what passes the gate is served"
         raise BadInput("there is no release to serve yet", code="no-release", where=product.name, fix=fix)
-    verify(product.home / "candidates" / champion.release)
+    folder = product.home / "candidates" / champion.release
+    verify(folder)
+    require_seal(folder, product.file.sign.signers)
     guard = Guard(resolve(product.file.serve.key))
     guard.learn(store.api_keys())
     refuse_open_door(host, guard)

@@ -56,6 +56,7 @@ class Model:
     def __init__(self, product: Product, threads: int) -> None:
         self._home = product.home
         self._threads = threads
+        self._signers = product.file.sign.signers
         self._journal = Journal(Segments(product.home), 1)
         self._answerer = Answerer(product, self._journal, Clock())
         self._explaining = Explaining(product)
@@ -70,9 +71,10 @@ class Model:
             traffic = self._traffic[message["version"]]
             if message["do"] == "explain":
                 return [self._explained(traffic, body) for body in message["bodies"]]
+            bodies = message["bodies"]
             self._journal.look()
             self._journal.refuse_if_failed()
-            return [_plain(one) for one in self._answerer.answer_all(traffic, message["bodies"])]
+            return [_plain(one) for one in self._answerer.answer_all(traffic, bodies, message["names"])]
         except VolantError as error:
             return told(error)
         except MemoryError:
@@ -92,7 +94,9 @@ class Model:
 
     def _slot(self, digest: str) -> Slot:
         if digest not in self._slots:
-            self._slots[digest] = load(self._home / "candidates" / digest, digest, threads=self._threads)
+            self._slots[digest] = load(
+                self._home / "candidates" / digest, digest, threads=self._threads, signers=self._signers
+            )
         return self._slots[digest]
 
     def _explained(self, traffic: Traffic, body: bytes) -> Any:

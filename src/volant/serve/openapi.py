@@ -14,8 +14,10 @@ from volant.core.product import Product
 from volant.core.protocols import Task
 from volant.core.records import Field, Signature
 from volant.serve.explain import explanation_schemas
+from volant.serve.forms import ARROW, NDJSON
 from volant.serve.multipart import FORM
 from volant.serve.problems import MEDIA_TYPE
+from volant.serve.repeated import LONGEST
 from volant.serve.slot import Slot, example_row
 from volant.serve.uploads import SUBJECT, accepted
 
@@ -115,12 +117,21 @@ def _post(summary: str, takes: str, gives: str, example: Any, refusals: Sequence
     return {"summary": summary, "requestBody": body, "responses": responses}
 
 
+_OTHER_FORMS = {NDJSON: "one row per line, as JSON", ARROW: "an Arrow stream of record batches"}
+
+
 def _with_files(post: Schema, signature: Signature | None) -> Schema:
-    """The operation with the bodies that hold files, where the release takes such."""
+    """The operation with bodies and answers of other forms, and with files where the release takes such."""
     content = post["requestBody"]["content"]
     for kind in accepted(signature)[1:]:
-        content[kind.decode()] = {"schema": _form(signature) if kind == FORM and signature else _file("the file alone")}
-    return post
+        says = _OTHER_FORMS.get(kind, "the file alone")
+        content[kind.decode()] = {"schema": _form(signature) if kind == FORM and signature else _file(says)}
+    for kind in _OTHER_FORMS:
+        post["responses"]["200"]["content"][kind.decode()] = {"schema": _file("one prediction per line or row")}
+    says = "a repetition with the same key is answered as before and logged once"
+    key = {"name": "Idempotency-Key", "in": "header", "required": False, "description": says}
+    key["schema"] = _text(pattern="^[!-~]+$", minLength=1, maxLength=LONGEST)
+    return {**post, "parameters": [key]}
 
 
 def _form(signature: Signature) -> Schema:

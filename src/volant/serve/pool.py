@@ -39,10 +39,11 @@ _logger = logging.getLogger("volant.serve")
 
 @dataclass(eq=False)
 class Asked:
-    """One request that waits or is worked on, by whom, until when, and how often it was tried."""
+    """One request that waits or is worked on, for whom, until when, and how often it was tried."""
 
     traffic: Traffic
     body: bytes
+    name: str
     until: float
     future: Future[Any] = field(default_factory=Future)
     attempts: int = 0
@@ -95,13 +96,13 @@ class Pool:
         for keeper in self._keepers:
             keeper.follow(traffic)
 
-    def ask(self, traffic: Traffic, body: bytes) -> Future[Any]:
+    def ask(self, traffic: Traffic, body: bytes, name: str = "") -> Future[Any]:
         """Queue a body; the future's result is what the process gave back for it.
 
         Raises:
             HttpError: 503: too many wait, or there is no process that could answer.
         """
-        asked = Asked(traffic, body, time.monotonic() + self._seconds)
+        asked = Asked(traffic, body, name, time.monotonic() + self._seconds)
         with self._changed:
             if self._closed or len(self._waiting) >= self._most or self.broken:
                 raise overloaded()
@@ -177,7 +178,12 @@ class Pool:
 
     def work(self, child: Child, batch: Sequence[Asked]) -> bool:
         """Have a process answer a batch; whether it is still of use afterwards."""
-        message = {"do": self._do, "version": batch[0].traffic.version, "bodies": [one.body for one in batch]}
+        message = {
+            "do": self._do,
+            "version": batch[0].traffic.version,
+            "bodies": [one.body for one in batch],
+            "names": [one.name for one in batch],
+        }
         seconds = max(min(one.until for one in batch) - time.monotonic(), 0.001)
         try:
             replies = child.ask(message, seconds)

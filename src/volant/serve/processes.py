@@ -44,8 +44,8 @@ class Processes:
         if self._needed or self._predicting.alive:
             self._predicting.follow(traffic)
 
-    async def predict(self, traffic: Traffic, body: bytes) -> Answered:
-        reply = await asyncio.wrap_future(self._predicting.ask(traffic, body))
+    async def predict(self, traffic: Traffic, body: bytes, name: str = "") -> Answered:
+        reply = await asyncio.wrap_future(self._predicting.ask(traffic, body, name))
         if isinstance(reply, dict):
             parts = _parts(reply.get("parts", ()))
             raise PredictionFailed(parts) if parts else understood(reply)

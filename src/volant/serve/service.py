@@ -26,6 +26,7 @@ from volant.serve.keys import Guard, resolve
 from volant.serve.limits import Limits
 from volant.serve.metrics import Figures, ProductFigures
 from volant.serve.predict import Predict
+from volant.serve.repeated import Before
 from volant.serve.repeating import Repeating
 from volant.serve.shown import Shown, socket_of
 from volant.serve.uploads import TakesFiles
@@ -70,7 +71,9 @@ class Service:
         self._clock = clock or Clock()
         self.answerer = Answerer(product, self.journal, self._clock)
         self.elsewhere = elsewhere or Threads(self.answerer, Explaining(product))
-        self.deck = Deck(product.home / "candidates", store, prepare=self.elsewhere.follow)
+        self.deck = Deck(
+            product.home / "candidates", store, prepare=self.elsewhere.follow, signers=product.file.sign.signers
+        )
         self.configuration = Configuration(product)
         store.actor = "service"
         self._store = store
@@ -157,6 +160,8 @@ class Service:
             guard=self.guard,
             elsewhere=self.elsewhere,
             shown=self._shown,
+            before=Before(self._store, self.answerer),
+            most_rows=file.max_rows,
         )
         feedback = TakeFeedback(
             self.product,

@@ -61,10 +61,14 @@ class Shadow:
         for digest, event in wanted.items():
             if digest not in self._slots and digest not in self._failed:
                 try:
-                    self._slots[digest] = event, load(self._product.home / "candidates" / digest, digest)
+                    self._slots[digest] = event, self._loaded(digest)
                 except VolantError as error:
                     self._failed.add(digest)
                     _logger.error("shadow %s cannot be loaded: %s", digest[:12], error.what)
+
+    def _loaded(self, digest: str) -> Slot:
+        folder = self._product.home / "candidates" / digest
+        return load(folder, digest, signers=self._product.file.sign.signers)
 
     def see(self, ids: Sequence[str], body: bytes) -> None:
         """Answer one request in private."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from volant.core.records import Batch, Signature
 from volant.errors import Failure, VolantError
 from volant.runtime.load import Release, open_release
 from volant.runtime.rows import answers, rows_to_batch
+from volant.runtime.seal import require_seal
 from volant.serve.reader import Reader
 
 INLINE_SECONDS = 0.002
@@ -61,15 +63,19 @@ def finite(outputs: Batch) -> bool:
     return all(np.isfinite(array).all() for array in outputs.values() if array.dtype.kind == "f")
 
 
-def load(folder: Path, digest: str | None = None, *, threads: int = 1) -> Slot:
+def load(folder: Path, digest: str | None = None, *, threads: int = 1, signers: Sequence[str] = ()) -> Slot:
     """Open a release, verify it, and run it on examples until it is warm; `digest` is the one it must have.
+
+    `signers` are those one of whom must have sealed it, if there are any.
 
     One thread is best where every core has a process that answers.
 
     Raises:
-        VolantError: code `artifact-…`: it is damaged, or does not answer; `too-large`: there is no memory for it.
+        VolantError: code `artifact-…`: it is damaged, nobody vouches for it, or it does not answer; `too-large`: there
+            is no memory for it.
     """
     try:
+        require_seal(folder, signers)
         release = open_release(folder, digest=digest, threads=threads)
         one = _seconds(release, 1)
         many = _seconds(release, _WARM_ROWS)

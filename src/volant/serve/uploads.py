@@ -12,6 +12,7 @@ from volant.columns.media import is_media
 from volant.core.plugins import column_type
 from volant.core.records import Field, Signature
 from volant.errors import BadInput, Trouble
+from volant.serve.forms import FORMS
 from volant.serve.http import JSON, Takes, media_type
 from volant.serve.multipart import FORM, Part, parts_of
 from volant.serve.problems import HttpError
@@ -43,7 +44,7 @@ def accepted(signature: Signature | None) -> tuple[bytes, ...]:
     """The media types of bodies that a release takes; `image/*` are all kinds of pictures."""
     files = files_in(signature) if signature is not None else ()
     alone = signature is not None and len(files) == len(signature.inputs) == 1
-    return (JSON, *((FORM,) if files else ()), *((f"{files[0].type}/*".encode(),) if alone else ()))
+    return (*FORMS, *((FORM,) if files else ()), *((f"{files[0].type}/*".encode(),) if alone else ()))
 
 
 @dataclass(frozen=True)

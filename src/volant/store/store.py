@@ -15,6 +15,7 @@ from volant.errors import Failure, VolantError
 from volant.store import disk, tables
 from volant.store.columns import EvidenceColumns
 from volant.store.database import Database, make_engine, place
+from volant.store.erasure import Erasure
 from volant.store.history import History
 from volant.store.keys import Keys
 from volant.store.ledger import Ledger
@@ -39,7 +40,7 @@ _COUNTED = {
 }
 
 
-class Store(EvidenceColumns, TrustTable, Ledger, History, Turns, Keys, Locks):
+class Store(EvidenceColumns, TrustTable, Ledger, History, Turns, Erasure, Keys, Locks):
     """Everything that a product remembers. Any thread may use it; a forked child opens its own."""
 
     def __init__(self, home: Path, database: Database, clock: Clock) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from volant.columns.media import is_media, media_columns
+from volant.columns.missing import with_missing
 from volant.core.ids import digest
+from volant.core.plugins import column_type
 from volant.core.product import Product
 from volant.core.progress import Progress
 from volant.core.records import Schema
@@ -21,6 +24,7 @@ from volant.data.infer import infer_schema
 from volant.data.sources import Source, read_source
 from volant.data.sources.beside import with_files
 from volant.errors import BadInput, Trouble, nearest
+from volant.store.erasure import Tombstones
 from volant.wheel.context import Context
 
 
@@ -46,11 +50,15 @@ def collect(context: Context) -> Dataset:
     file = context.product.file
     given = overrides(context.product)
     schema = infer_schema(source.sample(), file.task.target, given, task=file.task.type, source=source)
+    gone = context.store.tombstones()
+    if len(gone):
+        source = without_erased(source, schema, gone, file.data.missing)
+        schema = infer_schema(source.sample(), file.task.target, given, task=file.task.type, source=source)
     _check_columns(context, schema)
     source = with_files(source, media_columns(schema))
     rule = replace(split_rule(context.product), columns=_key_columns(context, schema))
     columns = [[c.name, c.type, c.role] for c in schema.columns]
-    recipe = digest([source.fingerprint, columns, list(vars(rule).values()), file.data.unreadable])
+    recipe = digest([source.fingerprint, columns, list(vars(rule).values()), file.data.unreadable, sorted(gone.hashes)])
     known = context.folder("datasets") / f"{recipe[:32]}.recipe"
     if known.is_file():
         folder = context.folder("datasets") / known.read_text().strip()
@@ -58,6 +66,23 @@ def collect(context: Context) -> Dataset:
             return open_dataset(folder)
         shutil.rmtree(folder, ignore_errors=True)  # the source is still there to make it again
     return _write(context, source, schema, rule, known)
+
+
+def without_erased(source: Source, schema: Schema, gone: Tombstones, missing: Sequence[str] | None) -> Source:
+    """A source without the rows of those who were erased."""
+    owner = schema.of_role("subject") or schema.of_role("group")
+    if not owner:
+        return source
+    kind, name = with_missing(column_type(owner[0].type), missing), owner[0].name
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in source.batches():
+            named = kind.parse(batch.column(name)).values.cast(pa.string()).to_pylist()
+            kept = batch.filter(pa.array([not gone.holds(one) for one in named], pa.bool_()))
+            if len(kept):
+                yield kept
+
+    return replace(source, batches=batches)
 
 
 def _is_whole(folder: Path) -> bool:

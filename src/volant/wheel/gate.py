@@ -88,8 +88,15 @@ def rules(context: Context, schema: Schema, required: tuple[str, ...], alpha: fl
     )
 
 
-def judge(context: Context, judged: Judged, rows: Rows, problem: Problem, champion: Release | None) -> Verdict:
-    """Compare on the judge rows and let the gate decide. Nothing is written."""
+def judge(
+    context: Context,
+    judged: Judged,
+    rows: Rows,
+    problem: Problem,
+    champion: Release | None,
+    must_go: bool = False,
+) -> Verdict:
+    """Compare on the judge rows and let the gate decide. Nothing is written. `must_go`: see `GateRules`."""
     name = judge_set(context)
     turn = looks(context) + 1 if champion else 1
     alpha = alpha_for_turn(context.product.file.quality.alpha, turn) if champion else context.product.file.quality.alpha
@@ -103,6 +110,7 @@ def judge(context: Context, judged: Judged, rows: Rows, problem: Problem, champi
     gaps = gaps_of(context, judged.units, before if champion else None, rows, problem, alpha)
     facts = replace(judged.facts, champion=None if champion is None else champion.digest, gaps=gaps)
     asked = rules(context, rows.schema, tuple(slices), alpha)
+    asked = replace(asked, must_go=must_go and champion is not None)
     verdict = decide(comparisons, asked, facts)
     if champion is not None and problem.interval and not verdict.passed and not _has_interval(champion, context):
         verdict = _for_its_interval(context, judged.units, before, rows, comparisons, asked, facts)

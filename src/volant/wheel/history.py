@@ -15,6 +15,7 @@ from volant.store.records import DeploymentRow, VerdictRow
 from volant.wheel.context import Context
 from volant.wheel.gate import looks
 from volant.wheel.results import Deployment, Status
+from volant.wheel.sign import seal_if_asked
 
 
 def champion_release(context: Context) -> Release | None:
@@ -80,6 +81,8 @@ def deploy_verdict(
     done = [] if number is None else [row for row in context.store.deployments() if row.facts.get("verdict") == number]
     if done:
         return cast("Kind", done[-1].kind)
+    if verdict.passed:
+        seal_if_asked(context, verdict.challenger)
     number = context.store.add_verdict(verdict) if number is None else number
     facts = {"verdict": number, "scores": {c.slice or c.metric: c.challenger for c in verdict.comparisons}}
     reason = verdict.reasons[0] if verdict.reasons else ""

@@ -16,13 +16,14 @@ from volant.wheel.results import TurnResult
 from volant.wheel.train import train_on
 
 
-def improve(context: Context, *, budget: str | None = None, anew: bool = False) -> TurnResult:
+def improve(context: Context, *, budget: str | None = None, anew: bool = False, must_go: bool = False) -> TurnResult:
     """One turn.
 
     Args:
         context: the product.
         budget: of the training.
         anew: whether to train without new labels too, on the source as it is now.
+        must_go: whether the champion may not stay, since somebody was erased from whom it had learned.
 
     Raises:
         BadInput: code `no-release` when nothing is deployed yet.
@@ -40,7 +41,7 @@ def improve(context: Context, *, budget: str | None = None, anew: bool = False) 
         if not anew and not _news(context, assembled):
             seconds = round(time.monotonic() - started, 3)
             return TurnResult("nothing-to-learn", assembled.labels, None, before, before, seconds)
-        result = train_on(context, assembled.dataset, spending, started)
+        result = train_on(context, assembled.dataset, spending, started, must_go=must_go)
         _remember(context, assembled, result.run)
     after = serving(context) or before
     outcome = "refused" if result.verdict is not None else "nothing-to-learn"

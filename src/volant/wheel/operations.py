@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from volant.core.clock import Clock
 from volant.core.product import Product
 from volant.core.progress import Progress
 from volant.wheel.context import work_on
-from volant.wheel.results import AuditTrail, Deployment, KeyResult, Routes
+from volant.wheel.results import AuditTrail, Deployment, KeyResult, Routes, Sealed
 
 if TYPE_CHECKING:
     from volant.wheel.ask import Question
+    from volant.wheel.erase import Erased, PersonalData
     from volant.wheel.turns import Look, Turn
     from volant.wheel.watch import WatchReport
 
@@ -146,3 +148,26 @@ class Operations:
 
         with work_on(self.product, clock=self.clock) as context:
             answer(context, prediction_id, value, actor=actor, rationale=rationale)
+
+    def subject(self, name: str) -> PersonalData:
+        """Everything that is kept of a person; see `volant.wheel.erase.subject`."""
+        from volant.wheel.erase import subject
+
+        with work_on(self.product, clock=self.clock) as context:
+            return subject(context, name)
+
+    def erase(
+        self, name: str, *, retrain: bool = True, budget: str | None = None, progress: Progress | None = None
+    ) -> Erased:
+        """Let a person go from everything; see `volant.wheel.erase.erase`."""
+        from volant.wheel.erase import erase
+
+        with work_on(self.product, progress=progress, clock=self.clock) as context:
+            return erase(context, name, retrain=retrain, budget=budget)
+
+    def sign(self, release: str | None = None, *, key: Path | None = None) -> Sealed:
+        """Seal a release, by default the champion; see `volant.wheel.sign.sign`."""
+        from volant.wheel.sign import sign
+
+        with work_on(self.product, clock=self.clock) as context:
+            return sign(context, release, key)

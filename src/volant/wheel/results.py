@@ -270,6 +270,14 @@ class KeyResult(Result):
 
 
 @dataclass(frozen=True)
+class Sealed(Result):
+    """A release that was sealed, and the public key that proves it."""
+
+    release: str
+    signer: str
+
+
+@dataclass(frozen=True)
 class AuditTrail(Result):
     """`volant audit`: every change, oldest first; `broken_at` is the first row that does not fit to those before."""
 

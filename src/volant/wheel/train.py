@@ -83,13 +83,14 @@ class Made:
 
 @dataclass(frozen=True)
 class Rivals:
-    """Whom a candidate is compared with, and which release served when that was settled.
+    """Whom a candidate is compared with, which release served when that was settled, and whether it must go.
 
-    They differ only where the files of the one that serves are damaged.
+    The releases differ only where the files of the one that serves are damaged.
     """
 
     champion: Release | None
     served: str | None
+    must_go: bool = False
 
 
 def train(context: Context, *, budget: str | None = None) -> TrainResult:
@@ -111,15 +112,20 @@ def _spending(context: Context, budget: str) -> Spending:
     return Spending(Budget.parse(budget), context.clock)
 
 
-def train_on(context: Context, dataset: Dataset, spending: Spending, started: float) -> TrainResult:
-    """Train a candidate on a dataset version, judge it, and deploy it if the gate lets it pass."""
+def train_on(
+    context: Context, dataset: Dataset, spending: Spending, started: float, must_go: bool = False
+) -> TrainResult:
+    """Train a candidate on a dataset version, judge it, and deploy it if the gate lets it pass.
+
+    `must_go`: see `GateRules`.
+    """
     served, champion = serving(context), rival_release(context)
     _refuse_without_evaluation(dataset)
     rows = dataset.part("train")
     problem = context.task.problem(rows, context.product.file.task.target, context.metric)
     problem = with_promise(context, problem, rows)
     problem = posed(context, problem, dataset.schema)
-    rivals = Rivals(champion, served)
+    rivals = Rivals(champion, served, must_go)
     made = make_candidate(context, dataset, problem, spending, champion)
     return conclude(context, dataset, problem, made, rivals, spending, started)
 
@@ -151,7 +157,7 @@ def conclude(
     same = champion is not None and champion.digest == made.digest and said is None
     verdict = said.verdict if said else None
     if verdict is None and not same:
-        verdict = judge(context, made.judged, judge_rows(dataset), problem, champion)
+        verdict = judge(context, made.judged, judge_rows(dataset), problem, champion, rivals.must_go)
     seconds = time.monotonic() - started
     number = None if said is None else said.seq
     kind = "refuse" if verdict is None else deploy_verdict(context, verdict, made.signature.contract, served, number)

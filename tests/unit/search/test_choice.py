@@ -1,14 +1,18 @@
 """A release stays within what it may weigh; what is too large teaches a student."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from volant.core.plugins import load
 from volant.core.records import Column, Schema
+from volant.search.choice import choose, leaders
 from volant.search.distil import Lesson
 from volant.search.ensemble import greedy_weights
 from volant.search.logarithm import Logarithm
+from volant.search.trials import Rules, Trial
 from volant.search.views import WithTarget, WithWeights
 from volant.testing.rows import MemoryRows
 
@@ -90,3 +94,61 @@ def test_the_factor_makes_answers_right_on_the_whole():
     low = np.full(len(truth), np.exp(np.log(truth + log.offset).mean()) - log.offset)
     factor = log.right_factor(low, truth, np.ones(len(truth)))
     assert factor == pytest.approx(np.exp(0.5), rel=0.05)
+
+
+def trial(predicted, seconds, used=1.0, folds=4):
+    """A configuration whose fits on folds took so long each, and weigh 10 bytes each."""
+    fits = [SimpleNamespace(seconds=seconds, bytes=10, facts={"used": used}) for _ in range(folds)]
+    return Trial(None, fits=fits, predicted=predicted, status="done")
+
+
+@pytest.fixture
+def pair():
+    """The truth, and predictions of two that are best together."""
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=500)
+    return truth, truth + rng.normal(size=500), truth + rng.normal(size=500)
+
+
+def chosen(pair, quick, slow, seconds, most_bytes=1e6):
+    truth, one, other = pair
+    done = [trial(one, quick), trial(other, slow)]
+    rules = Rules(threads=2, most_bytes=most_bytes, most_milliseconds=np.inf)
+    return choose(done, np.arange(500), squared(truth), rules, None, seconds)
+
+
+def test_all_are_fitted_once_more_where_there_is_time(pair):
+    found = chosen(pair, 1.0, 1.0, seconds=10.0)
+    assert all(found.small)
+    assert not found.bagged
+    assert found.small == found.full
+
+
+def test_without_time_for_a_last_fit_those_on_folds_go_in(pair):
+    found = chosen(pair, 1.0, 100.0, seconds=10.0)
+    assert found.bagged == {1}
+    assert found.small == pytest.approx(found.full)
+
+
+def test_without_time_and_room_there_is_one_less(pair):
+    found = chosen(pair, 1.0, 100.0, seconds=10.0, most_bytes=40.0)
+    assert not found.bagged
+    assert found.small == [1.0, 0.0]
+
+
+def test_a_last_fit_ends_where_those_on_folds_were_best():
+    assert trial(None, 10.0, used=0.25).again < 0.5 * trial(None, 10.0).again
+    assert trial(None, 10.0).again > 10.0
+
+
+def test_time_is_kept_for_those_alone_whose_folds_have_no_room(pair):
+    truth, one, other = pair
+    done = [trial(one, 5.0), trial(other, 1.0)]
+
+    def kept(most_bytes):
+        rules = Rules(threads=2, most_bytes=most_bytes, most_milliseconds=np.inf)
+        return leaders(done, lambda p, rows: squared(truth[rows])(p), rules, lambda t: np.array([10.0, 0.0]))
+
+    assert kept(1e6) == []
+    assert kept(70.0) == [done[1]]
+    assert kept(30.0) == done

@@ -11,6 +11,7 @@ from volant.core.records import Field, Pipeline, Signature, Step
 from volant.errors import Failure, VolantError
 from volant.serve.deck import MOST_TRIES, RETRY_SECONDS, Deck
 from volant.serve.slot import load
+from volant.store import open_store
 from volant.testing import handmade
 
 ROW = {"age": 50}
@@ -140,7 +141,7 @@ def test_what_there_is_no_room_for_is_tried_again_before_it_is_taken_back(runnin
     deck.refresh()
     digest = running.new_release()
 
-    def no_room(folder, digest):
+    def no_room(folder, digest, **_):
         tries.append(digest)
         raise Failure("there is no memory to load a release", code="too-large")
 
@@ -163,7 +164,9 @@ def test_it_is_loaded_once_there_is_room(running, monkeypatch):
     deck.refresh()
     digest = running.new_release()
     with monkeypatch.context() as patch:
-        patch.setattr("volant.serve.deck.load", lambda *_: (_ for _ in ()).throw(Failure("no room", code="too-large")))
+        patch.setattr(
+            "volant.serve.deck.load", lambda *_, **__: (_ for _ in ()).throw(Failure("no room", code="too-large"))
+        )
         with pytest.raises(VolantError):
             deck.refresh()
     now += RETRY_SECONDS
@@ -209,3 +212,20 @@ def test_another_artifact_in_the_place_of_the_champion_is_not_served(running):
     with pytest.raises(VolantError) as caught:
         deck.refresh()
     assert caught.value.code == "artifact-damaged"
+
+
+def test_an_unsealed_release_is_not_taken_up_where_seals_are_asked_for(tmp_path):
+    seal = pytest.importorskip("volant.runtime.seal")
+    pytest.importorskip("cryptography", reason="the extra `sign` is not installed")
+    signer = seal.new_key(tmp_path / "key.pem")
+    product = handmade.make_product(tmp_path / "product", handmade.FILE_TEXT + f'[sign]\nsigners = ["{signer}"]\n')
+    with open_store(product.home) as store:
+        good, bad = (handmade.write_release(product.home, handmade.pipeline(center)) for center in (40.0, 50.0))
+        seal.write_seal(product.home / "candidates" / good, tmp_path / "key.pem")
+        handmade.promote(store, good)
+        deck = Deck(product.home / "candidates", store, signers=product.file.sign.signers)
+        deck.refresh()
+        handmade.promote(store, bad)
+        deck.refresh()
+        assert deck.champion.release.digest == good
+        assert "not sealed" in store.deployments()[-1].reason
