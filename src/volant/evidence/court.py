@@ -73,6 +73,8 @@ class Court:
         given, standing = self.given, self.standing
         reviewed = self.gold[given.item] >= 0
         trusted = standing.mean[given.witness] >= self.rule.min_trust
+        if self.rule.silence is not None:  # who only reports what happened always says the same, and is not blind
+            trusted |= given.event
         calm = ~standing.hasty[given.witness]
         counts = np.where(reviewed, given.reviewer, trusted & calm)
         self._blind = standing.blind[counts]

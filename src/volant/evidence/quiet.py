@@ -60,16 +60,20 @@ class Quiet:
         found = found.say(young, HELD, "not mature yet")
         found = found.say(quiet[judging[quiet]], JUDGED, "nobody said anything")
         found = found.say(quiet[~judging[quiet]], ACCEPTED, "nobody said anything")
-        found = found.label_as(quiet, np.full(len(quiet), code), np.ones(len(quiet)))
+        found = found.label_as(quiet, np.full(len(quiet), code), np.full(len(quiet), self._weight()))
         yes = self._other(code)
         if self.rule.early == "weigh" and yes >= 0:
             young = young[~judging[young]]
             found = found.say(young, ACCEPTED, "nobody said anything so far")
-            found = found.label_as(young, np.full(len(young), code), np.ones(len(young)))
+            found = found.label_as(young, np.full(len(young), code), np.full(len(young), self._weight()))
             likely = self._likely(yes, young)
             found = self._split(found, young, yes, hidden(likely, self._come_by(code, age[young], window)))
         frozen = np.flatnonzero((self.context.sides == "test") & ~spoken)
         return found.say(frozen, LEFT_OUT, "the row lies in the frozen test part")
+
+    def _weight(self) -> float:
+        """What a label by silence weighs: as much as what it is told from, or rates would be wrong."""
+        return max((signal.weight for signal in self.rule.signals), default=1.0)
 
     def places(self, found: Verdicts) -> Verdicts:
         """Labels that follow from not acting, weighed by how likely somebody looked."""

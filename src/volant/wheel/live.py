@@ -173,10 +173,21 @@ def _duel(context: Context, trusted: Trusted, event: DeploymentRow, rival: str, 
     weights = _even(recent, event)
     gains, most = gains * weights, float(weights.max()) + 1e-9
     found = bounds(gains, -most, most, 2 * level)
-    better = first_sure(gains, -most, level) is not None
-    worse = first_sure(-gains, -most, level) is not None
-    decision = "better" if better and not worse else "worse" if worse and not better else "wait"
+    decision, _ = verdict_of(gains, most, level)
     return Duel(ours.digest, theirs.digest, len(gains), found.mean, found.low, found.high, level, decision)
+
+
+def verdict_of(gains: np.ndarray, most: float, level: float) -> tuple[str, int]:
+    """What somebody decides who looks after every row, and after how many: `better`, `worse`, or `wait`.
+
+    Args:
+        gains: per row, none further from 0 than `most`, (n,), in the order in which they came.
+        most: the bound.
+        level: the probability of being wrong in either direction, ever.
+    """
+    sure = {"better": first_sure(gains, -most, level), "worse": first_sure(-gains, -most, level)}
+    reached = [(after, said) for said, after in sure.items() if after is not None]
+    return (min(reached)[1], min(reached)[0]) if reached else ("wait", len(gains))
 
 
 def _even(trusted: Trusted, event: DeploymentRow) -> np.ndarray:

@@ -174,3 +174,16 @@ def test_not_to_act_on_what_stands_far_down_says_little():
     assert shared[idle & (place == 1)].max() < 0.1
     assert shared[idle & (place == 8)].mean() > 0.3
     assert shared[~idle].max() == 0
+
+
+def test_who_only_reports_what_happened_is_believed_where_silence_is_an_answer():
+    rule = replace(SILENT, signals=(replace(BOUGHT, otherwise=None, weight=0.5),))
+    records = [shown(f"p{i:03}", yes=0.3, age=(8 + i % 5) * DAY) for i in range(300)]
+    told = [
+        voice(i, one, {"purchase": True}, f"buyer{i % 4}", kind="signal", age=7.5 * DAY)
+        for i, one in enumerate(records[:80])
+    ]
+    made = quiet(records, told, rule)
+    assert made.label_of(np.arange(80)) == ["yes"] * 80
+    assert set(made.label_of(np.arange(80, 300))) == {"no"}
+    assert len(set(made.verdicts.weight.tolist())) == 1
