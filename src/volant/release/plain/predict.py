@@ -104,7 +104,7 @@ def _days_between(_: dict[str, Any], __: Path | None) -> Run:
     def run(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         days = (a - b).astype("timedelta64[us]").astype(np.float64) / 86_400e6
         days[np.isnat(a) | np.isnat(b)] = np.nan
-        return days.astype(np.float32)[:, None]
+        return np.asarray(days.astype(np.float32)[:, None])
 
     return run
 
@@ -115,7 +115,7 @@ def _combine(params: dict[str, Any], _: Path | None) -> Run:
     def run(x: np.ndarray) -> np.ndarray:
         a, b = x[:, left].astype(np.float64), x[:, right].astype(np.float64)
         both = np.concatenate([a - b, a / np.where(np.abs(b) < 1e-9, np.nan, b)], axis=1)
-        return np.clip(both, -LARGEST, LARGEST).astype(np.float32)
+        return np.asarray(np.clip(both, -LARGEST, LARGEST).astype(np.float32))
 
     return run
 
@@ -229,8 +229,9 @@ def _interval_end(params: dict[str, Any], _: Path | None) -> Run:
             margin = margins[0][:, params["column"]].astype(np.float64)
             end = end + params["factor"] * (np.exp(margin) if params["exponential"] else margin)
         if params["side"] != "low":
-            return np.maximum(end, value)
-        return np.minimum(end if params.get("floor") is None else np.maximum(end, params["floor"]), value)
+            return np.asarray(np.maximum(end, value))
+        end = end if params.get("floor") is None else np.maximum(end, params["floor"])
+        return np.asarray(np.minimum(end, value))
 
     return run
 
