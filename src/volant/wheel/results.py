@@ -270,6 +270,15 @@ class KeyResult(Result):
 
 
 @dataclass(frozen=True)
+class Exported(Result):
+    """A release that was written on its own: where, and which files."""
+
+    release: str
+    folder: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Sealed(Result):
     """A release that was sealed, and the public key that proves it."""
 
