@@ -31,7 +31,7 @@ _NOT_LEARNED = ("list", "json")
 _TYPES_OF_ROLES = {"weight": ("number",), "time": ("timestamp", "number")}
 
 Override = Mapping[str, str | None]
-_LOST = "they end like pictures, but there are no such files in the folder of the table: data.files names another one"
+_LOST = "they end like pictures: data.files names their folder, if that is not the table's"
 
 
 def infer_schema(

@@ -190,7 +190,7 @@ def test_paths_relative_to_another_folder(photos):
         read_source("t.csv", folder=tables).sample(), "kind", source=read_source("t.csv", folder=tables)
     )
     assert lost["photo"].type != "image"
-    assert "data.files names another one" in lost["photo"].reason
+    assert "data.files names their folder" in lost["photo"].reason
     found = read_source("t.csv", folder=tables, files="../photos")
     assert kinds(found, "kind")["photo"] == ("image", "input")
     assert all(cell["bytes"] for cell in read(with_files(found, ["photo"])).column("photo").to_pylist())
