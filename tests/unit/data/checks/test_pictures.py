@@ -185,6 +185,14 @@ def test_equal_pictures_with_different_labels_conflict():
     assert found[0].count >= 9
 
 
+def test_one_picture_with_two_labels_is_enough_beside_pictures_that_are_gone():
+    some = files()
+    some[50], some[3], some[5] = some[41], None, None
+    [found] = run("conflicting_duplicates", rows(some))
+    assert found.count == 1
+    assert set(found.rows) == {41, 50}
+
+
 def test_wrong_labels_of_pictures_are_found():
     some = [encoded(bars(tall=i % 2 == 1, seed=i, side=32)) for i in range(600)]
     told = labels(600)
