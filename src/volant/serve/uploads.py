@@ -55,7 +55,7 @@ class TakesFiles(Takes):
 
     def refuse(self, headers: Mapping[bytes, bytes]) -> None:
         signature = self.signature()  # where nobody answers yet, that is what is said
-        Takes(self.most, accepted(signature) if signature is not None else (JSON, FORM, b"image/*")).refuse(headers)
+        Takes(self.most, accepted(signature) if signature is not None else (*FORMS, FORM, b"image/*")).refuse(headers)
 
 
 def as_json(body: bytes, content_type: bytes, signature: Signature) -> bytes:
