@@ -40,6 +40,7 @@ CODES: dict[str, str] = {
     "gate-refused": "the gate refused to promote a candidate",
     "nothing-to-roll-back": "there is no earlier release to go back to",
     "route-unfit": "a release cannot be given that part of the traffic",
+    "nothing-to-compress": "the release holds no network that could be made smaller",
     "nothing-to-learn": "there is no new evidence to learn from",
     "busy": "another volant process is doing this to the product at the moment",
     "budget-invalid": "a budget is neither a time nor a number of work units",

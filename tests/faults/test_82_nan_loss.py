@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from tests.products import product
 
 from volant.core import plugins
@@ -31,3 +32,36 @@ def test_82_a_nan_stops_the_learner_and_keeps_the_last_good(tmp_path, monkeypatc
     assert all("not finite" in e.reason for e in failed)
     assert result.promoted
     assert {s.metric: s.value for s in result.judged}["roc_auc"] > 0.95
+
+
+class Heard:
+    """Keeps what is said."""
+
+    def __init__(self):
+        self.lines = []
+
+    def stage(self, name, total=None): ...
+
+    def advance(self, done, note=""): ...
+
+    def say(self, text):
+        self.lines.append(text)
+
+
+def test_82_a_network_goes_back_to_its_last_good_weights_and_says_so(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    from volant.neural.table_training import TableObjective
+
+    real, calls = TableObjective.loss, []
+
+    def loss(self, batch, progress):
+        calls.append(1)
+        return real(self, batch, progress) * (float("nan") if len(calls) % 90 == 0 else 1.0)
+
+    monkeypatch.setattr(TableObjective, "loss", loss)
+    heard = Heard()
+    handle = product(tmp_path, budget="8 units", extra='learners = ["mlp"]\n')
+    result = handle.train(progress=heard)
+    assert any("back to the last good weights at half the rate" in line for line in heard.lines)
+    assert result.promoted
+    assert {s.metric: s.value for s in result.judged}["roc_auc"] > 0.9

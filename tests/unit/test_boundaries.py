@@ -45,6 +45,11 @@ PLUGINS = {
         "network",
         "mlp",
         "image_features",
+        "cnn",
+        "convnet",
+        "resnet",
+        "vit",
+        "backbone",
     },
     "columns": {"number", "category", "boolean", "timestamp", "text", "id", "list", "json", "image"},
     "checks": {
@@ -213,6 +218,7 @@ def test_standard_output_belongs_to_programs():
 )
 def test_heavy_libraries_are_imported_inside_functions(path):
     heavy = {"sklearn", "lightgbm", "catboost", "xgboost", "pandas", "cleanlab", "matplotlib", "onnx", "torch", "scipy"}
+    heavy |= {"transformers", "accelerate", "peft", "captum", "mlflow", "PIL"}
     module = tree(path)
     spared = typing_only(module)
     top = [node for node in module.body if isinstance(node, ast.Import | ast.ImportFrom) and node.lineno not in spared]

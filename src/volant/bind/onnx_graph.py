@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,18 @@ INPUT, OUTPUT = "x", "y"
 
 
 class Graph:
-    """A graph from `x` float32 (n, width) to one output; n may be any number of rows.
+    """A graph from `x` (n, *shape) to one output; n may be any number of rows.
 
     Constants and nodes are named in the order they are added, so equal graphs have equal bytes.
+
+    Args:
+        shape: of a row; one width for a matrix.
+        kind: of its numbers.
+        beside: names and widths of further inputs float32 (n, width).
     """
 
-    def __init__(self, width: int) -> None:
-        self.width = width
+    def __init__(self, *shape: int, kind: str = "float32", beside: Mapping[str, int] | None = None) -> None:
+        self.shape, self.kind, self.beside = shape, kind, dict(beside or {})
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
 
@@ -54,10 +60,15 @@ class Graph:
         """The model whose `y` float32 (n, targets) is that value."""
         from onnx import TensorProto, helper
 
+        kind = helper.np_dtype_to_tensor_dtype(np.dtype(self.kind))
+        given = [helper.make_tensor_value_info(INPUT, kind, [None, *self.shape])]
+        given += [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, width]) for name, width in self.beside.items()
+        ]
         graph = helper.make_graph(
             [*self._nodes, helper.make_node("Identity", [output], [OUTPUT])],
             "volant",
-            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [None, self.width])],
+            given,
             [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [None, targets])],
             self._constants,
         )

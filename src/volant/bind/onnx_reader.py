@@ -62,6 +62,13 @@ def read_model(path: Path) -> TreeArrays | Affine | None:
     return None
 
 
+def input_names(model: bytes) -> list[str]:
+    """The names of a model's inputs, in their order."""
+    import onnx
+
+    return [one.name for one in onnx.load_from_string(model).graph.input]
+
+
 def _trees(attributes: Mapping[str, Any]) -> TreeArrays | None:
     from onnx import numpy_helper
 

@@ -77,6 +77,11 @@ class DataSection(Section):
     )
     query: str | None = Field(None, description="The SQL query, when the source is a database URL.")
     missing: tuple[str, ...] | None = Field(None, description="Cell texts that mean missing; replaces the usual list.")
+    files: str | None = Field(
+        None,
+        description="The folder that paths of pictures in the table are relative to, and that none of them may leave; "
+        "by default the one that the table lies in.",
+    )
     unreadable: Literal["keep", "leave_out"] = Field(
         "keep", description="Rows with a file, such as a picture, that cannot be read: kept without it, or left out."
     )
@@ -103,6 +108,9 @@ class TrainSection(Section):
     seed: int = Field(0, ge=0, description="Seed of everything random.")
     threads: int = Field(2, ge=1, le=256, description="Threads, fixed so that results repeat.")
     learners: tuple[str, ...] | None = Field(None, description="Learners to try; by default all that fit the problem.")
+    options: dict[str, dict[str, bool | int | float | str]] = Field(
+        {}, description="Options of learners by their names, in place of those that the learners choose themselves."
+    )
     ensemble: bool = Field(True, description="Whether the release may be a weighted ensemble.")
     class_weight: Literal["balanced"] | dict[str, Positive] | None = Field(
         None,
@@ -550,6 +558,7 @@ def _wrong_names(file: ProductFile, lines: Mapping[tuple[str, ...], int], where:
     named: list[tuple[tuple[str, ...], str, str]] = [(("task", "type"), "tasks", file.task.type)]
     named += [(("columns", c, "type"), "columns", s.type) for c, s in file.columns.items() if s.type]
     named += [(("train", "learners"), "learners", name) for name in file.train.learners or ()]
+    named += [(("train", "options", name), "learners", name) for name in file.train.options]
     named += [(("checks", "skip"), "checks", name) for name in file.checks.skip]
     named += [(("checks", "warn"), "checks", name) for name in file.checks.warn]
     troubles = []

@@ -127,7 +127,8 @@ class RunContext:
 
     `validation` are rows for early stopping, never trained on. `seconds` is how long this fit may
     take (infinite under a work budget); a learner stops in time and keeps the best model so far.
-    `threads` is fixed by the product file, so that results repeat.
+    `threads` is fixed by the product file, so that results repeat. `folder` is the fit's own, where it may keep what
+    it goes on from after it was killed, and what shows how it went; it need not exist yet.
     """
 
     seed: int = 0
@@ -136,6 +137,7 @@ class RunContext:
     threads: int = 1
     progress: Progress = field(default_factory=Silent)
     spending: Spending | None = None
+    folder: Path | None = None
 
 
 class Model(Protocol):
@@ -194,6 +196,17 @@ class Needs(Protocol):
 
     def missing(self) -> str:
         """What is missing, as it is installed (`volant[catboost]`), or nothing."""
+
+
+@runtime_checkable
+class Asks(Protocol):
+    """Optional ability of a learner: it has options without a default that would do, which the product file sets."""
+
+    def lacks(self, options: Any) -> str:
+        """What is missing in the options, and how it is given; or nothing."""
+
+    def example(self, folder: Path) -> Any:
+        """Options that lack nothing, with what they name written into the folder: small, to try the learner with."""
 
 
 class Tunes(Protocol):
@@ -302,6 +315,7 @@ class CheckContext:
 
 
 __all__ = [
+    "Asks",
     "Bounded",
     "Check",
     "CheckContext",

@@ -12,6 +12,7 @@ from volant.evaluate.charts import number
 from volant.evaluate.report_behaviour import behaviour_part
 from volant.evaluate.report_fairness import decision_part, fairness_part
 from volant.evaluate.report_intervals import intervals_section
+from volant.evaluate.report_pictures import pictures_part
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_COLUMNS = 200
@@ -22,9 +23,9 @@ def write_report(path: Path, *, product_name: str, facts: Mapping[str, Any]) -> 
     """Write the report to `path`, whole or not at all.
 
     `facts` may hold `train` (the record of a training run with its leaderboard and verdict), `evaluation`
-    (the record of an `Evaluation`), `behaviour` (that of a `Behaviour`), `columns` (name, type, role, reason each),
-    `rows` (rows per side) and `at` (when). Sections whose facts are missing are left out. Names from the data are
-    escaped.
+    (the record of an `Evaluation`), `behaviour` (that of a `Behaviour`), `pictures` (a study of how a network sees),
+    `columns` (name, type, role, reason each), `rows` (rows per side) and `at` (when). Sections whose facts are missing
+    are left out. Names from the data are escaped.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -71,6 +72,7 @@ def view(product_name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
         "intervals": intervals_section(views.get("intervals")),
         "hardest": views.get("hardest"),
         "behaviour": behaviour_part(facts.get("behaviour")),
+        "pictures": pictures_part(facts.get("pictures")),
         "importance": _importance(evaluation.get("importance") or []),
         "decision": decision_part(views.get("decision")),
         "fairness": fairness_part(views.get("fairness")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 Schedule = Callable[[float], float]
 
@@ -48,3 +48,38 @@ def warm(schedule: Schedule, share: float) -> Schedule:
         return schedule(progress) * min(1.0, (progress + 1e-3) / share)
 
     return factor
+
+
+def linear(progress: float) -> float:
+    """From one to zero along a line."""
+    return 1.0 - progress
+
+
+def triangle(peak: float, first: float = 0.0, last: float = 0.0) -> Schedule:
+    """From `first` up to one at `peak`, then down to `last`, along lines."""
+
+    def factor(progress: float) -> float:
+        if progress < peak:
+            return first + (1.0 - first) * progress / peak
+        return 1.0 + (last - 1.0) * (progress - peak) / max(1.0 - peak, 1e-9)
+
+    return factor
+
+
+def one_cycle(peak: float = 0.3, first: float = 0.04, last: float = 1e-4) -> Schedule:
+    """From `first` up to one at `peak`, then down to `last`, along halves of a cosine.
+
+    Source: Smith and Topin, Super-Convergence (2018); the form with two cosines is that of PyTorch.
+    """
+
+    def factor(progress: float) -> float:
+        if progress < peak:
+            return 1.0 + (first - 1.0) * cosine(progress / peak)
+        return last + (1.0 - last) * cosine((progress - peak) / max(1.0 - peak, 1e-9))
+
+    return factor
+
+
+def stepped(places: Sequence[float], by: float = 0.1) -> Schedule:
+    """One, multiplied by `by` at each of the places."""
+    return lambda progress: float(by ** sum(progress >= place for place in places))

@@ -274,7 +274,7 @@ def _scale(of: Making) -> Run:
 
 
 def _onnx(of: Making) -> Run:
-    """A matrix float32 (n, k) through an ONNX model on the CPU; `params.output` names what is taken."""
+    """Arrays, in the order of its inputs, through an ONNX model on the CPU; `params.output` names what is taken."""
     import onnxruntime as ort
 
     assert of.file is not None
@@ -283,11 +283,11 @@ def _onnx(of: Making) -> Run:
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = ort.InferenceSession(of.file.read_bytes(), options, providers=["CPUExecutionProvider"])
-    name, wanted = session.get_inputs()[0].name, [str(of.params["output"])]
+    names, wanted = [one.name for one in session.get_inputs()], [str(of.params["output"])]
 
-    def run(x: np.ndarray) -> np.ndarray:
+    def run(*given: np.ndarray) -> np.ndarray:
         try:
-            out: np.ndarray = session.run(wanted, {name: x})[0]
+            out: np.ndarray = session.run(wanted, dict(zip(names, given, strict=True)))[0]
         except Exception as error:  # the library has no exception of its own for it
             if "alloc" in str(error):
                 raise MemoryError from None

@@ -9,7 +9,7 @@ import json
 import shutil
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 
 from volant.core.ids import digest
 from volant.core.plugins import load
+from volant.core.progress import Progress, Silent
 from volant.core.protocols import Learner, Rows, RunContext
 from volant.core.records import Pipeline, Problem, Step
 from volant.runtime.load import Runner
@@ -90,6 +91,14 @@ class Fit:
         return predict(self.pipeline, self.folder, data, output, threads)
 
 
+def _forget(folder: Path | None) -> None:
+    """Remove what a finished fit no longer needs; its curves stay."""
+    if folder is not None and folder.is_dir():
+        for path in folder.glob("*.safetensors"):
+            path.unlink()
+        shutil.rmtree(folder / "crew", ignore_errors=True)
+
+
 def predict(pipeline: Pipeline, folder: Path, data: Rows, output: str, threads: int) -> np.ndarray:
     """One output of a pipeline for rows, a chunk at a time."""
     runner = Runner(pipeline, folder, threads)
@@ -110,10 +119,18 @@ class Fits:
     """The fits of one run, in `folder`.
 
     `correction` (C,) is what probabilities are multiplied with where rows counted in training by their class.
+    `told` gives the progress of a fit by the name of its configuration.
     """
 
-    def __init__(self, folder: Path, problem: Problem, output: str, correction: tuple[float, ...] = ()) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        problem: Problem,
+        output: str,
+        correction: tuple[float, ...] = (),
+        told: Callable[[str], Progress] = lambda name: Silent(),
+    ) -> None:
+        self.folder, self.told = folder, told
         self.correction = correction
         self.problem = problem
         self.output = output
@@ -132,8 +149,13 @@ class Fits:
         return Fit(folder, Pipeline.of(record["pipeline"]), record["facts"], float(record["seconds"]), predicted)
 
     def make(self, name: str, configuration: Configuration, data: Rows, context: RunContext) -> Fit:
-        """Fit, export, predict the validation rows, and put the result in its place."""
+        """Fit, export, predict the validation rows, and put the result in its place.
+
+        What long fits keep while they go on lies in a folder beside those of the finished ones: `learning/`.
+        """
         started = time.monotonic()
+        own = self.folder.parent / "learning" / name
+        context = replace(context, folder=own, progress=self.told(configuration.name))
         folder = self.folder / f".new-{uuid.uuid4().hex}"
         folder.mkdir()
         try:
@@ -143,6 +165,7 @@ class Fits:
             record = {"pipeline": pipeline.record(), "facts": facts, "seconds": time.monotonic() - started}
             (folder / "fit.json").write_text(json.dumps(record, ensure_ascii=False))
             folder.rename(self.folder / name)
+            _forget(context.folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

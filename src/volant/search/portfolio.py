@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 
-from volant.core.protocols import Learner
+from volant.core.protocols import Asks, Learner
 from volant.core.records import Problem
 from volant.search.fits import Configuration
 from volant.search.logarithm import Logarithm
@@ -34,11 +34,13 @@ def plan(
         if name == BASELINE:
             continue
         support = learner.supports(problem)
-        listed = [Configuration(learner, options) for options in learner.portfolio(problem)]
-        if support:
+        asked = learner.portfolio(problem)
+        listed = [Configuration(learner, options) for options in asked]
+        lacking = learner.lacks(asked[0]) if isinstance(learner, Asks) and asked else ""
+        if support and not lacking:
             offered[name] = listed
         elif listed:
-            refused.append(Trial(listed[0], status="unsupported", reason=support.reason))
+            refused.append(Trial(listed[0], status="unsupported", reason=support.reason or lacking))
     ordered = [*_learned(offered, problem), *_rest(offered, problem, seconds)]
     trials = list(_both_ways(ordered, logarithm))
     for trial in trials:
@@ -47,7 +49,9 @@ def plan(
 
 
 def kind(problem: Problem) -> str:
-    """Which of the learned orders applies."""
+    """Which of the orders applies."""
+    if "image" in problem.types():
+        return "images"
     return "number" if not problem.classes else "two_classes" if len(problem.classes) == 2 else "classes"
 
 

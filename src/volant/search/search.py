@@ -31,6 +31,7 @@ from volant.search.logarithm import Logarithm
 from volant.search.losses import Losses
 from volant.search.pace import LEAST_SECONDS, SHORT, Pace
 from volant.search.portfolio import BASELINE, plan
+from volant.search.telling import Telling
 from volant.search.trials import Found, HeldOut, Member, Rules, Trial
 from volant.search.tune import Tuning
 from volant.search.views import WithWeights
@@ -78,7 +79,8 @@ class Search:
         self.problem, self.task = problem, task
         self.rules, self.spending, self.progress, self.machine = rules, spending, progress, machine
         self.pace = Pace(problem, machine, rules, spending, tail)
-        self.fits = Fits(folder, problem, task.output, () if weighing is None else weighing.correction)
+        correction = () if weighing is None else weighing.correction
+        self.fits = Fits(folder, problem, task.output, correction, lambda name: Telling(name, self._note, progress))
         self.learners = learners
         self.losses = Losses(task, problem, rules.metric, data)
         self.trials: list[Trial] = []
@@ -295,6 +297,10 @@ class Search:
 
         self._try_all(following, crossing)
         return len(self.trials) > before
+
+    def _note(self, note: str) -> None:
+        with self._lock:
+            self._advance(note)
 
     def _advance(self, note: str) -> None:
         budget = self.spending.budget

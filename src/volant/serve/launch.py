@@ -148,5 +148,5 @@ def running(home: Path) -> list[dict[str, Any]]:
     for folder in sorted((home / "run").glob("*")):
         if flock.is_held(folder / _LOCK):
             with contextlib.suppress(OSError, ValueError):
-                found.append(json.loads((folder / FACTS).read_text()))
+                found.append({**json.loads((folder / FACTS).read_text()), "folder": str(folder)})
     return found

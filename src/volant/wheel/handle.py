@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from volant.wheel.context import work_on
 from volant.wheel.operations import Operations
 from volant.wheel.results import (
     CheckReport,
+    CompressResult,
     Deployment,
     Explanation,
     ExportResult,
@@ -77,6 +78,20 @@ class ProductHandle:
 
         with work_on(self.product, progress=progress, clock=self.clock) as context:
             return report(context, candidate)
+
+    def compress(
+        self,
+        candidate: str | None = None,
+        *,
+        epochs: float = 3.0,
+        only: Sequence[str] = (),
+        progress: Progress | None = None,
+    ) -> CompressResult:
+        """Make the champion or a candidate smaller and quicker; see `volant.wheel.compress.compress`."""
+        from volant.wheel.compress import compress
+
+        with work_on(self.product, progress=progress, clock=self.clock) as context:
+            return compress(context, candidate, epochs=epochs, only=only)
 
     def predict(self, input: str | Path, output: str | Path, *, progress: Progress | None = None) -> PredictResult:
         """Answer the rows of a file; see `volant.wheel.predict.predict`."""

@@ -11,7 +11,7 @@ from volant.core.clock import Clock
 from volant.core.product import Product
 from volant.core.progress import Progress
 from volant.wheel.context import work_on
-from volant.wheel.results import AuditTrail, Deployment, KeyResult, Routes, Sealed
+from volant.wheel.results import AuditTrail, Deployment, Exported, KeyResult, Routes, Sealed
 
 if TYPE_CHECKING:
     from volant.wheel.ask import Question
@@ -171,3 +171,10 @@ class Operations:
 
         with work_on(self.product, clock=self.clock) as context:
             return sign(context, release, key)
+
+    def export(self, release: str | None = None, *, out: Path | None = None) -> Exported:
+        """Write a release on its own, with clients that need no volant; see `volant.wheel.export.export`."""
+        from volant.wheel.export import export
+
+        with work_on(self.product, clock=self.clock) as context:
+            return export(context, release, out)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from volant.columns.thumbnails import thumbnail
+from volant.core.plugins import missing
 from volant.core.protocols import Rows
 from volant.data.dataset import Dataset, open_dataset
 from volant.errors import BadInput
@@ -19,6 +20,7 @@ from volant.evaluate.behaviour import SECONDS as IN_TRAINING
 from volant.evaluate.behaviour import behaviour
 from volant.evaluate.evaluation import Evaluation, plain
 from volant.evaluate.importance import importance
+from volant.evaluate.pictures.study import study
 from volant.evaluate.report import write_report
 from volant.runtime.load import open_release
 from volant.wheel.context import Context
@@ -113,15 +115,33 @@ def _completed(context: Context, folder: Path) -> Path:
     path = folder / FACTS
     facts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     trained_on = context.folder("datasets") / str((facts.get("train") or {}).get("dataset"))
-    if not facts or facts.get("behaviour") or not trained_on.is_dir():
+    if not facts or ("pictures" in facts and facts.get("behaviour")) or not trained_on.is_dir():
         return folder / HTML
     context.progress.stage("report")
-    context.progress.say("looking at how the model behaves")
     dataset = open_dataset(trained_on)
-    more = {"behaviour": _behaviour(context, dataset, folder, SECONDS)}
+    more = {"pictures": _pictures(context, dataset, folder, facts["train"])}
+    if not facts.get("behaviour"):
+        context.progress.say("looking at how the model behaves")
+        more["behaviour"] = _behaviour(context, dataset, folder, SECONDS)
     if not facts["evaluation"]["importance"]:
         more["evaluation"] = {**facts["evaluation"], "importance": _importance(context, dataset, folder)}
     return _write(context, folder, {**facts, **more})
+
+
+def _pictures(context: Context, dataset: Dataset, folder: Path, trained: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How the release's network sees, where it has one that takes pictures and torch is there to look into it."""
+    if missing("torch", "neural") or not any(column.type == "image" for column in dataset.schema.inputs):
+        return None
+    release = open_release(folder)
+    problem = context.task.problem(dataset.part("train"), context.product.file.task.target, context.metric)
+    problem = replace(problem, classes=release.signature.classes)
+    context.progress.say("looking at what the network sees")
+    members = sorted(trained["leaderboard"], key=lambda entry: -entry["weight"])
+    augment = next((m["options"]["augment"] for m in members if m["weight"] and "augment" in m["options"]), None)
+    settings = context.product.file.train
+    return study(
+        folder, _unseen(dataset), context.task, problem, settings.seed, augment=augment, threads=settings.threads
+    )
 
 
 def _importance(context: Context, dataset: Dataset, folder: Path) -> list[dict[str, Any]]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from volant.core.records import Column, Finding, Score, Verdict
+
+if TYPE_CHECKING:
+    from volant.compress.measure import Measured
 
 
 def plain(value: Any) -> Any:
@@ -109,6 +112,18 @@ class TrainResult(Result):
     note: str = ""
     out_of_fold: float | None = None
     full_ensemble: float | None = None
+
+
+@dataclass(frozen=True)
+class CompressResult(Result):
+    """`volant compress`: the release as it is and what was tried, what was chosen, and whether it is deployed."""
+
+    release: str
+    table: tuple[Measured, ...]
+    chosen: str = ""
+    candidate: str = ""
+    verdict: Verdict | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -252,6 +267,15 @@ class KeyResult(Result):
     replaces: str | None
     live: bool
     key: str | None = None
+
+
+@dataclass(frozen=True)
+class Exported(Result):
+    """A release that was written on its own: where, and which files."""
+
+    release: str
+    folder: str
+    files: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,10 @@ from volant.release.gate import CandidateFacts
 from volant.release.signature import signature_of
 from volant.runtime.load import Release
 from volant.search.calibrate import Calibration
+from volant.search.given import settled
+from volant.search.limits import usual_limits
 from volant.search.search import Search
-from volant.search.trials import MOST_BYTES, MOST_MILLISECONDS, Found, Rules, Trial
+from volant.search.trials import Found, Rules, Trial
 from volant.wheel.check import refuse_if_hopeless
 from volant.wheel.context import Context
 from volant.wheel.decide import baseline_predicted, decided, looks, weighing_of
@@ -222,8 +224,12 @@ def leaderboard(found: Found) -> list[Entry]:
 
 
 def chosen_learners(context: Context) -> Mapping[str, Learner]:
-    """The learners that the product file names, or all; the baseline is always among them."""
-    named = context.product.file.train.learners
+    """The learners that the product file names, or all, with its options; the baseline is always among them."""
+    train = context.product.file.train
+    return settled(_named_learners(train.learners), train.options)
+
+
+def _named_learners(named: Sequence[str] | None) -> Mapping[str, Learner]:
     if named is None:
         return plugins.load_all("learners")
     return {name: plugins.load("learners", name) for name in sorted({*named, "prior"})}
@@ -236,14 +242,15 @@ def make_candidate(
     run, folder = _run(context, dataset, problem, spending)
     rows = dataset.part("train")
     settings, limits = context.product.file.train, context.product.file.quality.limits
+    most_bytes, most_milliseconds = usual_limits(problem)
     rules = Rules(
         seed=settings.seed,
         threads=settings.threads,
         ensemble=settings.ensemble,
         metric=context.metric,
         by_time=context.product.file.data.split.by == "time",
-        most_bytes=MOST_BYTES if limits.size_mb is None else 1e6 * limits.size_mb,
-        most_milliseconds=MOST_MILLISECONDS if limits.latency_ms is None else limits.latency_ms,
+        most_bytes=most_bytes if limits.size_mb is None else 1e6 * limits.size_mb,
+        most_milliseconds=most_milliseconds if limits.latency_ms is None else limits.latency_ms,
     )
     care = effort(len(dataset) - len(rows), len(problem.classes), spending.budget)
     interval_seconds = seconds_for_interval(problem, spending, settings.threads)

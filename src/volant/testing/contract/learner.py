@@ -18,7 +18,7 @@ import pyarrow as pa
 from volant.bind import onnx
 from volant.core import plugins
 from volant.core.clock import Machine
-from volant.core.protocols import Learner, RunContext
+from volant.core.protocols import Asks, Learner, RunContext
 from volant.core.records import Cost, Pipeline, Support
 from volant.runtime.load import Runner, inside
 from volant.runtime.steps import STEPS
@@ -46,8 +46,18 @@ def _supported(learner: Learner) -> Iterator[Case]:
     yield from (case for case in cases() if learner.supports(case.problem))
 
 
+_EXAMPLES: dict[str, tempfile.TemporaryDirectory[str]] = {}
+"""Where learners wrote what their example options name."""
+
+
 def _options(learner: Learner, case: Case) -> Any:
-    return learner.portfolio(case.problem)[0]
+    """The first options of its portfolio, or those that a learner gives as an example where these lack something."""
+    first = learner.portfolio(case.problem)[0]
+    if not isinstance(learner, Asks) or not learner.lacks(first):
+        return first
+    if learner.name not in _EXAMPLES:
+        _EXAMPLES[learner.name] = tempfile.TemporaryDirectory(prefix="volant-example-")
+    return learner.example(Path(_EXAMPLES[learner.name].name))
 
 
 _EXPORTED: dict[str, tuple[Pipeline, dict[str, bytes]]] = {}
@@ -246,7 +256,8 @@ def keeps_no_state(learner: Learner) -> None:
     first = _predict(learner, case, case.fresh)
     other = make_case("other", 90, classes=case.problem.classes, seed=9)
     if not learner.supports(other.problem):
-        other = make_case("other", 90, classes=case.problem.classes, types=("number",), seed=9)
+        types = tuple(column.type for column in case.problem.inputs)
+        other = make_case("other", 90, classes=case.problem.classes, types=types, seed=9)
     with nothing_global_changes(learner):
         _predict(learner, other, other.fresh, anew=True)
     again = _predict(learner, case, case.fresh, anew=True)

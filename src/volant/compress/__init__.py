@@ -1,0 +1,1 @@
+"""Making releases smaller and quicker: always measured, never assumed."""

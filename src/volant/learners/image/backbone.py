@@ -1,0 +1,95 @@
+"""Pretrained networks for pictures, by transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from volant.core.clock import Machine
+from volant.core.plugins import missing
+from volant.core.protocols import Range, Rows, RunContext
+from volant.core.records import Cost, Problem, Support
+from volant.learners.image.decoding import picture_support
+from volant.learners.image.network_fit import Fitting, ImageModel, fit_images, image_cost
+from volant.neural.image.design import Design, Recipe
+
+PER_ROW, WEIGHTS = 9e9, 2.2e7
+"""Operations for one picture of 224 × 224 pixels, and numbers, of a small transformer."""
+WAYS = ("frozen", "layers", "lora")
+
+
+@dataclass(frozen=True)
+class BackboneOptions:
+    """`source` is a local folder or the id of a network on the hub.
+
+    `tune`: `frozen` trains a head on features that stay as they are; `layers` all layers after that, the deeper the
+    slower; `lora` low-rank additions of `rank` to them. `side` 0 takes pictures as the network was trained on.
+    """
+
+    source: str = ""
+    tune: str = "frozen"
+    epochs: int = 4
+    batch: int = 32
+    rate: float = 5e-4
+    decay: float = 0.05
+    rank: int = 8
+    smoothing: float = 0.1
+    augment: str = "light"
+    side: int = 0
+
+
+class Backbone:
+    """Any network for pictures that transformers knows: its features with a head, then fine-tuned."""
+
+    name = "backbone"
+    version = 1
+    summary = "a pretrained network for pictures (ViT, ConvNeXt, DINOv2, …) from a folder or the hub, by transformers"
+    options = BackboneOptions
+
+    def missing(self) -> str:
+        return missing("torch", "neural") or missing("transformers", "neural")
+
+    def supports(self, problem: Problem) -> Support:
+        return picture_support(problem, self.missing())
+
+    def lacks(self, options: BackboneOptions) -> str:
+        if options.tune not in WAYS:
+            return f"train.options.backbone.tune is {options.tune!r}, not one of {', '.join(WAYS)}"
+        return "" if options.source else "train.options.backbone.source names no pretrained network"
+
+    def example(self, folder: Path) -> BackboneOptions:
+        from volant.bind.transformers import write_example
+
+        write_example(folder)
+        return BackboneOptions(source=str(folder))
+
+    def estimate(self, problem: Problem, machine: Machine) -> Cost:
+        return image_cost(problem, machine, PER_ROW / 3.0, WEIGHTS, 1.0)
+
+    def portfolio(self, problem: Problem) -> Sequence[BackboneOptions]:
+        base = BackboneOptions()
+        return (base, replace(base, tune="layers"), replace(base, tune="lora"))
+
+    def settle(self, options: BackboneOptions, facts: Sequence[Mapping[str, Any]]) -> BackboneOptions:
+        return options
+
+    def space(self, problem: Problem) -> Mapping[str, Range]:
+        return {"rate": Range(5e-5, 2e-3, log=True), "tune": Range(choices=WAYS), "epochs": Range(2, 10, whole=True)}
+
+    def fit(self, data: Rows, problem: Problem, options: BackboneOptions, context: RunContext) -> ImageModel:
+        from volant.bind.transformers import side_of
+
+        recipe = Recipe(
+            options.epochs,
+            options.batch,
+            options.rate,
+            options.decay,
+            options.smoothing if problem.classes else 0.0,
+            clip=1.0,
+        )
+        design = Design("backbone", source=options.source)
+        side = options.side or side_of(options.source)
+        fitting = Fitting((design,), recipe, options.augment, side=side, tune=options.tune, rank=options.rank)
+        return fit_images(data, problem, fitting, context)

@@ -1,0 +1,82 @@
+"""Residual networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from volant.core.clock import Machine
+from volant.core.plugins import missing
+from volant.core.protocols import Range, Rows, RunContext
+from volant.core.records import Cost, Problem, Support
+from volant.learners.image.decoding import picture_support
+from volant.learners.image.network_fit import Fitting, ImageModel, fit_images, image_cost
+from volant.neural.image.design import Design, Recipe
+
+PER_ROW, WEIGHTS = 1.1e9, 1.1e7
+"""Operations for one picture of 32 × 32 pixels, and numbers that are learned, of 18 layers at full width."""
+FULL = 64
+
+
+@dataclass(frozen=True)
+class ResnetOptions:
+    """`layers` is 18 or 50, `width` that of the first blocks. `augment` is a preset or names with commas."""
+
+    layers: int = 18
+    width: int = 16
+    epochs: int = 20
+    batch: int = 128
+    rate: float = 3e-3
+    decay: float = 0.05
+    smoothing: float = 0.1
+    augment: str = "light"
+    side: int = 0
+    attacked: float = 0.0
+
+
+class Resnet:
+    """Residual networks with 18 or 50 layers, trained by AdamW in one cycle."""
+
+    name = "resnet"
+    version = 1
+    summary = "residual networks with 18 or 50 layers, by torch"
+    options = ResnetOptions
+
+    def missing(self) -> str:
+        return missing("torch", "neural")
+
+    def supports(self, problem: Problem) -> Support:
+        return picture_support(problem, self.missing())
+
+    def estimate(self, problem: Problem, machine: Machine) -> Cost:
+        chosen = self.portfolio(problem)[0]
+        share = (chosen.width / FULL) ** 2
+        return image_cost(problem, machine, PER_ROW * share, WEIGHTS * share, chosen.epochs)
+
+    def portfolio(self, problem: Problem) -> Sequence[ResnetOptions]:
+        base = ResnetOptions(batch=128 if problem.rows >= 1_500 else 32)
+        return (base, replace(base, width=32, epochs=30), replace(base, layers=50, augment="standard", epochs=40))
+
+    def settle(self, options: ResnetOptions, facts: Sequence[Mapping[str, Any]]) -> ResnetOptions:
+        return options
+
+    def space(self, problem: Problem) -> Mapping[str, Range]:
+        return {
+            "rate": Range(5e-4, 1e-2, log=True),
+            "decay": Range(1e-3, 0.3, log=True),
+            "width": Range(choices=(16, 24, 32, 48, 64)),
+            "augment": Range(choices=("none", "light", "standard", "strong")),
+        }
+
+    def fit(self, data: Rows, problem: Problem, options: ResnetOptions, context: RunContext) -> ImageModel:
+        recipe = Recipe(
+            options.epochs,
+            options.batch,
+            options.rate,
+            options.decay,
+            options.smoothing if problem.classes else 0.0,
+            attacked=options.attacked if problem.classes else 0.0,
+        )
+        design = Design("resnet", (options.width,), options.layers)
+        return fit_images(data, problem, Fitting((design,), recipe, options.augment, side=options.side), context)

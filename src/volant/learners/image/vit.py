@@ -1,0 +1,81 @@
+"""A small vision transformer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from volant.core.clock import Machine
+from volant.core.plugins import missing
+from volant.core.protocols import Range, Rows, RunContext
+from volant.core.records import Cost, Problem, Support
+from volant.learners.image.decoding import picture_support
+from volant.learners.image.network_fit import Fitting, ImageModel, fit_images, image_cost
+from volant.neural.image.design import Design, Recipe
+
+PATCHES = 64
+
+
+@dataclass(frozen=True)
+class VitOptions:
+    """`depth` layers of `width` numbers per patch; `dropout` leaves out branches. `augment` as elsewhere."""
+
+    width: int = 192
+    depth: int = 6
+    epochs: int = 30
+    batch: int = 128
+    rate: float = 1e-3
+    decay: float = 0.05
+    dropout: float = 0.1
+    smoothing: float = 0.1
+    augment: str = "standard"
+    side: int = 0
+
+
+class Vit:
+    """Pictures as patches that attend to each other, trained by AdamW in one cycle."""
+
+    name = "vit"
+    version = 1
+    summary = "a small vision transformer, by torch"
+    options = VitOptions
+
+    def missing(self) -> str:
+        return missing("torch", "neural")
+
+    def supports(self, problem: Problem) -> Support:
+        return picture_support(problem, self.missing())
+
+    def estimate(self, problem: Problem, machine: Machine) -> Cost:
+        chosen = self.portfolio(problem)[0]
+        weights = 12.0 * chosen.depth * chosen.width**2
+        return image_cost(problem, machine, 2 * PATCHES * weights, weights, chosen.epochs)
+
+    def portfolio(self, problem: Problem) -> Sequence[VitOptions]:
+        base = VitOptions(batch=128 if problem.rows >= 1_500 else 32)
+        small = replace(base, width=128, depth=4)
+        return (small, base) if problem.rows < 10_000 else (base, small)
+
+    def settle(self, options: VitOptions, facts: Sequence[Mapping[str, Any]]) -> VitOptions:
+        return options
+
+    def space(self, problem: Problem) -> Mapping[str, Range]:
+        return {
+            "rate": Range(2e-4, 4e-3, log=True),
+            "dropout": Range(0.0, 0.3),
+            "width": Range(choices=(128, 192, 256)),
+            "depth": Range(4, 8, whole=True),
+        }
+
+    def fit(self, data: Rows, problem: Problem, options: VitOptions, context: RunContext) -> ImageModel:
+        recipe = Recipe(
+            options.epochs,
+            options.batch,
+            options.rate,
+            options.decay,
+            options.smoothing if problem.classes else 0.0,
+            clip=1.0,
+        )
+        design = Design("vit", (options.width,), options.depth, options.dropout)
+        return fit_images(data, problem, Fitting((design,), recipe, options.augment, side=options.side), context)

@@ -1,0 +1,1 @@
+"""Networks for pictures: their layers, their rows, their augmentation, and how they are trained and exported."""

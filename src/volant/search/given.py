@@ -1,0 +1,76 @@
+"""Options of learners that the product file sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, cast
+
+from volant.core.protocols import Asks, Learner, Range
+from volant.core.records import Problem
+from volant.errors import BadInput, Trouble, nearest
+
+
+class Given:
+    """A learner some of whose options are settled: they stand in its whole portfolio, and are not tuned."""
+
+    def __init__(self, learner: Learner, options: Mapping[str, Any]) -> None:
+        self._learner, self._given = learner, dict(options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._learner, name)
+
+    def portfolio(self, problem: Problem) -> Sequence[Any]:
+        return with_given(self._learner.portfolio(problem), self._learner.name, self._given)
+
+    def space(self, problem: Problem) -> Mapping[str, Range]:
+        """What may be tuned."""
+        space = getattr(self._learner, "space", None)
+        return {} if space is None else {n: r for n, r in space(problem).items() if n not in self._given}
+
+    def lacks(self, options: Any) -> str:
+        """What these options lack, as the learner says."""
+        return self._learner.lacks(options) if isinstance(self._learner, Asks) else ""
+
+    def example(self, folder: Path) -> Any:
+        """Options that lack nothing, as the learner gives them."""
+        return self._learner.example(folder) if isinstance(self._learner, Asks) else None
+
+
+def settled(learners: Mapping[str, Learner], options: Mapping[str, Mapping[str, Any]]) -> dict[str, Learner]:
+    """The learners, those with options in the product file with these settled."""
+    found = dict(learners)
+    for name, given in options.items():
+        if given and name in found:
+            found[name] = cast("Learner", Given(found[name], given))
+    return found
+
+
+def with_given(portfolio: Sequence[Any], learner: str, given: Mapping[str, Any]) -> list[Any]:
+    """The options of a portfolio with those that the product file sets; what is then the same is tried once.
+
+    Raises:
+        BadInput: code `product-file-invalid`: the learner has no such option, or it is of another kind.
+    """
+    troubles = []
+    for name, value in given.items() if portfolio else ():
+        known = [field.name for field in fields(portfolio[0])]
+        where = f"volant.toml, train.options.{learner}.{name}"
+        if name not in known:
+            what = f"the learner {learner} has no option {name!r}"
+            troubles.append(Trouble(what, where, name, tuple(known), None, nearest(name, known)))
+        elif not _is_like(value, getattr(portfolio[0], name)):
+            kind = type(getattr(portfolio[0], name)).__name__
+            troubles.append(
+                Trouble(f"the option is of the kind {kind}", where, type(value).__name__, fix=f"give a {kind}")
+            )
+    if troubles:
+        raise BadInput("options of learners do not fit", code="product-file-invalid", troubles=troubles)
+    return list(dict.fromkeys(replace(options, **given) for options in portfolio))
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    return isinstance(value, int | float if isinstance(default, float) else type(default))

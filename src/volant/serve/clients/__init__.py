@@ -1,0 +1,1 @@
+"""Typed clients, written from the document of a service."""
