@@ -90,7 +90,7 @@ class ImproveSection(Section):
         description="What an alarm leads to: a turn at once, from a new copy of the source; a message by `[notify]` "
         "alone; or only a record.",
     )
-    reward: tuple[float, float] | None = Field(
+    reward: tuple[float, ...] | None = Field(
         None,
         description="The least and the largest `reward` that a prediction can bring; then canaries are judged by what "
         "they earn, and predictions without a reward count as the least once they are `feedback.maturity` old.",
@@ -111,8 +111,8 @@ class ImproveSection(Section):
 
     @field_validator("reward")
     @classmethod
-    def _span(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
-        if value is not None and not value[0] < value[1]:
+    def _span(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if value is not None and not (len(value) == 2 and value[0] < value[1]):
             raise ValueError("reward is the least and the largest value, in this order")
         return value
 
