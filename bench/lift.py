@@ -49,7 +49,10 @@ ensemble = false
 [quality]
 metric = "{metric}"
 [data.split]
+judge = 0.2
 test = 0.01
+[feedback]
+audit = 1.0
 """
 
 
@@ -116,7 +119,7 @@ def run(name: str, seed: int, share: float) -> dict:
     """One run of all rounds."""
     rows, target, metric = table(name, seed)
     pool, hidden = rows.slice(0, int(POOL[name] * share)), rows.slice(POOL[name], HIDDEN)
-    start, step = max(int(len(pool) * MARK["start"]), 60), max(int(len(pool) * MARK["start"]), 60)
+    start, step = max(int(len(pool) * MARK["start"]), 220), max(int(len(pool) * MARK["start"]), 220)
     begun, known = time.monotonic(), pool.slice(0, start)
     users = crowd(100, sloppy=1 - MARK["malicious"], malicious=MARK["malicious"], slip=MARK["slips"])
     told, kept, worse, outcomes = [], [], 0, []

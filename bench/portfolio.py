@@ -2,7 +2,8 @@
 
 Every configuration that a learner offers is fitted on folds of each table; its out-of-fold predictions are kept
 under bench/out/portfolio, so that this can be done in parts. `--learn` then puts configurations into order: next
-comes the one that brings most, averaged over tables, to the ensemble of those before it, for the time it takes.
+comes the one that lowers the loss of the ensemble of those before it by the largest share, averaged over tables, for
+the time it takes; where none brings anything more, the one that is best by itself.
 Prints one JSON line per fit, and with `--learn` the order, which belongs into src/volant/search/order.json.
 Needs VOLANT_DATA.
 
@@ -39,6 +40,8 @@ LEFT_OUT = {"kddcup"}
 MOST_ROWS, FOLDS, MOST_SECONDS, MOST_PLACES = 6_000, 2, 8.0, 6
 PATIENT = 0.25
 """Power of a configuration's seconds by which its gain is divided: 0 would not mind them at all."""
+LEAST_SHARE = 0.02
+"""Share of the baseline's loss below which one loss is about as good as another."""
 LEAST_ROWS = 600
 """Rows of the tables that are learned from: on smaller ones everything is tried, and chance decides what is best."""
 
@@ -148,16 +151,17 @@ def learn(sort: str, most: int) -> list[tuple[str, int]]:
     tables = fitted(sort)
     waiting = set.intersection(*(set(found) for _, found in tables.values())) - {(BASELINE, 0)}
     before = {name: loss(found[BASELINE, 0][0]) for name, (loss, found) in tables.items()}
-    room = {name: before[name] - min(loss(p) for p, _ in found.values()) for name, (loss, found) in tables.items()}
+    least = {name: LEAST_SHARE * value for name, value in before.items()}
     slowness = {c: np.mean([found[c][1] / mean_seconds(found) for _, found in tables.values()]) for c in waiting}
+    alone = {c: np.mean([np.log(loss(found[c][0]) + least[n]) for n, (loss, found) in tables.items()]) for c in waiting}
     order: list[tuple[str, int]] = []
     while len(order) < most and waiting:
         gains = {}
         for c in sorted(waiting):
             after = {n: together(loss, found, [*order, c]) for n, (loss, found) in tables.items()}
-            gain = np.mean([(before[n] - after[n]) / max(room[n], 1e-12) for n in tables])
+            gain = np.mean([np.log((before[n] + least[n]) / (after[n] + least[n])) for n in tables])
             gains[c] = float(gain) / (0.2 + slowness[c]) ** PATIENT
-        best = max(gains, key=lambda c: gains[c])
+        best = max(gains, key=lambda c: (round(gains[c], 5), -alone[c]))
         order.append(best)
         waiting.remove(best)
         before = {n: together(loss, found, order) for n, (loss, found) in tables.items()}

@@ -14,7 +14,10 @@ from volant.wheel.handle import ProductHandle
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PRODUCTS = sorted(path.parent.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.glob("**/volant.toml"))
-SAMPLE = 1_500
+PUBLIC = [product for product in PRODUCTS if product != "digits"]
+"""Those whose data comes from elsewhere."""
+
+SAMPLE, FEW = 1_500, 200
 DATA = Path(os.environ.get("VOLANT_DATA", "data"))
 
 
@@ -27,7 +30,7 @@ def prepare_of(product):
 def test_there_is_an_example_per_preset():
     from volant.wheel.presets import PRESETS
 
-    assert {product.split("/")[0] for product in PRODUCTS} == set(PRESETS)
+    assert {product.split("/")[0] for product in PRODUCTS} >= set(PRESETS)
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
@@ -39,7 +42,7 @@ def test_the_product_file_is_valid_and_its_readme_shows_how_to_run_it(product):
     assert file.data.source in prepare_of(product).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("product", PRODUCTS)
+@pytest.mark.parametrize("product", PUBLIC)
 def test_without_the_data_it_says_what_is_missing(product, tmp_path):
     environment = {**os.environ, "VOLANT_DATA": str(tmp_path)}
     ran = subprocess.run(
@@ -47,7 +50,19 @@ def test_without_the_data_it_says_what_is_missing(product, tmp_path):
     )
     assert ran.returncode == 1
     assert "set VOLANT_DATA" in ran.stderr
-    assert not list(tmp_path.glob("**/*.csv"))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def sample_of_table(path):
+    head, *rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = random.Random(0).sample(rows, min(SAMPLE, len(rows)))
+    path.write_text("".join([head, *kept]), encoding="utf-8")
+
+
+def sample_of_folder(path):
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    for file in random.Random(0).sample(files, max(len(files) - FEW, 0)):
+        file.unlink()
 
 
 @pytest.mark.slow
@@ -60,12 +75,10 @@ def test_it_trains_on_a_sample_of_the_real_data(product, tmp_path):
     spec.loader.exec_module(module)
     module.prepare(tmp_path)
     folder = tmp_path / product.split("/")[1] if "/" in product else tmp_path
-    file = read(EXAMPLES / product).file
-    head, *rows = (folder / file.data.source).read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = random.Random(0).sample(rows, min(SAMPLE, len(rows)))
-    (folder / file.data.source).write_text("".join([head, *kept]), encoding="utf-8")
+    source = folder / read(EXAMPLES / product).file.data.source
+    (sample_of_folder if source.is_dir() else sample_of_table)(source)
     text = (EXAMPLES / product / "volant.toml").read_text(encoding="utf-8")
-    settings = '\n[train]\nbudget = "6 units"\nlearners = ["boosted_trees"]\n'
+    settings = '\n[train]\nbudget = "6 units"\nlearners = ["boosted_trees", "image_features"]\n'
     (folder / "volant.toml").write_text(text + settings, encoding="utf-8")
     result = ProductHandle.at(folder).train()
     assert result.report.is_file()

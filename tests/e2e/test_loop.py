@@ -122,6 +122,26 @@ def test_a_champion_that_is_surely_worse_than_the_one_before_is_taken_back(churn
         assert not live(context).events
 
 
+def test_a_canary_that_earns_more_is_promoted_whatever_labels_say(churn, hands):
+    file = churn.folder / "volant.toml"
+    file.write_text(file.read_text() + "[improve]\nreward = [0, 5]\n")
+    with work_on(ProductHandle.at(churn.folder).product, clock=hands.clock()) as context:
+        other = candidate(context, 70.0)
+        route.canary(context, other, 0.4)
+        traffic(context, hands, 900, 40.0, release=other, share=0.4, said=False)
+        chance = np.random.default_rng(5)
+        found = context.store.find_predictions([f"0000-{i:05d}" for i in range(900)])
+        by = {one.id: one.release for one in found.values()}
+        earned = [name for name, release in by.items() if chance.random() < (0.6 if release == other else 0.3)]
+        context.store.add_feedback([Feedback(name, "reward", 5, f"user{i % 70}") for i, name in enumerate(earned)])
+        hands.now += timedelta(seconds=1)
+        report = live(context)
+        assert report.duels[0].by == "reward"
+        assert report.duels[0].earned == pytest.approx((0.6, 0.3), abs=0.1)
+        assert report.duels[0].gain == pytest.approx(0.3, abs=0.1)
+        assert [(event.kind, event.release) for event in report.events] == [("promote", other)]
+
+
 @pytest.fixture(scope="module")
 def wine(tmp_path_factory):
     handle = product(tmp_path_factory.mktemp("loop"), "wine", budget="1 units")

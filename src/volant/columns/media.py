@@ -152,6 +152,15 @@ def names_of(cells: np.ndarray) -> list[str | None]:
     return [None if c is None else c.name if isinstance(c, Stored) else hashlib.sha256(c).hexdigest() for c in cells]
 
 
+def in_hand(cells: np.ndarray) -> np.ndarray:
+    """Cells with their files read, as a request brings them: nothing that was made of them before is remembered."""
+    if not any(isinstance(cell, Stored) for cell in cells):
+        return cells
+    found = np.empty(len(cells), dtype=object)
+    found[:] = [bytes(cell) if isinstance(cell, Stored) else cell for cell in cells]
+    return found
+
+
 def over_files(
     cells: np.ndarray, key: str, make: Callable[[Sequence[bytes]], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -77,11 +77,23 @@ class ImproveSection(Section):
 
     budget: str | None = Field(None, description="Budget of a turn; by default that of training.")
     min_labels: int = Field(1, ge=1, description="New labels below which a turn does nothing.")
+    robust: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="How much less labels of users count that models without them find unlikely: 0 not at all, 0.7 as "
+        "the generalised cross entropy usually has it. A challenger that is trained so passes the same gate.",
+    )
     every: Duration = Field("1d", description="How long `volant loop` waits between two turns.")
     on_drift: Literal["improve", "tell", "nothing"] = Field(
         "improve",
         description="What an alarm leads to: a turn at once, from a new copy of the source; a message by `[notify]` "
         "alone; or only a record.",
+    )
+    reward: tuple[float, ...] | None = Field(
+        None,
+        description="The least and the largest `reward` that a prediction can bring; then canaries are judged by what "
+        "they earn, and predictions without a reward count as the least once they are `feedback.maturity` old.",
     )
     rollback: bool = Field(
         True,
@@ -96,6 +108,13 @@ class ImproveSection(Section):
     @classmethod
     def _budget(cls, value: str | None) -> str | None:
         return None if value is None else checked_budget(value)
+
+    @field_validator("reward")
+    @classmethod
+    def _span(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if value is not None and not (len(value) == 2 and value[0] < value[1]):
+            raise ValueError("reward is the least and the largest value, in this order")
+        return value
 
 
 class DriftSection(Section):

@@ -77,6 +77,11 @@ class DataSection(Section):
     )
     query: str | None = Field(None, description="The SQL query, when the source is a database URL.")
     missing: tuple[str, ...] | None = Field(None, description="Cell texts that mean missing; replaces the usual list.")
+    files: str | None = Field(
+        None,
+        description="The folder that paths of pictures in the table are relative to, and that none of them may leave; "
+        "by default the one that the table lies in.",
+    )
     unreadable: Literal["keep", "leave_out"] = Field(
         "keep", description="Rows with a file, such as a picture, that cannot be read: kept without it, or left out."
     )

@@ -31,6 +31,7 @@ _NOT_LEARNED = ("list", "json")
 _TYPES_OF_ROLES = {"weight": ("number",), "time": ("timestamp", "number")}
 
 Override = Mapping[str, str | None]
+_LOST = "they end like pictures: data.files names their folder, if that is not the table's"
 
 
 def infer_schema(
@@ -126,6 +127,7 @@ def _recognised(name: str, values: pa.ChunkedArray, source: Source | None) -> tu
         kind, role, reason = _recognised(name, pa.chunked_array([beside.sample(values)]), None)
         if is_media(kind):
             return kind, role, f"paths of files beside the table; {reason}"
+    lost = beside is not None and beside.names_pictures(values)
     shown = _shown(values)
     if not len(shown):
         return "category", "ignored", f"no values in {len(values):,} rows"
@@ -134,7 +136,8 @@ def _recognised(name: str, values: pa.ChunkedArray, source: Source | None) -> tu
         if judged[kind].confidence == 0.0:
             break
         if kind != "boolean" or _reads_all(plugins.column_type(kind), values):
-            return kind, _role(kind), _explained(kind, judged[kind])
+            reason = _explained(kind, judged[kind])
+            return kind, _role(kind), f"{reason}; {_LOST}" if lost else reason
     return "text", "ignored", f"cells of type {values.type}, which no column type reads"
 
 

@@ -127,6 +127,7 @@ class Court:
         event[self.given.item[self.given.event]] = True
         certain = certain | event[merged.item] | (self.rule.silence is not None)
         labels, classes = list(self.given.labels), list(self.context.classes)
+        merged = replace(merged, weight=merged.weight * self._robust(merged, certain))
         if self.numeric or len(classes) != 2 or not set(classes) <= set(labels):
             return found.label_as(merged.item, merged.label, np.where(certain, 1.0, merged.sure) * merged.weight)
         found = found.label_as(merged.item, merged.label, merged.weight)
@@ -134,6 +135,21 @@ class Court:
         unsure = np.flatnonzero(~certain & np.isin(merged.label, pair) & (1 - merged.sure >= LEAST_WEIGHT))
         other = np.where(merged.label[unsure] == pair[0], pair[1], pair[0])
         return found.also(merged.item[unsure], other, 1 - merged.sure[unsure])
+
+    def _robust(self, merged: Merged, certain: np.ndarray) -> np.ndarray:
+        """What labels weigh if those count less that models without them find unlikely, (m,).
+
+        A row that weighs p^q in training by the logarithm has the gradient of the generalised cross entropy.
+
+        Source: Zhang and Sabuncu, NeurIPS 2018, section 3.3, with p out of fold instead of from the model in training.
+        """
+        second, q = self.context.second, self.rule.robust
+        if not q or self.numeric or second is None or second.probabilities is None:
+            return np.ones(len(merged.item))
+        classes = {name: i for i, name in enumerate(self.context.classes)}
+        place = np.array([classes.get(name, -1) for name in self.given.labels], dtype=np.int64)[merged.label]
+        likely = self.reference.expected[merged.item, np.maximum(place, 0)]
+        return np.where(certain | (place < 0), 1.0, np.maximum(likely, 1e-3) ** q)
 
     def _belief(self, merged: Merged) -> np.ndarray:
         """The belief beforehand in each winning label, NaN where the reference does not know it."""

@@ -28,6 +28,7 @@ class LabelRule:
         signals: what bundles of events mean.
         silence: the label of a prediction about which nobody says anything until it is `maturity_seconds` old.
         early: what becomes of predictions that are not that old: `hold` or `weigh`.
+        robust: how much less labels count that a second look finds unlikely; 0 is not at all, 1 most.
     """
 
     maturity_seconds: float
@@ -40,6 +41,7 @@ class LabelRule:
     signals: tuple[SignalRule, ...] = ()
     silence: Any = None
     early: str = "hold"
+    robust: float = 0.0
 
     def record(self) -> dict[str, Any]:
         """The rule as plain JSON data."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from volant.columns.media import in_hand
 from volant.core.protocols import Rows
 from volant.search.ensemble import ROUNDS, greedy_weights
 from volant.search.fits import Fit
@@ -169,7 +170,7 @@ def _milliseconds(fit: Fit, sample: Rows | None) -> float:
     if sample is None:
         return 0.0
     run = fit.runner(1)
-    batch = sample.batch(fit.inputs(sample))
+    batch = {name: in_hand(values) for name, values in sample.batch(fit.inputs(sample)).items()}
     times = []
     for _ in range(12):
         started = time.perf_counter()

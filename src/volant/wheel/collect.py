@@ -31,7 +31,14 @@ from volant.wheel.context import Context
 def open_source(product: Product, progress: Progress) -> Source:
     """The product's source, opened."""
     data = product.file.data
-    return read_source(data.source, folder=product.folder, query=data.query, missing=data.missing, progress=progress)
+    return read_source(
+        data.source,
+        folder=product.folder,
+        query=data.query,
+        missing=data.missing,
+        progress=progress,
+        files=data.files,
+    )
 
 
 def overrides(product: Product) -> dict[str, dict[str, str | None]]:

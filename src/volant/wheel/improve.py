@@ -38,7 +38,7 @@ def improve(context: Context, *, budget: str | None = None, anew: bool = False, 
             raise BadInput("there is no release to improve", code="no-release", fix="run `volant train` first")
         assembled = assemble(context)
         before = champion.digest
-        if not anew and not _news(context, assembled):
+        if not must_go and not _news(context, assembled, anew=anew):
             seconds = round(time.monotonic() - started, 3)
             return TurnResult("nothing-to-learn", assembled.labels, None, before, before, seconds)
         result = train_on(context, assembled.dataset, spending, started, must_go=must_go)
@@ -50,12 +50,17 @@ def improve(context: Context, *, budget: str | None = None, anew: bool = False, 
     return TurnResult(outcome, assembled.labels, result, before, after, round(time.monotonic() - started, 3))
 
 
-def _news(context: Context, assembled: Assembled) -> bool:
-    """Whether enough labels are there that the last turn did not use, or gone that it did."""
+def _news(context: Context, assembled: Assembled, *, anew: bool) -> bool:
+    """Whether enough labels are there that the last turn did not use, or gone that it did; with `anew`, anything new.
+
+    The same data once more would only cost a look.
+    """
     decisions = assembled.view.of_status(ACCEPTED) if assembled.view is not None else ()
     done = [run.dataset for run in context.store.runs() if run.status == "done"]
     if assembled.dataset.digest in done[-1:]:
         return False
+    if anew:
+        return True
     turned = [view.facts for view in context.store.label_views() if view.facts.get("turned")]
     last = done[-1] if done else str(turned[-1].get("dataset", "")) if turned else ""
     changed = {d.prediction_id for d in decisions} ^ _learned(context.folder("datasets") / last)

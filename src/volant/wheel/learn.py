@@ -136,6 +136,7 @@ def rule_of(context: Context) -> LabelRule:
         now=context.clock.now(),
         silence=silence,
         early=file.feedback.early,
+        robust=file.improve.robust,
         signals=tuple(_signal(context, name, signal) for name, signal in file.feedback.signals.items()),
     )
 

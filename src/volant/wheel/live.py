@@ -31,6 +31,7 @@ from volant.wheel.gate import aligned
 from volant.wheel.history import deployment, open_candidate
 from volant.wheel.learn import Harvest, cells_of, harvest, view_of
 from volant.wheel.results import Deployment, Result
+from volant.wheel.rewards import rewarded
 from volant.wheel.traffic import arrays_of
 
 COUNTED = ("accuracy", "balanced_accuracy", "f1", "precision", "recall", "cost")
@@ -41,7 +42,8 @@ COUNTED = ("accuracy", "balanced_accuracy", "f1", "precision", "recall", "cost")
 class Duel(Result):
     """Two releases on the same rows: the mean gain of `ours` over `theirs` per row, in [−1, 1], and what follows.
 
-    `low` and `high` have held at all times so far, but with probability `level`.
+    `low` and `high` have held at all times so far, but with probability `level`. `earned` is what both earn per
+    prediction where rewards decide.
     """
 
     ours: str
@@ -52,6 +54,8 @@ class Duel(Result):
     high: float
     level: float
     decision: str
+    by: str = "labels"
+    earned: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -96,11 +100,12 @@ def live(context: Context) -> LiveReport:
     if now.champion is None or not pairs:
         return LiveReport()
     trusted = trusted_rows(context)
-    if trusted is None:
-        return LiveReport()
     duels, done = [], []
     for number, (event, rival) in pairs:
-        duel = _duel(context, trusted, event, rival, _level(context, events, event))
+        level = _level(context, events, event)
+        duel = _by_reward(context, event, rival, level)
+        if duel is None and trusted is not None:
+            duel = _duel(context, trusted, event, rival, level)
         if duel is None:
             continue
         duels.append(duel)
@@ -177,6 +182,18 @@ def _duel(context: Context, trusted: Trusted, event: DeploymentRow, rival: str, 
     return Duel(ours.digest, theirs.digest, len(gains), found.mean, found.low, found.high, level, decision)
 
 
+def _by_reward(context: Context, event: DeploymentRow, rival: str, level: float) -> Duel | None:
+    """The duel by what both have earned, where the product file says what rewards there are."""
+    found = rewarded(context, event)
+    if found is None:
+        return None
+    gains, most = found.gains(), found.most + 1e-9
+    seen = bounds(gains, -most, most, 2 * level)
+    decision, _ = verdict_of(gains, most, level)
+    earned = found.earned(ours=True), found.earned(ours=False)
+    return Duel(event.release, rival, len(gains), seen.mean, seen.low, seen.high, level, decision, "reward", earned)
+
+
 def verdict_of(gains: np.ndarray, most: float, level: float) -> tuple[str, int]:
     """What somebody decides who looks after every row, and after how many: `better`, `worse`, or `wait`.
 
@@ -248,7 +265,8 @@ def _filled(trusted: Trusted, names: Sequence[str]) -> pa.Table:
 
 def _decide(context: Context, duel: Duel, event: DeploymentRow, what: str, now: Standing) -> Deployment | None:
     """What follows from a duel: nothing, or an event of the history."""
-    said = f"{duel.gain:+.4f} per row ({duel.low:+.4f} to {duel.high:+.4f}) on {duel.rows:,} rows asked for at random"
+    rows = f"{duel.rows:,} predictions by reward" if duel.by == "reward" else f"{duel.rows:,} rows asked for at random"
+    said = f"{duel.gain:+.4f} per row ({duel.low:+.4f} to {duel.high:+.4f}) on {rows}"
     if what == "canary" and duel.decision == "better":
         return _deploy(context, "promote", event, f"surely better than the champion on live traffic: {said}", now)
     if what == "canary" and duel.decision == "worse":

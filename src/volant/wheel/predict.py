@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +18,7 @@ import pyarrow.parquet as pq
 
 from volant.columns.media import is_media
 from volant.core.records import Field
-from volant.data.sources import Source, read_source
+from volant.data.sources import Source, folder_of_files, read_source
 from volant.data.sources.beside import with_files
 from volant.data.sources.photos import FILE, IMAGE
 from volant.errors import BadInput, Trouble, nearest
@@ -53,7 +54,7 @@ def predict(context: Context, input_: Path, output: Path) -> PredictResult:
     release = need_champion(context)
     write = writer_of(output)
     _refuse_same(input_, output)
-    source = _source(input_, release)
+    source = _source(context, input_, release)
     _need_columns(source.names, release)
     rows = 0
     context.progress.stage("predict")
@@ -67,9 +68,11 @@ def predict(context: Context, input_: Path, output: Path) -> PredictResult:
     return PredictResult(rows, output, release.digest, round(time.monotonic() - started, 3))
 
 
-def _source(input_: Path, release: Release) -> Source:
+def _source(context: Context, input_: Path, release: Release) -> Source:
     """The rows of a file with the files that they name; pictures of a folder under the name that the release knows."""
     source = read_source(str(input_), folder=Path.cwd(), missing=release.signature.missing)
+    if (files := context.product.file.data.files) is not None and source.beside is not None:
+        source = replace(source, beside=folder_of_files(files, context.product.folder))
     media = [field.name for field in release.signature.inputs if is_media(field.type)]
     if source.notes.get("format") == "photos" and len(media) == 1 and media[0] not in source.names:
         return source.renamed({IMAGE: media[0]})

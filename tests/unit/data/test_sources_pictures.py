@@ -170,6 +170,35 @@ def test_addresses_and_absent_files_are_not_read(photos):
     assert [cell and cell["bytes"] is not None for cell in cells] == [False, False, None, True]
 
 
+@pytest.mark.parametrize("way", ["../secret.png", "photos/../../secret.png", "{}/secret.png", "..\\\\secret.png"])
+def test_paths_that_leave_the_folder_are_not_followed(photos, way):
+    home = photos.parent / "home"
+    home.mkdir()
+    (photos.parent / "secret.png").write_bytes(picture(1))
+    (home / "good.png").write_bytes(picture(2))
+    (home / "t.csv").write_text(f"photo,y\n{way.format(photos.parent)},1\n{home}/good.png,2\nsub/../good.png,3\n")
+    cells = read(with_files(read_source("t.csv", folder=home), ["photo"])).column("photo").to_pylist()
+    assert [cell["bytes"] is not None for cell in cells] == [False, True, True]
+
+
+def test_paths_relative_to_another_folder(photos):
+    tables = photos.parent / "tables"
+    tables.mkdir()
+    paths = sorted(path.relative_to(photos).as_posix() for path in photos.rglob("*.png"))
+    (tables / "t.csv").write_text("photo,kind\n" + "".join(f"{path},{path.split('/')[0]}\n" for path in paths))
+    lost = infer_schema(
+        read_source("t.csv", folder=tables).sample(), "kind", source=read_source("t.csv", folder=tables)
+    )
+    assert lost["photo"].type != "image"
+    assert "data.files names their folder" in lost["photo"].reason
+    found = read_source("t.csv", folder=tables, files="../photos")
+    assert kinds(found, "kind")["photo"] == ("image", "input")
+    assert all(cell["bytes"] for cell in read(with_files(found, ["photo"])).column("photo").to_pylist())
+    with pytest.raises(BadInput) as told:
+        read_source("t.csv", folder=tables, files="../gone")
+    assert told.value.code == "source-missing"
+
+
 @pytest.mark.parametrize("nested", [True, False])
 def test_bytes_in_parquet(photos, nested):
     files = [{"bytes": path.read_bytes(), "path": path.name} for path in sorted(photos.rglob("*.png"))]

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from volant.columns.media import Stored
 from volant.core.records import Column, Field, Pipeline, Problem, Schema, Signature, Step
 from volant.evaluate.evaluation import evaluate, plain
 from volant.evaluate.speed import Loading, measure_speed, size_of
@@ -127,6 +128,23 @@ def test_memory_and_loading_are_measured_in_a_process_of_its_own(tmp_path):
     assert speed.load_ms > 0
     assert speed.size_bytes == size_of(folder) > 100
     assert speed.p50_ms <= speed.p95_ms <= speed.p99_ms
+
+
+def test_what_was_made_of_a_file_before_does_not_make_it_quick():
+    class Remembering:
+        def read(self, name):
+            return b"a picture"
+
+        def remember(self, names, key, make):
+            raise AssertionError("looked up what a request could not know")
+
+    seen = []
+    cells = np.empty(3, dtype=object)
+    cells[:] = [Stored(str(i), Remembering()) for i in range(3)]
+    with Loading(None) as loading:
+        speed = measure_speed(lambda batch: seen.append(batch["photo"]), {"photo": cells}, loading)
+    assert {type(cell) for batch in seen for cell in batch} == {bytes}
+    assert speed.thousand_ms >= 0
 
 
 def test_a_folder_that_is_no_release_has_no_memory(tmp_path):

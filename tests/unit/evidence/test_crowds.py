@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -127,3 +128,24 @@ def test_a_second_look_outweighs_what_the_champion_said():
     looked = build_label_view(said, **arguments, second=second)
     assert looked.decisions[0].status == HELD
     assert looked.count(ACCEPTED) == 39
+
+
+def test_labels_that_models_without_them_find_unlikely_count_less_where_that_is_asked_for():
+    shown = cases(120)
+    said = honest(shown, slip=0.0)
+    likely = np.full((120, 3), 0.05)
+    for i, (_, truth) in enumerate(shown):
+        likely[i] = 0.1 if i % 2 else 0.35
+        likely[i, CLASSES.index(truth)] = 0.8 if i % 2 else 0.3
+    second = Second(CLASSES, probabilities=likely)
+    made = [
+        build_label_view(said, task=CLASSIFY, classes=CLASSES, rule=rule, sides={}, second=second)
+        for rule in (RULE, replace(RULE, robust=0.7))
+    ]
+    plain = {d.prediction_id: d.weight for d in made[0].decisions if d.status == ACCEPTED}
+    robust = made[1]
+    after = {d.prediction_id: d.weight for d in robust.decisions if d.status == ACCEPTED}
+    ratio = {name: after[name] / plain[name] for name in plain}
+    assert min(ratio[f"p{i:04}"] for i in range(1, 120, 2) if f"p{i:04}" in ratio) > 0.8
+    assert max(ratio[f"p{i:04}"] for i in range(0, 120, 2) if f"p{i:04}" in ratio) < 0.5
+    assert robust.version != made[0].version

@@ -9,7 +9,7 @@ import numpy as np
 from volant.core.protocols import CheckContext, Rows
 from volant.core.records import Finding, Problem
 from volant.data.checks.base import DataCheck, inputs_of, is_classes, many, share, target_of
-from volant.data.checks.exact_duplicates import repeated_rows
+from volant.data.checks.exact_duplicates import least, repeated_rows
 from volant.data.checks.study import Study
 
 SHARE = 0.001
@@ -34,7 +34,7 @@ class ConflictingDuplicates(DataCheck):
             return []
         differs = _classes_differ if is_classes(data, problem, context) else _numbers_differ
         conflict = differs(study, target, repeated, first)
-        if conflict.sum() < max(2, SHARE * len(study)):
+        if conflict.sum() < least(study, names, SHARE):
             return []
         return [self._conflict(study, target, repeated[conflict], first[conflict])]
 

@@ -29,7 +29,7 @@ class ExactDuplicates(DataCheck):
         if len(study) < 2 or not names:
             return []
         repeated, first = repeated_rows(study, names)
-        if len(repeated) < max(2, SHARE * len(study)):
+        if len(repeated) < least(study, names, SHARE):
             return []
         return [self._inside(study, repeated), *self._across(study, repeated, first)]
 
@@ -56,10 +56,20 @@ class ExactDuplicates(DataCheck):
         return [self._warn(what, fix, rows=rows, count=int(split.sum()), score=min(1.0, 5 * split.sum() / len(study)))]
 
 
+def media_among(study: Study, names: Sequence[str]) -> list[str]:
+    """The columns whose cells are files."""
+    return [name for name in names if study.kind(name) == "media"]
+
+
+def least(study: Study, names: Sequence[str], share: float) -> float:
+    """Rows from which on it is worth telling that they repeat. Of files each one is: they are never equal by chance."""
+    return 1 if media_among(study, names) else max(2, share * len(study))
+
+
 def repeated_rows(study: Study, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Rows that repeat an earlier one in all columns, and that earlier row: positions (r,) and (r,).
 
-    Both are empty where coarse values alone explain the repetitions.
+    Both are empty where coarse values alone explain the repetitions. Rows without any of their files repeat nothing.
     """
     with np.errstate(over="ignore"):
         total = np.zeros(len(study), dtype=np.uint64)
@@ -67,6 +77,8 @@ def repeated_rows(study: Study, names: Sequence[str]) -> tuple[np.ndarray, np.nd
             total += hash_column(study, name)
         order = np.argsort(total, kind="stable")
         again = total[order][1:] == total[order][:-1]
+        if media := media_among(study, names):
+            again &= np.any([study.filled(name)[order[1:]] for name in media], axis=0)
         repeated = order[1:][again]
         if len(repeated) == 0 or explained(study, names):
             return order[:0], order[:0]
@@ -78,7 +90,7 @@ def repeated_rows(study: Study, names: Sequence[str]) -> tuple[np.ndarray, np.nd
 
 def explained(study: Study, names: Sequence[str]) -> bool:
     """Whether rows this coarse repeat as often by chance, judged on a sample. Files are never equal by chance."""
-    if any(study.kind(name) == "media" and not study.missing(name) for name in names):
+    if media_among(study, names):
         return False
     sample = study.sample()
     parts = {name: hash_column(sample, name) for name in names}

@@ -10,6 +10,7 @@ import numpy as np
 
 from volant.bind import cleanlab, lightgbm
 from volant.bind.boosting import Part
+from volant.columns.descriptors import described
 from volant.core.protocols import CheckContext, Rows
 from volant.core.records import Finding, Problem
 from volant.data.checks.base import DataCheck, inputs_of, is_classes, target_of
@@ -24,6 +25,9 @@ PER_CLASS_SHARE = 0.005
 """Smaller classes are left out: a quick model is not sure of anything about them."""
 
 MOST_CATEGORIES = 1_000
+SIDE, COMPONENTS = 32, 64
+"""Pixels of the square that pictures are looked at, and the main directions that are kept of their descriptions."""
+
 ROUNDS = 50
 TREES = 240
 
@@ -172,10 +176,25 @@ def _matrix(sample: Study, names: Sequence[str]) -> np.ndarray:
             by_size[np.argsort(-codes.sizes(), kind="stable")] = np.arange(codes.count)
             by_size[-1] = np.nan
             columns.append(by_size[codes.codes])
+        elif sample.schema[name].type == "image":
+            columns += list(_components(described(sample.batch([name])[name], SIDE, threads=2)).T)
     if not columns:
         return np.zeros((len(sample), 1), dtype=np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         return np.nan_to_num(np.stack(columns, axis=1).astype(np.float32), nan=np.nan)
+
+
+def _components(x: np.ndarray) -> np.ndarray:
+    """Descriptions of pictures (n, k) by their main directions, (n, `COMPONENTS`) at the most."""
+    from sklearn.utils.extmath import randomized_svd
+
+    known = np.flatnonzero(~np.isnan(x[:, 0]))
+    out = np.full((len(x), min(COMPONENTS, max(len(known) - 1, 0))), np.nan)
+    if out.shape[1]:
+        inner = x[known] - x[known].mean(axis=0)
+        left, size, _ = randomized_svd(inner, out.shape[1], random_state=0)
+        out[known] = left * size
+    return out
 
 
 def _out_of_fold(x: np.ndarray, y: np.ndarray, classes: int, seed: int) -> np.ndarray:

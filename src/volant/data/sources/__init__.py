@@ -11,7 +11,7 @@ from volant.data.sources.place import DATABASES, File, filled_in, find, scheme_o
 from volant.data.sources.source import Source
 from volant.errors import BadInput
 
-__all__ = ["Source", "filled_in", "read_source"]
+__all__ = ["Source", "filled_in", "folder_of_files", "read_source"]
 
 
 def read_source(
@@ -21,6 +21,7 @@ def read_source(
     query: str | None = None,
     missing: Collection[str] | None = None,
     progress: Progress | None = None,
+    files: str | None = None,
 ) -> Source:
     """Open a source of raw rows.
 
@@ -31,13 +32,31 @@ def read_source(
         query: the SQL query, when `source` is the URL of a database.
         missing: cell texts that mean missing, instead of the usual ones.
         progress: told how far reading is.
+        files: the folder that paths in cells are relative to, if not that of the table; relative to `folder`.
 
     Raises:
         BadInput: codes `source-missing`, `-format`, `-unreadable`, `-empty`, `-sql`; `column-missing` where the
             files of a folder differ.
     """
     told = progress if progress is not None else Silent()
-    text = filled_in(source)
+    found = _read(filled_in(source), folder, query, missing, told)
+    return found if files is None else replace(found, beside=folder_of_files(files, folder))
+
+
+def folder_of_files(files: str, folder: Path) -> Path:
+    """The folder that `data.files` names, relative to `folder`.
+
+    Raises:
+        BadInput: code `source-missing`.
+    """
+    place = (folder / Path(filled_in(files)).expanduser()).absolute()
+    if not place.is_dir():
+        fix = "name the folder that the paths in the table are relative to"
+        raise BadInput("there is no such folder", code="source-missing", where="data.files", got=files, fix=fix)
+    return place
+
+
+def _read(text: str, folder: Path, query: str | None, missing: Collection[str] | None, told: Progress) -> Source:
     scheme = scheme_of(text)
     if scheme in DATABASES:
         from volant.data.sources.database import open_database

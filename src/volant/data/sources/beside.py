@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,16 +29,19 @@ _LARGEST_TEXT = 60_000_000
 
 @dataclass(frozen=True)
 class Beside:
-    """Files that a table names, relative to the folder that it lies in."""
+    """Files that a table names, in the folder that their paths are relative to, and nowhere else."""
 
     folder: Path
 
     def names_files(self, values: pa.Array | pa.ChunkedArray) -> bool:
         """Whether texts are paths of pictures, of which enough exist."""
         some = _some(values)
-        if not len(some) or np.mean([is_picture(text) for text in some]) < ENOUGH:
-            return False
-        return bool(np.mean([self._is_file(text) for text in some]) >= FOUND)
+        return self.names_pictures(values) and bool(np.mean([self._is_file(text) for text in some]) >= FOUND)
+
+    def names_pictures(self, values: pa.Array | pa.ChunkedArray) -> bool:
+        """Whether texts end like the names of pictures, there or not."""
+        some = _some(values)
+        return bool(len(some) and np.mean([is_picture(text) for text in some]) >= ENOUGH)
 
     def sample(self, values: pa.Array | pa.ChunkedArray) -> pa.Array:
         """A few of the files as raw cells."""
@@ -50,10 +54,12 @@ class Beside:
         return None if path is None else read_file(path)
 
     def path(self, text: str) -> Path | None:
-        """The path that a cell names; None for what is none, such as an address."""
+        """The path that a cell names; None for what is none, such as an address, or lies outside of the folder."""
         if not text or len(text) > LONGEST or "\0" in text or "://" in text:
             return None
-        return self.folder / text.strip().replace("\\", "/")
+        root = os.path.normpath(self.folder)
+        path = Path(os.path.normpath(os.path.join(root, text.strip().replace("\\", "/"))))  # noqa: PTH118
+        return path if path.is_relative_to(root) else None
 
     def _is_file(self, text: str) -> bool:
         path = self.path(text)

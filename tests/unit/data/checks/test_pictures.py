@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image, ImageEnhance
-from tests.pictures import digit, encoded
+from tests.pictures import bars, digit, encoded
 
 from volant.core import plugins
 from volant.core.protocols import CheckContext
@@ -183,3 +183,22 @@ def test_equal_pictures_with_different_labels_conflict():
     found = run("conflicting_duplicates", rows(some))
     assert found
     assert found[0].count >= 9
+
+
+def test_one_picture_with_two_labels_is_enough_beside_pictures_that_are_gone():
+    some = files()
+    some[50], some[3], some[5] = some[41], None, None
+    [found] = run("conflicting_duplicates", rows(some))
+    assert found.count == 1
+    assert set(found.rows) == {41, 50}
+
+
+def test_wrong_labels_of_pictures_are_found():
+    some = [encoded(bars(tall=i % 2 == 1, seed=i, side=32)) for i in range(600)]
+    told = labels(600)
+    swapped = list(range(0, 600, 30))
+    for i in swapped:
+        told[i] = CLASSES[1 - CLASSES.index(told[i])]
+    [found] = run("wrong_labels", rows(some, told))
+    assert len(set(found.rows) & set(swapped)) >= 15
+    assert 12 <= found.count <= 30
