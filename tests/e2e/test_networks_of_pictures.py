@@ -19,6 +19,7 @@ pytest.importorskip("torch")
 from tests.unit.learners.test_image_networks import bars
 
 import volant
+from volant.errors import BadInput
 from volant.runtime.load import open_release
 
 FILE = """
@@ -106,6 +107,13 @@ def test_compress_measures_and_ships_only_what_is_better(trained):
         assert handle.status().champion == found.candidate != result.candidate
     else:
         assert handle.status().champion == result.candidate
+
+
+def test_a_variant_that_there_is_not_is_named(trained):
+    handle, _ = trained
+    with pytest.raises(BadInput, match="variants") as caught:
+        handle.compress(only=("int9",))
+    assert caught.value.troubles[0].meant == "int8"
 
 
 def test_a_service_needs_no_torch(trained):

@@ -6,7 +6,7 @@ import io
 import logging
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -138,16 +138,33 @@ def apart(model: bytes, inputs: Sequence[np.ndarray], expected: np.ndarray, batc
 
     Differences count relative to the largest expected value where that is more than one.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    names = [one.name for one in session.get_inputs()]
+    ask = _asking(model, 1)
     worst, scale = 0.0, max(1.0, float(np.abs(expected).max()))
     for size in batches:
         for begin in range(0, len(expected), size):
             rows = slice(begin, begin + size)
-            said = session.run(None, {name: x[rows] for name, x in zip(names, inputs, strict=True)})[0]
+            said = ask([x[rows] for x in inputs])
             worst = max(worst, float(np.abs(said - expected[rows]).max()) / scale)
     return worst
+
+
+def answers(model: bytes, inputs: Sequence[np.ndarray], threads: int = 1, batch: int = 256) -> np.ndarray:
+    """What an ONNX model says of arrays whose first dimension is the rows."""
+    ask = _asking(model, threads)
+    parts = [ask([x[begin : begin + batch] for x in inputs]) for begin in range(0, len(inputs[0]), batch)]
+    return np.concatenate(parts)
+
+
+def _asking(model: bytes, threads: int) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    names = [one.name for one in session.get_inputs()]
+
+    def ask(given: Sequence[np.ndarray]) -> np.ndarray:
+        found: np.ndarray = session.run(None, dict(zip(names, given, strict=True)))[0]
+        return found
+
+    return ask

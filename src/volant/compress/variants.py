@@ -1,4 +1,4 @@
-"""Smaller variants of a release's networks: in eight bits, with channels cut, with every other number cut."""
+"""Smaller variants of a release's networks: in eight bits, with channels or numbers cut, or taught anew."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from volant.bind.onnx_channels import links, without
 from volant.bind.onnx_quantise import dynamic, static
 from volant.bind.onnx_reader import input_names
 from volant.compress.networks import Network
+from volant.compress.students import student, students
 from volant.compress.tuning import Effort, Lessons, tuned, two_of_four
 from volant.core.progress import Progress
 
@@ -45,7 +46,27 @@ def makers(study: Study) -> dict[str, Callable[[], Files]]:
             found[f"{name}, int8"] = lambda share=share: _each(
                 study, lambda n, s: eight_bits(Network(n.step, cut(n, s, share)), s)
             )
+    found |= _taught(study)
     found["2:4"] = lambda: _each(study, half)
+    return found
+
+
+def _taught(study: Study) -> dict[str, Callable[[], Files]]:
+    """Students in place of a network for pictures, where the release has one network alone."""
+    if len(study.networks) != 1:
+        return {}
+    network = study.networks[0]
+    lessons, found = study.lessons[network.file], dict[str, Callable[[], Files]]()
+    for widths in students(network, lessons):
+        name = "distilled " + ", ".join(map(str, widths))
+
+        def make(widths: tuple[int, ...] = widths) -> Files:
+            return {network.file: student(network, lessons, widths, study.effort, study.progress)}
+
+        def smaller(make: Callable[[], Files] = make) -> Files:
+            return {file: eight_bits(Network(network.step, model), study) for file, model in make().items()}
+
+        found[name], found[f"{name}, int8"] = make, smaller
     return found
 
 

@@ -26,12 +26,13 @@ from volant.compress.variants import Study, makers
 from volant.core.ids import file_digest, files_digest
 from volant.core.records import Batch, Pipeline, Problem, Verdict
 from volant.data.dataset import Dataset
-from volant.errors import BadInput
+from volant.errors import BadInput, Trouble, nearest
 from volant.evaluate.compare import compare
 from volant.evaluate.speed import Loading
 from volant.release.export import Draft
 from volant.release.gate import CandidateFacts, decide
 from volant.runtime.load import Release, open_release
+from volant.runtime.seal import FILE as SEAL
 from volant.wheel.context import Context
 from volant.wheel.gate import judge_rows, rules, units_of
 from volant.wheel.history import champion_release, deploy_verdict, open_candidate, serving
@@ -51,7 +52,7 @@ def compress(
     """Try smaller variants of a release, measure each beside it, and deploy the best if it is measurably better.
 
     Raises:
-        BadInput: codes `no-release`, `no-candidate`, `nothing-to-compress`.
+        BadInput: codes `no-release`, `no-candidate`, `nothing-to-compress`, `usage`.
     """
     served, release = serving(context), _release(context, candidate)
     pipeline = Pipeline.of(json.loads((release.folder / "pipeline.json").read_bytes()))
@@ -91,7 +92,9 @@ class _Compressing:
     def run(self, found: Sequence[Network], epochs: float, only: Sequence[str]) -> CompressResult:
         progress = self.context.progress
         study = self._study(found, epochs)
-        tried = {name: make for name, make in makers(study).items() if not only or name in only}
+        offered = makers(study)
+        _refuse_unknown(only, offered)
+        tried = {name: make for name, make in offered.items() if not only or name in only}
         progress.stage("compress", float(len(tried)))
         folder = self.context.folder("compressed") / self.release.digest[:16]
         shutil.rmtree(folder, ignore_errors=True)
@@ -149,7 +152,7 @@ class _Compressing:
 
     def _written(self, folder: Path, files: Mapping[str, bytes]) -> Path:
         """A folder that the runtime can open, with these models in place of the original ones."""
-        shutil.copytree(self.release.folder, folder, ignore=shutil.ignore_patterns("report.*"))
+        shutil.copytree(self.release.folder, folder, ignore=shutil.ignore_patterns("report.*", SEAL))
         for name, data in files.items():
             (folder / name).write_bytes(data)
         _seal(folder)
@@ -233,6 +236,16 @@ class _Compressing:
             scores={self.context.metric: chosen.metric},
         )
         return decide(comparisons, asked, facts)
+
+
+def _refuse_unknown(only: Sequence[str], offered: Mapping[str, object]) -> None:
+    troubles = [
+        Trouble(f"there is no variant {name!r}", "--only", name, tuple(offered), None, nearest(name, offered))
+        for name in only
+        if name not in offered
+    ]
+    if troubles:
+        raise BadInput("variants that cannot be tried were named", code="usage", troubles=troubles)
 
 
 def _singles(batch: Batch) -> list[Batch]:

@@ -111,6 +111,24 @@ def test_eight_bits_are_a_quarter_of_the_size_and_answer_alike(taught):
     said(dynamic(vit), pictures[:5])
 
 
+def test_a_student_learns_what_a_larger_network_answers(monkeypatch):
+    from volant.compress import students as of
+    from volant.compress.networks import Network
+    from volant.core.records import Step
+
+    large = exported_network(network("resnet"), rows(4).sample(4))
+    given = rows(256)
+    teaching = Lessons((given.pictures,), given.targets.numpy().argmax(axis=1))
+    monkeypatch.setattr(of, "BYTES", {widths: 1 for widths in of.WIDTHS})
+    step = Network(Step("onnx", ("pixels",), "margin", {"output": "y"}, "network.onnx"), large)
+    assert of.students(step, teaching) == of.WIDTHS
+    flat = Lessons((np.zeros((3, 4), np.float32),), None)
+    assert of.students(step, flat) == (), "only networks that look at pixels have such students"
+    made, again = (of.student(step, teaching, (4, 8, 8), Effort(epochs=3), Silent()) for _ in range(2))
+    assert made == again
+    assert right(made) > 0.9
+
+
 def measured(**changes):
     given = {
         "name": "int8",

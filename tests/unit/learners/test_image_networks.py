@@ -99,6 +99,12 @@ def test_it_learns_and_serves_without_torch(tmp_path, name):
     assert model.facts()["side"] == 16
 
 
+def test_a_rate_is_found_where_none_is_given(tmp_path):
+    runner, model = fitted("cnn", rows(), tmp_path / "fit", rate=0.0, dropout=0.2, l1=1e-4, epochs=12)
+    assert 1e-5 < model.facts()["rate"] < 0.1
+    assert right(runner, rows(100, seed=9)) > 0.8
+
+
 def test_with_a_deadline_it_ends_in_time_with_a_network_that_fits(tmp_path):
     context = RunContext(seed=1, seconds=8.0, validation=rows(40, seed=3))
     runner, model = fitted("convnet", rows(), tmp_path / "fit", context=context)

@@ -20,12 +20,18 @@ PER_ROW, WEIGHTS = 2e7, 1.3e5
 
 @dataclass(frozen=True)
 class CnnOptions:
-    """Adam at `rate` for `epochs`; `augment` is a preset or names with commas. `side` 0 fits the pictures."""
+    """Adam at `rate` (0 finds one) for `epochs`; `augment` is a preset or names with commas.
+
+    `dropout` leaves out features before the head, `decay` and `l1` draw weights to zero. `side` 0 fits the pictures.
+    """
 
     epochs: int = 10
     batch: int = 32
     rate: float = 1e-3
     augment: str = "none"
+    dropout: float = 0.0
+    decay: float = 0.0
+    l1: float = 0.0
     side: int = 0
 
 
@@ -57,5 +63,6 @@ class Cnn:
         return {"rate": Range(3e-4, 5e-3, log=True), "epochs": Range(5, 40, whole=True)}
 
     def fit(self, data: Rows, problem: Problem, options: CnnOptions, context: RunContext) -> ImageModel:
-        recipe = Recipe(options.epochs, options.batch, options.rate)
-        return fit_images(data, problem, Fitting((Design("cnn"),), recipe, options.augment, side=options.side), context)
+        recipe = Recipe(options.epochs, options.batch, options.rate, options.decay, l1=options.l1)
+        design = Design("cnn", dropout=options.dropout)
+        return fit_images(data, problem, Fitting((design,), recipe, options.augment, side=options.side), context)

@@ -84,7 +84,7 @@ class Convnet:
         recipe = Recipe(
             epochs=most if timed else options.epochs,
             batch=options.batch,
-            rate=options.rate,
+            rate=options.rate or ConvnetOptions.rate,
             smoothing=options.smoothing if problem.classes else 0.0,
             looks=12,
             quick=True,

@@ -183,6 +183,7 @@ def _trained(
     """The exported network, and facts about its training."""
     from volant.neural.image.building import build, largest, with_batch
     from volant.neural.image.export import exported_network
+    from volant.neural.image.training import with_rate
     from volant.neural.loop import torch_threads
 
     outputs, recipe = max(len(problem.classes), 1), fitting.recipe
@@ -192,12 +193,14 @@ def _trained(
             seconds = hours.left(TRAINING)
             design, epochs = largest(fitting.designs, rows, outputs, recipe, seconds, fitting.least)
         recipe = with_batch(recipe, len(rows), min(epochs, recipe.epochs))
-        fitting = replace(fitting, recipe=recipe)
         network = build(design, rows, outputs, context.seed)
+        recipe = with_rate(network, rows, "classes" if outputs > 1 else "number", recipe)
+        fitting = replace(fitting, recipe=recipe)
         found = _taught(network, rows, judges, design, fitting, context, hours)
         some = rows.batch(np.linspace(0, len(rows) - 1, min(COMPARED, max(2, len(rows)))).astype(np.int64))
         model = exported_network(network, some[0], *some[3:])
     facts = {"epochs": found.epochs, "best": round(found.best, 4), "falls": found.falls, "weights": network.size()}
+    facts["rate"] = recipe.rate
     return model, {**facts, "widths": list(design.widths), "flip": "flip" in recipe.augmentation.names}
 
 

@@ -99,6 +99,7 @@ class Recipe:
     `quick` is the recipe of the quick network: Muon for filters, and steps of the rest by the sum of losses.
     `attacked` is how far pixels are moved against the network while it trains, of 255; 0 for not at all.
     `deeper` is what the rate of each layer of a pretrained network is multiplied with, from the head down.
+    `l1` draws weights to zero. A `rate` of 0 is found by a short training before the real one.
     """
 
     epochs: float
@@ -114,4 +115,5 @@ class Recipe:
     clip: float | None = None
     attacked: float = 0.0
     deeper: float = 1.0
+    l1: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)

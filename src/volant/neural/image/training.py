@@ -12,6 +12,7 @@ from torch import nn
 from volant.core.progress import Progress
 from volant.neural.crew import Crew, crew_here
 from volant.neural.curves import Curves
+from volant.neural.finder import find_rate
 from volant.neural.image.depth import groups
 from volant.neural.image.design import Recipe
 from volant.neural.image.network import ImageNetwork
@@ -80,7 +81,25 @@ def plain(network: nn.Module, recipe: Recipe) -> Optimiser:
     wide = tuple(p for p in parameters if p.ndim > 1)
     narrow = tuple(p for p in parameters if p.ndim < 2)
     cycle = one_cycle()
-    return Adam([Group(wide, recipe.rate, recipe.decay, cycle), Group(narrow, recipe.rate, 0.0, cycle)], (0.9, 0.98))
+    groups = [Group(wide, recipe.rate, recipe.decay, cycle, l1=recipe.l1), Group(narrow, recipe.rate, 0.0, cycle)]
+    return Adam(groups, (0.9, 0.98))
+
+
+FIRST_TRIED = 1e-3
+
+
+def with_rate(network: ImageNetwork, rows: ImageRows, kind: str, recipe: Recipe) -> Recipe:
+    """The recipe with the rate at which the loss falls fastest, where it names none; the network stays as it was."""
+    if recipe.rate or recipe.quick:
+        return recipe
+    batch, dice = min(recipe.batch, len(rows)), network.dice.get_state()
+    recipe = replace(recipe, rate=FIRST_TRIED)
+    constantly = Adam([Group(tuple(p for p in network.parameters() if p.requires_grad), FIRST_TRIED, recipe.decay)])
+    source = Augmented(rows, recipe.augmentation, network.dice.initial_seed())
+    objective = ImageObjective(network, kind, smoothing=recipe.smoothing)
+    found = find_rate(objective, source, constantly, batch=batch, seed=network.dice.initial_seed())
+    network.dice.set_state(dice)
+    return replace(recipe, rate=FIRST_TRIED * found.suggested)
 
 
 NORMS, WHITENING, HEAD = 0.053, 0.053, 0.67
