@@ -101,7 +101,7 @@ def _sums(folder: Path) -> _Sums:
 def _scene(before: Reading, now: Reading) -> Scene:
     seconds = max(now.at - before.at, 1e-6)
     delta = {key: value - before.samples.get(key, 0.0) for key, value in now.samples.items()}
-    pids = _family_of(int(now.facts["pid"]))
+    pids = family_of(int(now.facts["pid"]))
     return Scene(
         facts=now.facts,
         seconds=seconds,
@@ -162,7 +162,7 @@ def quantile(buckets: Mapping[float, float], q: float) -> float | None:
     return None
 
 
-def _family_of(pid: int) -> list[int]:
+def family_of(pid: int) -> list[int]:
     """A process and all that descend from it."""
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
