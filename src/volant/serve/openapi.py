@@ -204,10 +204,14 @@ def _object(properties: Mapping[str, Schema], *, optional: Sequence[str] = (), c
 
 def _rows() -> Schema:
     subject = _text("whom the rows are about", minLength=1, maxLength=1024)
+    whom = {"anyOf": [subject, {"type": "null"}]}
     both = {
         "rows": {**_list("Row"), "minItems": 1},
         "row": _ref("Row"),
-        "subject": {"anyOf": [subject, {"type": "array", "items": subject}], "description": "one, or one per row"},
+        "subject": {
+            "anyOf": [whom, {"type": "array", "items": whom, "minItems": 1}],
+            "description": "one, or one per row",
+        },
     }
     return {**_object(both, optional=list(both), closed=True), "oneOf": [{"required": ["rows"]}, {"required": ["row"]}]}
 
