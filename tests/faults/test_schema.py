@@ -40,11 +40,14 @@ checks.positive_data_acceptance.expected-statuses = [200, 404, 422]
 @pytest.mark.slow
 @pytest.mark.parametrize("unknown", ["flag", "refuse"])
 def test_schemathesis_finds_nothing(tmp_path, unknown):
-    text = handmade.FILE_TEXT + f'[serve]\nunknown_category = "{unknown}"\nmax_rows = 50\nmax_body_mb = 0.2\n'
+    text = (
+        handmade.FILE_TEXT
+        + f'[serve]\nunknown_category = "{unknown}"\nmax_rows = 50\nmax_body_mb = 0.2\ndeadline_ms = 100000\n'
+    )
     product = handmade.make_served_product(tmp_path / "product", text)
     with served(product.folder, "--workers", "1") as service:
         attack = [sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/openapi.json", "--checks=all"]
-        options = ["--max-examples=40", "--seed=1", "--no-color", "--continue-on-failure", "--request-timeout=30"]
+        options = ["--max-examples=40", "--seed=1", "--no-color", "--continue-on-failure", "--request-timeout=120"]
         (tmp_path / "hooks.py").write_text(HOOKS)
         (tmp_path / "schemathesis.toml").write_text(SETTINGS)
         environment = {**os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(tmp_path)}
