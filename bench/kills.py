@@ -1,8 +1,9 @@
-"""Row 22, last part: `kill -9` of a running service under load, again and again; nothing that was acknowledged is missing.
+"""Row 22, last part: `kill -9` of a running service under load, again and again; nothing acknowledged is missing.
 
-Clients predict and give feedback over HTTP, with idempotency keys, while all processes of the service are killed at random
-moments; after every kill a new service goes on with the same store. Prints a JSON line per hundred kills, and at the end
-how many rows were acknowledged, how many of them are there, and how many are there twice. Exit status 1 if one is missing.
+Clients predict and give feedback over HTTP, with idempotency keys, while all processes of the service are killed at
+random moments; after every kill a new service goes on with the same store. Prints a JSON line per hundred kills, and at
+the end how many rows were acknowledged, how many of them are missing, and how many are there twice. Exit status 1 where
+there are such.
 
     python bench/kills.py --kills 1000
 """

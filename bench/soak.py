@@ -1,7 +1,7 @@
-"""A soak: twenty minutes at half of the most load, with three hot swaps, a canary that is promoted and one that is refused.
+"""A soak: twenty minutes at half of the most load, three hot swaps, a canary that is promoted and one that is refused.
 
 Prints a JSON line a minute (requests, errors, megabytes) and one at the end with what must hold: no errors, memory flat
-(a line through the second half rises by less than 5 % of its level), every promised release seen, all rows in the ledger.
+(a line through the second half rises by less than 5 % of its level), the canaries' ends, all rows in the ledger.
 Exit status 1 where it does not hold.
 
     python bench/soak.py --minutes 20
@@ -91,13 +91,12 @@ def most(url: str) -> float:
     return float(said.partition("Requests/sec:")[2].split()[0])
 
 
-def bad(center: float) -> Pipeline:
-    """Answers well on its own example, and not at all to other ages."""
+def bad() -> Pipeline:
+    """Gives no usable answer to its own example, so it is refused before it sees anybody."""
     return Pipeline(
         (
-            Step("encode", ("age",), "code", {"vocabulary": [41.0], "other": None}),
-            Step("scale", ("code",), "salted", {"center": [center], "spread": [1.0], "clip": 99.0}),
-            Step("sigmoid_pair", ("salted",), "probability"),
+            Step("encode", ("age",), "code", {"vocabulary": [], "other": None}),
+            Step("sigmoid_pair", ("code",), "probability"),
             Step("decide", ("probability",), "label", {"classes": ["no", "yes"]}),
         ),
         handmade.pipeline().outputs,
@@ -122,7 +121,7 @@ def plan(store, home: Path) -> list:
         (0.15, "swap", swap(50.0)),
         (0.30, "swap", swap(55.0)),
         (0.45, "canary", canary(handmade.pipeline(58.0), 30.0)),
-        (0.65, "bad canary", canary(bad(0.0), None)),
+        (0.65, "bad canary", canary(bad(), None)),
         (0.80, "swap", swap(60.0)),
     ]
 
@@ -169,8 +168,6 @@ def tell(memory: list, load: Load, kinds: Counter, rows: int) -> int:
     slope = statistics.linear_regression([at for at, _ in late], [mb for _, mb in late]).slope
     level = statistics.mean(mb for _, mb in late)
     rise = slope * (late[-1][0] - late[0][0]) / level
-    bad_answers = sum(count for status, count in load.statuses.items() if status not in (200,))
-    owed = load.statuses[500]
     facts = {
         "requests": sum(load.statuses.values()),
         "statuses": dict(load.statuses),
@@ -183,7 +180,7 @@ def tell(memory: list, load: Load, kinds: Counter, rows: int) -> int:
     }
     held = {
         "memory_flat": rise < 0.05,
-        "no_errors": bad_answers == owed,
+        "no_errors": set(load.statuses) == {200},
         "bad_canary_ended": kinds["end"] >= 1,
         "good_canary_promoted": kinds["promote"] >= 5,
         "all_rows_logged": rows >= load.statuses[200],
