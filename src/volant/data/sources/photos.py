@@ -157,11 +157,7 @@ def lots(items: Sequence[Any], size: Callable[[Any], int]) -> Iterator[list[Any]
 
 
 def readable(name: str) -> str:
-    """A name of the file system as text that can be written down.
-
-    >>> readable("caf\udce9.png")
-    'caf\\xe9.png'
-    """
+    """A name of the file system as text that can be written down; bytes that are no text as escapes."""
     return os.fsencode(name).decode(errors="backslashreplace")
 
 
