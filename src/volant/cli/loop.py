@@ -42,8 +42,9 @@ def loop(
         turns = shell.product().operations.turns()
         shell.show({"turns": [one.record() for one in turns]}, lambda console: _draw_all(console, turns))
         return
-    with contextlib.suppress(OSError):
-        os.nice(19)
+    if not once:  # what is asked for now is not put behind everything else
+        with contextlib.suppress(OSError):
+            os.nice(19)
     seconds = _seconds(poll)
     stop = threading.Event()
     if not once and threading.current_thread() is threading.main_thread():
