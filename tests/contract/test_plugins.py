@@ -22,7 +22,6 @@ QUICK = {
     "says_what_it_supports",
     "estimates_cost",
     "offers_a_portfolio",
-    "settles_options_after_folds",
 }
 
 
