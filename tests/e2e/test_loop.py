@@ -20,7 +20,7 @@ from volant.wheel.ask import answer, ask, questions
 from volant.wheel.context import work_on
 from volant.wheel.handle import ProductHandle
 from volant.wheel.live import live
-from volant.wheel.turns import STEPS, due, turn
+from volant.wheel.turns import STEPS, Look, due, look, turn
 from volant.wheel.watch import watch
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -109,6 +109,17 @@ def test_a_canary_that_is_as_good_stays_a_canary(churn, hands):
         report = live(context)
         assert not report.events
         assert report.duels[0].low < 0 < report.duels[0].high
+
+
+def test_between_turns_live_traffic_is_looked_at_only_when_somebody_spoke(churn, hands):
+    with work_on(churn, clock=hands.clock()) as context:
+        worse = candidate(context, 70.0)
+        handmade.promote(context.store, worse)
+        context.store.end_turn(context.store.begin_turn("the first").id, "nothing-to-learn")
+        traffic(context, hands, 700, 40.0, release=worse)
+        seen = look(context)
+        assert [event.kind for event in seen.events] == ["rollback"]
+        assert look(context, seen.heard) == Look(None, (), seen.heard)
 
 
 def test_a_champion_that_is_surely_worse_than_the_one_before_is_taken_back(churn, hands):

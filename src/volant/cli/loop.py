@@ -48,23 +48,25 @@ def loop(
     stop = threading.Event()
     if not once and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    heard = -1
     while True:
-        _round(shell, once=once, budget=budget)
+        heard = _round(shell, heard, once=once, budget=budget)
         if once or stop.wait(seconds):
             return
 
 
-def _round(shell: Shell, *, once: bool, budget: str | None) -> None:
-    """One look, and a turn where it is due. The product file is read anew each time."""
+def _round(shell: Shell, heard: int, *, once: bool, budget: str | None) -> int:
+    """One look, and a turn where it is due, by the file as it is now. Gives how much was heard."""
     operations = shell.product().operations
     with shell.progress() as progress:
-        look = None if once else operations.look(progress=progress)
+        look = None if once else operations.look(heard, progress=progress)
         why = "by hand" if look is None else look.due
         done = None if why is None else operations.turn(why, budget=budget, progress=progress)
     if look is not None and look.events:
         shell.show(look.record(), lambda console: _draw_events(console, [one.record() for one in look.events]))
     if done is not None:
         shell.show(done.record(), lambda console: draw(console, done))
+    return heard if look is None else look.heard
 
 
 def _seconds(text: str) -> float:

@@ -41,11 +41,13 @@ def descend(part: Part, penalty: Penalty, signs: np.ndarray, *, classes: int, it
     """Minimise the penalised loss: squares of a number (`classes` 0), or minus the log-likelihood of classes.
 
     `part.y` are numbers or class indices. `signs` (k,) are 1 or -1 where a coefficient may not have another sign.
-    Columns are scaled to length one inside, so that rare ones are learned as quickly as frequent ones.
+    Columns are scaled to length one inside, so that rare ones are learned as quickly as frequent ones. Those that
+    the penalty of squares holds back anyway are scaled less: else the steepest penalty would make all steps small.
     """
     total = float(part.weights.sum())
     shares = (part.weights / total).astype(np.float32)
     size = np.sqrt(np.einsum("i,ij,ij->j", shares, part.x, part.x, dtype=np.float64))
+    size = np.maximum(size, np.sqrt(penalty.squares / total))
     scale = 1.0 / np.where(size > 1e-6, size, 1.0)
     x = np.hstack([part.x * scale.astype(np.float32), np.ones((len(part.x), 1), np.float32)])
     wanted = _wanted(part.y, classes)

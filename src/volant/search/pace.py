@@ -14,7 +14,7 @@ from volant.search.trials import AGAIN, Rules, Trial
 
 LEAST_SECONDS = 0.6
 """Seconds below which no fit is begun."""
-FORCED = 0.45
+FORCED = 0.3
 """Share of the time left that any configuration may take, however quick it was expected to be."""
 LATE = 1.5
 """Times what was expected that a configuration may take."""
@@ -22,8 +22,9 @@ SHORT = 0.4
 """Share of what it is expected to need with which a configuration is begun all the same: fits can end early."""
 SURE = 0.93
 """Share of the time left in which the last fits are expected to end: choosing them takes some, too."""
-FIRSTS, FOLDED = 5, 0.9
-"""Share of the time left that all folds of the first configurations may take; else one part is held out."""
+FEWER, FOLDED = 4, 0.8
+"""Folds where there is no time for more, and the share of the time left that one configuration of each learner may
+take on all folds; where that is too much for these few folds, too, one part is held out."""
 MOST_LANES = 4
 
 
@@ -72,14 +73,14 @@ class Pace:
         self._ratios: dict[str, float] = {}
 
     def layout(self, trials: Sequence[Trial], rows: int) -> Layout:
-        """As many folds as the first configurations can afford; under a work budget one configuration at a time."""
+        """As many folds as each learner's first configuration can afford; under a work budget one at a time."""
         waiting = [t for t in trials if t.status == "waiting"]
         if self.by_work:
             return Layout.of(1 if self.rules.by_time else self._folds_for_work(how_many(rows)), self.rules.threads, 1)
         folds = 1 if self.rules.by_time else how_many(rows)
-        firsts = sum(self.expected(t) for t in waiting[:FIRSTS])
-        if firsts * folds / self.rules.threads >= FOLDED * self.left():
-            folds = 1
+        firsts = {t.learner: self.expected(t) for t in reversed(waiting)}
+        while folds > 1 and sum(firsts.values()) * folds / self.rules.threads >= FOLDED * self.left():
+            folds = FEWER if folds > FEWER else 1
         heaviest = max((self.bytes(t) for t in waiting), default=0)
         return Layout.of(folds, self.rules.threads, min(MOST_LANES, self.machine.memory // max(heaviest, 1)))
 
@@ -114,9 +115,9 @@ class Pace:
         return max(expected * layout.turns, LEAST_SECONDS) + lasts
 
     def lasts(self, fits: Sequence[Trial | float]) -> float:
-        """Seconds for last fits, side by side, of trials or of what takes so many seconds on a fold."""
+        """Seconds to keep for last fits, side by side, of trials or of what takes so many seconds on a fold."""
         times = [AGAIN * fit if isinstance(fit, float) else fit.again for fit in fits]
-        return max(max(times, default=0.0), sum(times) / self.rules.threads)
+        return max(max(times, default=0.0), sum(times) / self.rules.threads) / SURE
 
     def for_lasts(self) -> float:
         """Seconds in which the last fits must end, side by side."""

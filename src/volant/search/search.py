@@ -41,6 +41,8 @@ FAR_BEHIND = 0.3
 """Share of the way from the best configuration back to the baseline, from which on another is given up early."""
 HOPEFUL = 3
 """Learners, the best ones so far, whose other configurations come before those of the rest."""
+MOST = 0.7
+"""Share of what a last fit is expected to take with which it is begun: it ends early then, and has seen all rows."""
 MUCH = 0.01
 """Relative loss by which a release may fall behind the best ensemble before students are taught."""
 
@@ -339,7 +341,7 @@ class Search:
 
     def _members(self, chosen: Sequence[Trial]) -> list[Member]:
         """The last fits, on all rows, of the chosen; their fits on folds where the budget has no room for one."""
-        once = [t for t in chosen if not t.bagged]
+        once = sorted((t for t in chosen if not t.bagged), key=lambda t: -t.again)
         exclusive = any(getattr(t.configuration.learner, "exclusive", False) for t in once)
         crew = 1 if exclusive else max(min(len(once), self.rules.threads), 1)
         threads = max(self.rules.threads // crew, 1)
@@ -359,11 +361,11 @@ class Search:
         return found
 
     def _last(self, trial: Trial, threads: int) -> Fit | None:
-        """The last fit of a configuration, if it is expected to end in time and answers with numbers."""
+        """The last fit of a configuration, if there is time for most of it and it answers with numbers."""
         settled = trial.configuration.settled([f.facts for f in trial.fits])
         name = f"{settled.key[:12]}-final"
         fit = self.fits.load(name)
-        if fit is None and self.pace.room(1, trial.again):
+        if fit is None and self.pace.room(1, MOST * trial.again):
             fit = self.fits.make(name, settled, self.data, self.pace.context(self.pace.left(), threads))
         return fit if fit is not None and self._is_finite(fit) else None
 

@@ -66,8 +66,8 @@ class Trial:
 
     @property
     def again(self) -> float:
-        """Seconds that a last fit, on all rows, is expected to take: it ends where those on folds were best."""
-        return AGAIN * max((f.seconds * _share(f.facts) for f in self.fits), default=0.0)
+        """Seconds that a last fit is expected to take: it ends where those on folds were best, on average."""
+        return AGAIN * sum(f.seconds * _share(f.facts) for f in self.fits) / max(len(self.fits), 1)
 
     @property
     def bytes(self) -> int:

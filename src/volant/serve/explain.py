@@ -43,9 +43,14 @@ def explanation_schemas(
     asked = {
         **rows["properties"],
         "rows": {**rows["properties"]["rows"], "maxItems": MOST_ROWS},
-        "method": {**text, "enum": list(METHODS), "default": "shap", "description": "lime is a local surrogate"},
-        "label": {**text, "description": "the class to explain, if not the answer's"},
-        "reasons": {"type": "integer", "minimum": 0, "default": MOST_REASONS, "description": "how many, in words"},
+        "method": {"enum": [*METHODS, None], "default": "shap", "description": "lime is a local surrogate"},
+        "label": {"type": ["string", "null"], "description": "the class to explain, if not the answer's"},
+        "reasons": {
+            "type": ["integer", "null"],
+            "minimum": 0,
+            "default": MOST_REASONS,
+            "description": "how many, in words",
+        },
     }
     contribution = {
         "column": text,

@@ -52,6 +52,8 @@ def read(body: bytes, most: int) -> tuple[Asked, Wish]:
     value = decode(body)
     asked = rows_of(value, most, _OPTIONS)
     wish = {name: value[name] for name in _OPTIONS if value.get(name) is not None}
+    if isinstance(wish.get("reasons"), float) and wish["reasons"].is_integer():
+        wish["reasons"] = int(wish["reasons"])  # JSON has one kind of number
     troubles = list(_misshapen(wish))
     if troubles:
         raise BadInput("the request does not have the right form", code="input-invalid", troubles=troubles)

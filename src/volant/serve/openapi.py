@@ -68,7 +68,7 @@ def _paths(kinds: Sequence[str], signature: Signature | None, guarded: bool) -> 
     rows = {"rows": [example_row(signature) if signature else {}]}
     said = {"feedback": [{"prediction_id": _ID, "kind": kinds[0] if kinds else "", "value": _example_label(signature)}]}
     posts = {
-        "predict": _with_files(_post("Predict for rows", "Rows", "Predictions", rows, (500, 504)), signature),
+        "predict": _with_files(_post("Predict for rows", "Rows", "Predictions", rows, (409, 500, 504)), signature),
         "explain": _post("Say why, for a few rows", "RowsToExplain", "Explanations", rows, (500, 504)),
         "feedback": _post("Say what is true, or how good an answer was", "Feedback", "Receipts", said, (404,)),
     }
@@ -204,10 +204,14 @@ def _object(properties: Mapping[str, Schema], *, optional: Sequence[str] = (), c
 
 def _rows() -> Schema:
     subject = _text("whom the rows are about", minLength=1, maxLength=1024)
+    whom = {"anyOf": [subject, {"type": "null"}]}
     both = {
         "rows": {**_list("Row"), "minItems": 1},
         "row": _ref("Row"),
-        "subject": {"anyOf": [subject, {"type": "array", "items": subject}], "description": "one, or one per row"},
+        "subject": {
+            "anyOf": [whom, {"type": "array", "items": whom, "minItems": 1}],
+            "description": "one, or one per row",
+        },
     }
     return {**_object(both, optional=list(both), closed=True), "oneOf": [{"required": ["rows"]}, {"required": ["row"]}]}
 

@@ -63,7 +63,7 @@ def told_before(
     """What was answered before under these ids; None where nothing was, or where the model failed.
 
     Raises:
-        HttpError: 422: the key came with other rows before.
+        HttpError: 409: the key came with other rows before.
     """
     if not found:
         return None
@@ -71,7 +71,7 @@ def told_before(
     same = [r is not None and _plain(r.input) == _plain(row) for r, row in zip(records, inputs, strict=True)]
     if not all(same):
         what, fix = "the key came with another request before", "use a new key for every new request"
-        raise HttpError(422, "input-invalid", what, where="Idempotency-Key", fix=fix)
+        raise HttpError(409, "input-invalid", what, where="Idempotency-Key", fix=fix)
     whole = [record for record in records if record is not None and record.output]
     return whole if len(whole) == len(ids) else None
 

@@ -101,7 +101,7 @@ def _sums(folder: Path) -> _Sums:
 def _scene(before: Reading, now: Reading) -> Scene:
     seconds = max(now.at - before.at, 1e-6)
     delta = {key: value - before.samples.get(key, 0.0) for key, value in now.samples.items()}
-    pids = _family_of(int(now.facts["pid"]))
+    pids = family_of(int(now.facts["pid"]))
     return Scene(
         facts=now.facts,
         seconds=seconds,
@@ -112,7 +112,7 @@ def _scene(before: Reading, now: Reading) -> Scene:
             name: sum(value for _, value in _of(now.samples, f"volant_{name}"))
             for name in ("connections_open", "waiting_rows", "log_waiting_rows", "shadow_dropped_rows")
         },
-        memory_mb=sum(_memory(pid) for pid in pids),
+        memory_mb=sum(memory_of(pid) for pid in pids),
         processes=len(pids),
         feedback=sum(value for _, value in _of(delta, "volant_feedback_total")) / seconds,
         ready=all(value for _, value in _of(now.samples, "volant_ready")),
@@ -162,7 +162,7 @@ def quantile(buckets: Mapping[float, float], q: float) -> float | None:
     return None
 
 
-def _family_of(pid: int) -> list[int]:
+def family_of(pid: int) -> list[int]:
     """A process and all that descend from it."""
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
@@ -179,7 +179,7 @@ def _family_of(pid: int) -> list[int]:
     return found
 
 
-def _memory(pid: int) -> float:
+def memory_of(pid: int) -> float:
     """Megabytes that are a process's own: what it shares with its siblings is counted once among them."""
     try:
         for line in (Path("/proc") / str(pid) / "smaps_rollup").read_text().splitlines():

@@ -38,6 +38,10 @@ COUNTED = ("accuracy", "balanced_accuracy", "f1", "precision", "recall", "cost")
 """Metrics of classes that see the answer alone, not how sure it is."""
 
 
+MOST = 20_000
+"""Rows on which two releases are compared; what has not shown by then is too small to matter."""
+
+
 @dataclass(frozen=True)
 class Duel(Result):
     """Two releases on the same rows: the mean gain of `ours` over `theirs` per row, in [−1, 1], and what follows.
@@ -82,8 +86,8 @@ class Trusted:
     schema: Schema
 
     def since(self, moment: int) -> Trusted:
-        """Those that came at that time or later, in microseconds."""
-        kept = np.flatnonzero(self.at >= moment)
+        """Those that came at that time or later, in microseconds; the first `MOST` of them."""
+        kept = np.flatnonzero(self.at >= moment)[:MOST]
         labels, other = (column.take(pa.array(kept)) for column in (self.labels, self.other))
         columns = self.share[kept], self.at[kept], self.release[kept]
         return Trusted(self.rows.take(kept), labels, other, *columns, self.schema)

@@ -119,12 +119,12 @@ class Operations:
         with work_on(self.product, progress=progress, clock=self.clock) as context:
             return turn(context, why, budget=budget)
 
-    def look(self, *, progress: Progress | None = None) -> Look:
-        """What `volant loop` does between turns: whether one is due, and what live traffic decides."""
+    def look(self, heard: int = -1, *, progress: Progress | None = None) -> Look:
+        """What `volant loop` does between turns; see `volant.wheel.turns.look`."""
         from volant.wheel.turns import look
 
         with work_on(self.product, progress=progress, clock=self.clock) as context:
-            return look(context)
+            return look(context, heard)
 
     def turns(self) -> list[Turn]:
         """All turns of the loop, oldest first."""

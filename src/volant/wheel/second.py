@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 FOLDS = 4
 LEAST_LABELS, LEAST_ROWS = 30, 200
 """Labels of users, and rows altogether, from which on a second look tells more than the first."""
-QUICK = ("boosted_trees", "linear")
+QUICK = ("image_features", "boosted_trees", "linear")
 """Learners that look twice, the first that fits the problem."""
 
 

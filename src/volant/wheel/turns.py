@@ -57,22 +57,29 @@ def due(context: Context) -> str | None:
 
 @dataclass(frozen=True)
 class Look(Result):
-    """What was seen between two turns: why one is due, if it is, and what was promoted, ended or taken back."""
+    """What was seen between two turns: why one is due, if it is, and what was promoted, ended or taken back.
+
+    `heard` is how much feedback there was.
+    """
 
     due: str | None
     events: tuple[Deployment, ...]
+    heard: int
 
 
-def look(context: Context) -> Look:
-    """See whether a turn is due; if none is, let live traffic decide about what answers it."""
-    why = due(context)
-    if why is not None:
-        return Look(why, ())
+def look(context: Context, heard: int = -1) -> Look:
+    """See whether a turn is due; if none is, let live traffic decide about what answers it.
+
+    Where there is no more feedback than the last time, `heard`, nothing is looked at again.
+    """
+    why, now = due(context), context.store.feedback_since("")
+    if why is not None or now == heard:
+        return Look(why, (), heard)
     with context.store.lock("loop", wait=0.0):
         events = live(context).events
     if events:
-        notify(context, {"product": context.product.name, "events": events})
-    return Look(None, events)
+        notify(context, {"product": context.product.name, "events": [one.record() for one in events]})
+    return Look(None, events, now)
 
 
 def turn(context: Context, why: str = "by hand", *, budget: str | None = None) -> Turn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import zipfile
 
 import pyarrow as pa
@@ -68,6 +69,24 @@ def test_pictures_without_folders_have_no_label(photos, tmp_path):
     source = read_source("photos/lying", folder=tmp_path)
     assert read(source).column_names == ["image", "file"]
     assert source.answer is None
+
+
+def test_names_of_other_systems_and_things_that_are_no_files(photos, tmp_path):
+    odd = os.fsencode(photos) + b"/lying/caf\xe9.png"
+    with open(odd, "wb") as file:  # noqa: PTH123 - the name is bytes
+        file.write(picture(1))
+    (photos / "lying" / "two\nlines.png").write_bytes(picture(2))
+    os.mkfifo(photos / "lying" / "pipe.png")
+    (photos / "lying" / "device.png").symlink_to("/dev/zero")
+    (photos / "lying" / "gone.png").symlink_to("nowhere.png")
+    table = read(read_source("photos", folder=tmp_path))
+    found = {cell["path"]: cell["bytes"] for cell in table.column("image").to_pylist()}
+    assert found["lying/caf\\xe9.png"] == picture(1)
+    assert found["lying/two\nlines.png"] == picture(2)
+    assert found["lying/pipe.png"] is None
+    assert found["lying/device.png"] is None
+    assert "lying/gone.png" not in found
+    assert len(read_source("photos", folder=tmp_path).fingerprint) == 64
 
 
 def test_a_changed_picture_changes_the_source(photos, tmp_path):

@@ -113,6 +113,18 @@ def test_the_descent_ends_where_scikit_learn_ends(classes):
     assert np.abs(line.coefficients.T - expected.coef_).max() < 0.02
 
 
+def test_columns_that_hardly_vary_hold_up_no_other():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(300, 4)).astype(np.float32)
+    y = np.argmax(x[:, :3] + 0.3 * rng.gumbel(size=(300, 3)), axis=1)
+    still = np.hstack([x, np.full((300, 1), 4e-6, np.float32)])
+    given = {"classes": 3, "iterations": 300, "seconds": ENDLESS}
+    plain = descend(Part(x, y, np.ones(300)), Penalty(0.0, 10.0), np.zeros(4), **given)
+    beside = descend(Part(still, y, np.ones(300)), Penalty(0.0, 10.0), np.zeros(5), **given)
+    assert beside.coefficients[:4] == pytest.approx(plain.coefficients, abs=1e-3)
+    assert np.abs(plain.coefficients).max() > 0.5
+
+
 def test_a_descent_out_of_time_ends_after_a_step():
     x = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
     line = descend(

@@ -39,7 +39,7 @@ def test_a_key_with_other_rows_is_refused(running):
     ask(running)
     for rows in (ROWS[::-1], [*ROWS, ROWS[0]], [{"age": 51, "plan": "gold"}]):
         answer = ask(running, rows=rows)
-        assert answer.status_code == 422
+        assert answer.status_code == 409
         assert answer.json()["troubles"][0]["where"] == "Idempotency-Key"
     assert ask(running, rows=ROWS).status_code == 200
 

@@ -46,7 +46,12 @@ class Photo:
 
     @property
     def folders(self) -> tuple[str, ...]:
-        return PurePosixPath(self.path).parts[:-1]
+        return PurePosixPath(self.name).parts[:-1]
+
+    @property
+    def name(self) -> str:
+        """The path as text: bytes that are none, in names that other systems wrote, as escapes."""
+        return readable(self.path)
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ class Album:
             self.name,
             schema,
             batches,
-            lambda: digest([[photo.path, photo.size, photo.time] for photo in self.photos]),
+            lambda: digest([[photo.name, photo.size, photo.time] for photo in self.photos]),
             notes,
             hints=_HINTS,
             shown=lambda: pa.Table.from_batches([self._sample(schema)]),
@@ -111,13 +116,13 @@ class Album:
 
         def images() -> pa.Array:
             files = [self.read(photo) if place in wanted else None for place, photo in enumerate(photos)]
-            return cells([photo.path for photo in photos], files)
+            return cells([photo.name for photo in photos], files)
 
         columns: dict[str, Callable[[], pa.Array]] = {
             IMAGE: images,
             LABEL: lambda: pa.array(labels(), pa.string()),
             PART: lambda: pa.array([photo.folders[0] for photo in photos], pa.string()),
-            FILE: lambda: pa.array([photo.path for photo in photos], pa.string()),
+            FILE: lambda: pa.array([photo.name for photo in photos], pa.string()),
         }
         return pa.RecordBatch.from_arrays([columns[name]() for name in schema.names], schema=schema)
 
@@ -149,6 +154,11 @@ def lots(items: Sequence[Any], size: Callable[[Any], int]) -> Iterator[list[Any]
         held += size(item)
     if lot:
         yield lot
+
+
+def readable(name: str) -> str:
+    """A name of the file system as text that can be written down; bytes that are no text as escapes."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def is_picture(name: str) -> bool:
@@ -225,7 +235,7 @@ def album(root: Path, paths: Sequence[Path], name: str, others: Sequence[str]) -
         except OSError:
             continue
         photos.append(Photo(path.relative_to(root).as_posix(), found.st_size, found.st_mtime_ns))
-    return Album(name, tuple(photos), tuple(others), lambda photo: read_file(root / photo.path))
+    return Album(name, tuple(photos), tuple(map(readable, others)), lambda photo: read_file(root / photo.path))
 
 
 def open_zip(path: Path, progress: Progress) -> Source:

@@ -1,11 +1,10 @@
-"""Row 21 and 22 of the performance board, first version: requests and feedback per second over HTTP, logging on.
+"""Row 22 of the performance board: feedback that is on disk before it is acknowledged, over HTTP.
 
-Prints a JSON line per row. The service of a small product (made by hand, or `--product FOLDER`) and a bare ASGI
-application on the same server, which decodes and answers the same bytes and does nothing else, are measured in
-turns (A B B A) on the same core; the load comes from this process on another one. Each row says how many answers
-were counted and, for the service, how many predictions are in its ledger afterwards.
+Prints a JSON line per row: events per second with one and with 32 connections, alone and 100 in a request. The service
+of a small product (made by hand, or `--product FOLDER`) runs on one core, the load on another one. The last row says
+how many answers were counted, and how many are in the ledger afterwards.
 
-    python bench/serve.py --seconds 2 --repeats 5
+    python bench/feedback.py --seconds 2
 """
 
 from __future__ import annotations
@@ -14,15 +13,12 @@ import argparse
 import asyncio
 import json
 import os
-import random
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -129,44 +125,6 @@ def feedback_requests(ids: list[str], size: int) -> Iterator[bytes]:
         yield post("/v1/feedback", msgspec.json.encode({"feedback": items}))
 
 
-# ---------------------------------------------------------------- the bare rival
-
-
-def bare(port: int) -> None:
-    """The same server around an application that decodes, makes the same answer, and encodes."""
-    import uvicorn
-
-    async def app(scope, receive, send) -> None:
-        message = await receive()
-        rows = msgspec.json.decode(message["body"])["rows"]
-        answer = {"id": "0" * 36, "label": "no", "probabilities": {"no": 0.52, "yes": 0.48}, "audit": False}
-        body = msgspec.json.encode({"release": "0" * 12, "contract": 1, "predictions": [answer for _ in rows]})
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-    options = {"http": "httptools", "loop": "uvloop", "lifespan": "off", "access_log": False, "log_config": None}
-    uvicorn.run(app, port=port, **options)
-
-
-@contextmanager
-def bare_rival() -> Iterator[tuple[str, int]]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = subprocess.Popen([sys.executable, __file__, "--bare", str(port)])
-    os.sched_setaffinity(process.pid, SERVER)
-    try:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield "127.0.0.1", port
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
 # ---------------------------------------------------------------- rows
 
 
@@ -179,41 +137,6 @@ def quantiles(seconds: list[float]) -> dict[str, float]:
     return {name: round(cut[place] * 1e3, 3) for name, place in (("p50_ms", 499), ("p99_ms", 989), ("p999_ms", 998))}
 
 
-def interval(values: list[float]) -> list[float]:
-    """The 95 % bootstrap interval of the median."""
-    draw = random.Random(0)
-    medians = sorted(statistics.median(draw.choices(values, k=len(values))) for _ in range(2000))
-    return [round(medians[49], 3), round(medians[1949], 3)]
-
-
-def predictions(service, rival, connections: int, options) -> int:
-    """One row: requests per second of both, in turns; gives how many answers the service sent."""
-    request = for_ever(post("/v1/predict", msgspec.json.encode({"rows": [options.example]})))
-    rates: dict[str, list[float]] = {"volant": [], "bare": []}
-    seen: dict[str, list[float]] = {"volant": [], "bare": []}
-    errors = 0
-    for turn in range(options.repeats * 2):
-        order = ("volant", "bare") if turn % 2 == 0 else ("bare", "volant")
-        for name in order:
-            found = load(service if name == "volant" else rival, request, connections, options.seconds / 2)
-            rates[name].append(len(found.seconds) / (options.seconds / 2))
-            seen[name] += found.seconds
-            errors += found.errors
-    share = [ours / theirs for ours, theirs in zip(rates["volant"], rates["bare"], strict=True)]
-    say(
-        f"predict, {connections} connections",
-        rival="bare ASGI on uvicorn",
-        requests_per_second=round(statistics.median(rates["volant"])),
-        rival_requests_per_second=round(statistics.median(rates["bare"])),
-        of_rival=round(statistics.median(share), 3),
-        of_rival_95=interval(share),
-        errors=errors,
-        **quantiles(seen["volant"]),
-        **{f"rival_{name}": value for name, value in quantiles(seen["bare"]).items()},
-    )
-    return len(seen["volant"])
-
-
 def feedback(service, ids: list[str], size: int, connections: int, options) -> int:
     found = load(service, feedback_requests(ids, size), connections, options.seconds * 2)
     events = len(found.seconds) * size
@@ -224,16 +147,15 @@ def feedback(service, ids: list[str], size: int, connections: int, options) -> i
 
 
 def measure(folder: Path, options) -> None:
-    with served(folder, pinned=SERVER) as service, bare_rival() as rival:
+    with served(folder, pinned=SERVER) as service:
         first = post("/v1/predict", msgspec.json.encode({"rows": [options.example] * 100}))
         ids = [one["id"] for one in msgspec.json.decode(load_one(service.address, first))["predictions"]]
-        sent = 100 + sum(predictions(service.address, rival, n, options) for n in (1, 32))
         said = sum(feedback(service.address, ids, size, n, options) for size, n in ((1, 1), (1, 32), (100, 4)))
         service.stop()
     with open_store(read(folder).home) as store:
         counts = store.counts()
-    say("kept", predictions_answered=sent, predictions=counts["predictions"], said=said, feedback=counts["feedback"])
-    if counts["predictions"] < sent or counts["feedback"] < said:
+    say("kept", predictions_answered=100, predictions=counts["predictions"], said=said, feedback=counts["feedback"])
+    if counts["predictions"] < 100 or counts["feedback"] < said:
         sys.exit("an acknowledged row is missing")
 
 
@@ -252,17 +174,12 @@ def load_one(address: tuple[str, int], request: bytes) -> bytes:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=2.0, help="seconds per measurement")
-    parser.add_argument("--repeats", type=int, default=5, help="repeats of each measurement")
     parser.add_argument("--product", type=Path, help="a product with a champion (its store is written to)")
     parser.add_argument("--row", default=json.dumps(ROW), help="a row that it takes, as JSON")
-    parser.add_argument("--bare", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.bare:
-        bare(options.bare)
-        return
     options.example = json.loads(options.row)
     os.sched_setaffinity(0, CLIENT)
-    say("machine", cores=len(CORES), load=os.getloadavg()[0], seconds=options.seconds, repeats=options.repeats)
+    say("machine", cores=len(CORES), load=os.getloadavg()[0], seconds=options.seconds)
     if options.product:
         measure(options.product, options)
         return
