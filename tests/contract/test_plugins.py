@@ -14,8 +14,23 @@ CONTRACTS = {
     "tasks": TASK_CONTRACT,
     "learners": LEARNER_CONTRACT,
 }
+SLOW = ("backbone", "cnn", "convnet", "resnet", "vit")
+"""Learners whose fits take seconds each: of theirs only promises that need no fit are tested every time."""
+QUICK = {
+    "describes_itself",
+    "options_are_a_frozen_dataclass_with_defaults",
+    "says_what_it_supports",
+    "estimates_cost",
+    "offers_a_portfolio",
+}
+
+
+def _marks(kind, name, promise):
+    return [pytest.mark.slow] if kind == "learners" and name in SLOW and promise.__name__ not in QUICK else []
+
+
 PROMISES = [
-    pytest.param(kind, name, promise, id=f"{kind}-{name}-{promise.__name__}")
+    pytest.param(kind, name, promise, id=f"{kind}-{name}-{promise.__name__}", marks=_marks(kind, name, promise))
     for kind, contract in CONTRACTS.items()
     for name in plugins.names(kind)
     for promise in contract

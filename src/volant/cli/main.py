@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "client": "Write a typed client of the service",
     "ship": "Write what runs the service: Docker, systemd, Kubernetes",
     "export": "Write a release as ONNX with clients that need no volant",
+    "log": "Export the log of predictions to Parquet",
     "top": "Watch the running service",
     "keys": "Make, list, rotate and revoke keys of the service",
     "feedback": "Import or export answers to predictions",

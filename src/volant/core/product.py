@@ -320,6 +320,10 @@ class ServeSection(Section):
         gt=0,
         description="Megabytes of predictions that may wait to be moved into the ledger; beyond, none are taken.",
     )
+    log: Literal["text", "json"] = Field(
+        "text", description="What the service writes to standard error: lines for people, or an object per line."
+    )
+    access_log: bool = Field(False, description="Whether it writes a line for every answered request, too.")
     watch: WatchSection = Field(default=WatchSection(), description="When a release is taken back by itself.")
     rollout: RolloutSection = Field(default=RolloutSection(), description="How what passes the gate comes to answer.")
     tls: TlsSection = Field(default=TlsSection(), description="Certificate and key, for HTTPS.")

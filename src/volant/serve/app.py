@@ -13,6 +13,7 @@ from volant.serve.about import ERRORS, error_page
 from volant.serve.board import Board
 from volant.serve.cors import Cors
 from volant.serve.http import Request, Response, Route, Routes
+from volant.serve.logs import answered
 from volant.serve.metrics import CONTENT_TYPE, Figures
 from volant.serve.problems import MEDIA_TYPE, HttpError, headers_of, problem, status_of
 from volant.serve.service import Service
@@ -36,6 +37,7 @@ class Application:
         self.figures = figures
         slowest = max(service.product.file.serve.deadline_ms for service in services.values())
         self.deadline_seconds = slowest / 1000 + GRACE_SECONDS
+        self._access_log = any(service.product.file.serve.access_log for service in services.values())
         self._cors = {prefix: Cors(service.product.file.serve.cors) for prefix, service in services.items()}
         self.connections: Callable[[], int] = lambda: 0
         """How many connections are open; the listener tells."""
@@ -103,6 +105,9 @@ class Application:
         """An answer was sent."""
         name = request.route.name if request.route is not None else self._routes.name(request.path)
         self.figures.answered(request.method if name != "other" else "any", name, status, seconds)
+        if self._access_log:
+            key = request.holder.key.id if request.holder is not None else None
+            answered(request.method, name, status, seconds, request_id=request.id.decode(), key=key)
 
     def _shared(self, response: Response, request: Request) -> Response:
         """The response as pages from elsewhere may read it, where they may."""

@@ -21,6 +21,7 @@ from volant.runtime.seal import require_seal
 from volant.serve.keys import Guard, refuse_open_door, resolve
 from volant.serve.limits import MOST_PROCESSES
 from volant.serve.listener import sockets, tls, url_of
+from volant.serve.logs import set_up
 from volant.serve.process import Plan, store_of
 from volant.serve.supervisor import Supervisor
 from volant.store import Store, flock, write_file_atomic
@@ -56,6 +57,7 @@ def serve(products: Sequence[Product], address: Address, announce: Callable[[str
     port = file.port if address.port is None else address.port
     workers = worker_count(file.workers if address.workers is None else address.workers)
     mounted = _mounted(products)
+    set_up(file.log, access=any(product.file.serve.access_log for product in products))
     for product in products:
         with store_of(product) as store:
             _refuse_unready(product, store, host)

@@ -102,12 +102,12 @@ def _seconds(release: Release, count: int) -> float:
     rows = [example_row(release.signature)] * count
     took = []
     for _ in range(3):
-        begun = time.perf_counter()
+        begun = time.thread_time()  # processor time: how busy the machine is at the moment must not count
         batch, _flags = rows_to_batch(rows, release.signature)
         outputs = release.predict(batch)
         if len(answers(outputs, release.signature)) != count:
             raise ValueError("one answer per row was expected")
         if not finite(outputs):
             raise ArithmeticError("an answer holds numbers that are none")
-        took.append(time.perf_counter() - begun)
+        took.append(time.thread_time() - begun)
     return max(min(took), 1e-6)

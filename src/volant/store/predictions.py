@@ -98,6 +98,19 @@ class Predictions(Part):
             found |= self._look_up(missing)
         return found
 
+    def each_prediction(self, since: str = "", lot: int = 5_000) -> Iterator[list[PredictionRecord]]:
+        """All predictions from a time on (ISO 8601, UTC), in lots, by id; what is not indexed yet is, first."""
+        self.index_segments()
+        table, after = tables.prediction, ""
+        while True:
+            query = select(table).where(table.c.id > after, table.c.at >= since).order_by(table.c.id).limit(lot)
+            with self._database.read() as connection:
+                found = [PredictionRecord(**fields(row)) for row in connection.execute(query)]
+            if not found:
+                return
+            yield found
+            after = found[-1].id
+
     def shadows(self, release: str) -> Iterator[ShadowRow]:
         """What a release that only saw requests would have answered, beside what was answered."""
         answered = tables.shadow.join(tables.prediction, tables.prediction.c.id == tables.shadow.c.prediction_id)

@@ -11,7 +11,7 @@ from volant.core.clock import Clock
 from volant.core.product import Product
 from volant.core.progress import Progress
 from volant.wheel.context import work_on
-from volant.wheel.results import AuditTrail, Deployment, Exported, KeyResult, Routes, Sealed
+from volant.wheel.results import AuditTrail, Deployment, Exported, ExportedLog, KeyResult, Routes, Sealed
 
 if TYPE_CHECKING:
     from volant.wheel.ask import Question
@@ -178,3 +178,10 @@ class Operations:
 
         with work_on(self.product, clock=self.clock) as context:
             return export(context, release, out)
+
+    def export_log(self, out: Path, *, since: str | None = None) -> ExportedLog:
+        """Write the log of predictions as Parquet; see `volant.wheel.export_log.export_log`."""
+        from volant.wheel.export_log import export_log
+
+        with work_on(self.product, clock=self.clock) as context:
+            return export_log(context, out, since=since)

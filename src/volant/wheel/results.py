@@ -279,6 +279,14 @@ class Exported(Result):
 
 
 @dataclass(frozen=True)
+class ExportedLog(Result):
+    """The log of predictions as a file: where, and how many rows."""
+
+    file: str
+    rows: int
+
+
+@dataclass(frozen=True)
 class Sealed(Result):
     """A release that was sealed, and the public key that proves it."""
 

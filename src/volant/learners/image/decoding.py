@@ -87,18 +87,20 @@ def _room(shape: tuple[int, ...]) -> np.ndarray:
         return np.memmap(file, dtype=np.uint8, mode="w+", shape=shape)
 
 
-def decoder_for(data: Rows, column: str, side: int = 0, most: int = MOST_SIDE, mode: str = "stretch") -> Decoder:
+def decoder_for(
+    data: Rows, column: str, side: int = 0, most: int = MOST_SIDE, mode: str = "stretch", *, square: bool = False
+) -> Decoder:
     """The decoder for a column.
 
     Small pictures of one size keep it; larger ones are brought to `side` (0: a fitting one, `most` at the most), in
-    the proportions that they have in common. Where no picture has colours, only grey is looked at.
+    the proportions that they have in common, or to squares. Where no picture has colours, only grey is looked at.
     """
     places = np.unique(np.linspace(0, len(data) - 1, min(LOOKED_AT, len(data))).astype(np.int64))
     cells = [cell for cell in data.take(places).batch([column])[column] if cell is not None]
     sizes = np.array([size_of(bytes(cell)) for cell in cells] or [(32, 32)], dtype=np.float64)
     width, height = np.median(sizes, axis=0)
     wanted = float(side) or min(_fitting(min(width, height)), most)
-    if not (sizes == sizes[0]).all():
+    if square or not (sizes == sizes[0]).all():
         width = height = min(width, height)
     scale = min(1.0, wanted / min(width, height)) if not side else wanted / min(width, height)
     params = {

@@ -41,7 +41,7 @@ class ImageFeaturesOptions:
     `mode` is how pictures are brought to a square: `stretch`, `pad` or `crop`.
     """
 
-    strength: float = 0.1
+    strength: float = 0.003
     side: int = 0
     mode: str = "stretch"
     iterations: int = 300
@@ -91,8 +91,8 @@ class ImageFeatures:
         base = ImageFeaturesOptions()
         return (
             base,
-            replace(base, strength=0.01),
-            replace(base, strength=1.0),
+            replace(base, strength=0.03),
+            replace(base, strength=0.0005),
             replace(base, mode="pad"),
             replace(base, side=SIDES[-1]),
         )

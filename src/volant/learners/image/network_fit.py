@@ -109,7 +109,8 @@ def fit_images(data: Rows, problem: Problem, fitting: Fitting, context: RunConte
     hours = Hours(context.seconds)
     data = data.take(np.flatnonzero(data.weights() > 0))
     column = pictures(problem)[0]
-    decoder = decoder_for(data, column, fitting.side, fitting.most, fitting.mode)
+    square = bool(fitting.tune)  # pretrained transformers have a place for each patch of a square
+    decoder = decoder_for(data, column, fitting.side, fitting.most, fitting.mode, square=square)
     beside = linear_features(data, problem) if has_others(problem) else None
     aim = Aim.at(data, problem)
     part = _Part(decoder, beside, aim, context.threads)

@@ -98,6 +98,8 @@ def largest(
     """
     found, epochs = designs[0], 1.0
     for place, design in enumerate(designs):
+        if seconds <= 0.0:
+            break
         began = time.monotonic()
         per_row = seconds_per_row(design, rows, outputs, recipe)
         seconds -= time.monotonic() - began
