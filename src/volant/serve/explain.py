@@ -44,7 +44,10 @@ def explanation_schemas(
         **rows["properties"],
         "rows": {**rows["properties"]["rows"], "maxItems": MOST_ROWS},
         "method": {"enum": [*METHODS, None], "default": "shap", "description": "lime is a local surrogate"},
-        "label": {**({"enum": [*classes, None]} if classes else {"type": "null"}), "description": "the class to explain, if not the answer's"},
+        "label": {
+            **({"enum": [*classes, None]} if classes else {"type": "null"}),
+            "description": "the class to explain, if not the answer's",
+        },
         "reasons": {
             "type": ["integer", "null"],
             "minimum": 0,
