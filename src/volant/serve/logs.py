@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -40,7 +39,7 @@ class TextLines(logging.Formatter):
 
 def set_up(form: Form, *, access: bool) -> None:
     """Have volant write its log in this form; with `access`, a line for every answered request as well."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if form == "json" else TextLines())
     logger = logging.getLogger("volant")
     logger.handlers[:] = [handler]
