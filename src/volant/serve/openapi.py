@@ -203,7 +203,7 @@ def _object(properties: Mapping[str, Schema], *, optional: Sequence[str] = (), c
 
 
 def _rows() -> Schema:
-    subject = _text("whom the rows are about", minLength=1, maxLength=1024)
+    subject = _text("whom the rows are about", minLength=1, maxLength=1024, pattern="^[^\\u0000]*$")
     whom = {"anyOf": [subject, {"type": "null"}]}
     both = {
         "rows": {**_list("Row"), "minItems": 1},
