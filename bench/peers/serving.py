@@ -181,6 +181,7 @@ def mlflow(port, path, folder):
 def main(peer, port, path, folder):
     os.environ["MODEL"] = path
     os.environ["PYTHONPATH"] = str(Path(__file__).parent)
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # some start programs by name
     if peer in ("bare", "fastapi"):
         uvicorn(f"{peer}_app", port)
     elif peer == "bentoml":
