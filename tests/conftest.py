@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import pwd
@@ -150,4 +151,5 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
     folder = tmp_path / "small"
     folder.mkdir()
     yield SmallDisk(folder)
+    gc.collect()  # what is mapped into memory holds the disk
     subprocess.run(["umount", folder], check=True)

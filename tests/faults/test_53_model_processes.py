@@ -57,7 +57,7 @@ def eventually(holds, seconds: float = 60.0) -> None:
         time.sleep(0.1)
 
 
-def hang(length: int = 900_000) -> dict:
+def hang(length: int = 400_000) -> dict:
     """A row that takes a model much longer than the deadline."""
     return {"age": 50, "plan": "x" * length}
 

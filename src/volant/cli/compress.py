@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(**PLAIN)
 
 
-@app.command(epilog="Example: volant -C photographs compress")
+@app.command(epilog="Example: volant compress")
 def compress(
     context: typer.Context,
     candidate: Annotated[

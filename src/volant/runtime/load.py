@@ -76,7 +76,7 @@ def _together(pipeline: Pipeline, steps: Sequence[Compiled]) -> list[Compiled]:
             inputs = tuple(_runs(inputs, source, fast))
         fast.append((run, inputs, output))
     used = {*pipeline.outputs.values(), *(name for _, inputs, _ in fast for name in inputs)}
-    return [one for one in fast if one[2] in used]
+    return [one for one in fast if one[2] in used or one[2] not in source]
 
 
 def _runs(inputs: Sequence[str], source: Mapping[str, str], fast: list[Compiled]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 
 import volant
 from volant.cli.main import main
+from volant.compress.measure import Measured
 from volant.core.progress import Progress, Silent
 from volant.core.records import Comparison, Finding, Score, Verdict
 from volant.wheel import results
@@ -138,6 +139,19 @@ class FakeProduct:
     def export_feedback(self, path: Path) -> results.ExportResult:
         self._note("export_feedback", path=path)
         return results.ExportResult(15, path)
+
+    def compress(
+        self,
+        candidate: str | None = None,
+        *,
+        epochs: float = 3.0,
+        only: Sequence[str] = (),
+        progress: Progress | None = None,
+    ) -> results.CompressResult:
+        self._note("compress", candidate=candidate, epochs=epochs, only=only, progress=progress is not None)
+        whole = Measured("as it is", 900_000, 0.8, (1.0, 1.0, 1.0), 12.0, 0.41, (0.0, 0.0, 0.0), 1.0, 0.0, True)
+        eight = replace(whole, name="int8", size_bytes=300_000, faster=(2.1, 1.9, 2.3), fit=True)
+        return results.CompressResult(DIGEST, (whole, eight), "int8", OLDER, verdict(self.promoted))
 
     def improve(self, *, budget: str | None = None, progress: Progress | None = None) -> results.TurnResult:
         self._note("improve", budget=budget, progress=progress is not None)

@@ -20,6 +20,7 @@ ON_A_PRODUCT = {
     "train": ["train"],
     "report": ["report"],
     "predict": ["predict", "--input", "in.csv", "--output", "out.csv"],
+    "compress": ["compress"],
     "explain": ["explain", "--row", "3"],
     "feedback import": ["feedback", "import", "f.csv"],
     "feedback export": ["feedback", "export", "f.csv"],
@@ -103,6 +104,16 @@ def test_train_refused_has_status_1_and_the_reason(call, product):
 
 def test_a_score_that_is_not_a_number_is_null_in_json(call, product):
     assert [entry["score"] for entry in call("train", "--json").json()["leaderboard"]] == [0.41, None, None, None]
+
+
+@pytest.mark.parametrize(("promoted", "status"), [(True, 0), (False, 1)])
+def test_compress_shows_what_it_tried(call, product, promoted, status):
+    product.promoted = promoted
+    said = call("compress", "--only", "int8", "--epochs", "1")
+    assert said.status == status
+    assert asked(product, "compress") == {"candidate": None, "epochs": 1.0, "only": ("int8",), "progress": True}
+    assert "0.3 MB" in said.out
+    assert "chosen" in said.out
 
 
 @pytest.mark.parametrize(("outcome", "status"), [("promoted", 0), ("refused", 1), ("nothing-to-learn", 0)])
