@@ -11,8 +11,8 @@ from volant.data.infer import infer_schema
 from volant.data.sources import read_source
 from volant.errors import BadInput
 
-EMPTY = {"t.csv": b"", "t.tsv": b"\n\n", "t.jsonl": b"", "t.json": b"[]", "t.csv.gz": gzip.compress(b"")}
-HEADER = {"t.csv": b"a,b\n", "t.tsv": b"a\tb", "t.txt": b'"a";"b"\r\n', "t.csv.gz": gzip.compress(b"a,b\n")}
+EMPTY = {"t.csv": b"", "t.tsv": b"\n\n", "t.jsonl": b"", "t.json": b"[]", "t.csv.gz": gzip.compress(b"", mtime=0)}
+HEADER = {"t.csv": b"a,b\n", "t.tsv": b"a\tb", "t.txt": b'"a";"b"\r\n', "t.csv.gz": gzip.compress(b"a,b\n", mtime=0)}
 
 
 def refused(folder, name):
