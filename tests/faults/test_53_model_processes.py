@@ -19,6 +19,8 @@ from volant.store import open_store
 from volant.testing import handmade
 from volant.testing.served import served
 
+pytestmark = pytest.mark.slow  # deadlines tell nothing while other tests take the processors
+
 ROW = {"age": 50, "plan": "gold"}
 TEXT = handmade.FILE_TEXT + "[serve]\ndeadline_ms = 6000\nmodel_memory_mb = 800\n"
 WIDTH = 100_000
@@ -80,7 +82,6 @@ def logged(service) -> int:
         return store.counts()["predictions"]
 
 
-@pytest.mark.slow
 def test_54_a_prediction_over_its_deadline(service, client):
     """It is refused in time and its process ended; nine others that came meanwhile are answered by a new one."""
     before = model_processes(service)
@@ -147,7 +148,6 @@ def test_58_no_process_that_can_predict(service, client):
     eventually(lambda: client.get("/v1/health/ready").status_code == 200)
 
 
-@pytest.mark.slow
 def test_53_the_queue_is_full(service, client):
     """What comes beyond the queue is refused at once, before any work; the rest is answered in time."""
     body = json.dumps({"row": ROW}).encode()
