@@ -50,6 +50,7 @@ class Deadline:
         self._before = self._started or 0.0
         self._longest = 0.0
         self._ends: list[float] = []
+        self._rated = False
 
     def over(self) -> bool:
         """Whether boosting must stop now; to be asked once per round."""
@@ -66,10 +67,10 @@ class Deadline:
 
         To be asked once per round, after `over`; None where the rate stays as it is.
         """
-        if self._started is None or len(self._ends) != WARM:
+        if self._started is None or self._rated or len(self._ends) < WARM:
             return None
+        self._rated = True
         each = (self._ends[-1] - self._ends[0]) / (WARM - 1)
-        self._ends.append(0.0)
         affordable = (self._seconds - self._before + self._started) / max(each, 1e-6)
         factor = min(min(WHOLE / rate, rounds) / max(affordable, 1.0), MOST_FACTOR)
         return max(min(rate * factor, MOST_RATE), rate) if factor > 1.0 else None

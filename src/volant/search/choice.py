@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -73,13 +74,17 @@ def choose(
     rounds = ROUNDS if rules.ensemble else 1
     full = greedy_weights(arrays, loss, rounds=rounds)
     room = np.array([MARGIN * rules.most_bytes, MARGIN * rules.most_milliseconds, seconds * rules.threads])
+    weighed = cache(lambda i: size_of(done[i], sample))  # it is measured: once for each, and only if need be
+    once = {i: done[i].again if done[i].again <= seconds else np.inf for i in places}
     small, bagged = full, frozenset[int]()
-    if (sum(_size(done[i], sample, seconds) for i, weight in zip(places, full, strict=True) if weight) > room).any():
-        sizes = np.stack([_size(done[i], sample, seconds) for i in places] + [_bag(done[i], sample) for i in places])
+    used = [i for i, weight in zip(places, full, strict=True) if weight]
+    if (sum(np.append(weighed(i), once[i]) for i in used) > room).any():
+        lasts = [np.append(weighed(i), once[i]) for i in places]
+        bags = [np.append(len(done[i].fits) * weighed(i), 0.0) for i in places]
+        sizes = np.stack(lasts + bags)
         both = greedy_weights([*arrays, *arrays], loss, sizes=sizes, room=room, rounds=rounds)
-        once, bags = both[: len(places)], both[len(places) :]
-        small = [a + b for a, b in zip(once, bags, strict=True)]
-        bagged = frozenset(i for i, weight in zip(places, bags, strict=True) if weight)
+        small = [a + b for a, b in zip(both[: len(places)], both[len(places) :], strict=True)]
+        bagged = frozenset(i for i, weight in zip(places, both[len(places) :], strict=True) if weight)
     return Choice(
         done,
         _spread(full, places, len(done)),
@@ -148,16 +153,6 @@ def _spread(weights: Sequence[float], places: Sequence[int], size: int) -> list[
     for place, weight in zip(places, weights, strict=True):
         out[place] = weight
     return out
-
-
-def _size(trial: Trial, sample: Rows | None, seconds: float) -> np.ndarray:
-    """What a trial would weigh and take: bytes, milliseconds for one row, seconds of a last fit in time."""
-    return np.append(size_of(trial, sample), trial.again if trial.again <= seconds else np.inf)
-
-
-def _bag(trial: Trial, sample: Rows | None) -> np.ndarray:
-    """What a trial's fits on folds would weigh and take together, and no seconds: they are there."""
-    return np.append(len(trial.fits) * size_of(trial, sample), 0.0)
 
 
 def size_of(trial: Trial, sample: Rows | None) -> np.ndarray:
