@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from volant.core.clock import Machine
 from volant.core.plugins import missing
 from volant.core.protocols import Range, Rows, RunContext
-from volant.core.records import Cost, Problem, Support
-from volant.learners.image.decoding import picture_support
-from volant.learners.image.network_fit import Fitting, ImageModel, fit_images, image_cost
+from volant.core.records import Cost, Problem
+from volant.learners.image.network_fit import Fitting, ImageModel, PictureNetwork, fit_images, image_cost
 from volant.neural.image.design import Design, Recipe
 
 PER_ROW, WEIGHTS = 9e9, 2.2e7
@@ -40,7 +38,7 @@ class BackboneOptions:
     side: int = 0
 
 
-class Backbone:
+class Backbone(PictureNetwork):
     """Any network for pictures that transformers knows: its features with a head, then fine-tuned."""
 
     name = "backbone"
@@ -49,10 +47,7 @@ class Backbone:
     options = BackboneOptions
 
     def missing(self) -> str:
-        return missing("torch", "neural") or missing("transformers", "neural")
-
-    def supports(self, problem: Problem) -> Support:
-        return picture_support(problem, self.missing())
+        return super().missing() or missing("transformers", "neural")
 
     def lacks(self, options: BackboneOptions) -> str:
         if options.tune not in WAYS:
@@ -71,9 +66,6 @@ class Backbone:
     def portfolio(self, problem: Problem) -> Sequence[BackboneOptions]:
         base = BackboneOptions()
         return (base, replace(base, tune="layers"), replace(base, tune="lora"))
-
-    def settle(self, options: BackboneOptions, facts: Sequence[Mapping[str, Any]]) -> BackboneOptions:
-        return options
 
     def space(self, problem: Problem) -> Mapping[str, Range]:
         return {"rate": Range(5e-5, 2e-3, log=True), "tune": Range(choices=WAYS), "epochs": Range(2, 10, whole=True)}

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from volant.core.clock import Machine
-from volant.core.plugins import missing
 from volant.core.protocols import Range, Rows, RunContext
-from volant.core.records import Cost, Problem, Support
-from volant.learners.image.decoding import picture_support
-from volant.learners.image.network_fit import Fitting, ImageModel, fit_images, image_cost
+from volant.core.records import Cost, Problem
+from volant.learners.image.network_fit import Fitting, ImageModel, PictureNetwork, fit_images, image_cost
 from volant.neural.image.design import Design, Recipe
 
 PER_ROW, WEIGHTS = 2e7, 1.3e5
@@ -35,7 +32,7 @@ class CnnOptions:
     side: int = 0
 
 
-class Cnn:
+class Cnn(PictureNetwork):
     """Three convolutions, two of them with pooling, and two dense layers, trained by Adam."""
 
     name = "cnn"
@@ -43,21 +40,12 @@ class Cnn:
     summary = "the plain convolutional network of the tutorials: three convolutions and two dense layers, by torch"
     options = CnnOptions
 
-    def missing(self) -> str:
-        return missing("torch", "neural")
-
-    def supports(self, problem: Problem) -> Support:
-        return picture_support(problem, self.missing())
-
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         return image_cost(problem, machine, PER_ROW, WEIGHTS, self.portfolio(problem)[0].epochs)
 
     def portfolio(self, problem: Problem) -> Sequence[CnnOptions]:
         base = CnnOptions()
         return (base, replace(base, epochs=20, batch=64, augment="light"))
-
-    def settle(self, options: CnnOptions, facts: Sequence[Mapping[str, Any]]) -> CnnOptions:
-        return options
 
     def space(self, problem: Problem) -> Mapping[str, Range]:
         return {"rate": Range(3e-4, 5e-3, log=True), "epochs": Range(5, 40, whole=True)}

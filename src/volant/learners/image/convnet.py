@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from volant.core.clock import Machine
-from volant.core.plugins import missing
 from volant.core.protocols import Range, Rows, RunContext
-from volant.core.records import Cost, Problem, Support
-from volant.learners.image.decoding import picture_support
-from volant.learners.image.network_fit import Fitting, ImageModel, fit_images, image_cost
+from volant.core.records import Cost, Problem
+from volant.learners.image.network_fit import Fitting, ImageModel, PictureNetwork, fit_images, image_cost
 from volant.neural.image.design import Design, Recipe
 
 LADDER = ((16, 32, 64), (24, 64, 96), (32, 96, 128), (48, 160, 192), (64, 256, 256))
@@ -46,19 +43,13 @@ class ConvnetOptions:
     attacked: float = 0.0
 
 
-class Convnet:
+class Convnet(PictureNetwork):
     """Whitened patches, three groups of convolutions, the peaks: trained by Muon in few epochs."""
 
     name = "convnet"
     version = 1
     summary = "a quick convolutional network (whitening, Muon, alternating flips), as wide as time allows, by torch"
     options = ConvnetOptions
-
-    def missing(self) -> str:
-        return missing("torch", "neural")
-
-    def supports(self, problem: Problem) -> Support:
-        return picture_support(problem, self.missing())
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         return image_cost(problem, machine, PER_ROW, WEIGHTS, self.portfolio(problem)[0].epochs)
@@ -67,9 +58,6 @@ class Convnet:
         epochs = 12 if problem.rows >= 10_000 else 24 if problem.rows >= 1_500 else 40
         base = ConvnetOptions(epochs=epochs)
         return (base, replace(base, augment="standard", epochs=2 * epochs), replace(base, augment="none"))
-
-    def settle(self, options: ConvnetOptions, facts: Sequence[Mapping[str, Any]]) -> ConvnetOptions:
-        return options
 
     def space(self, problem: Problem) -> Mapping[str, Range]:
         return {

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from volant.core.clock import Machine
-from volant.core.plugins import load
+from volant.core.plugins import load, missing
 from volant.core.protocols import Rows, RunContext
-from volant.core.records import Cost, Pipeline, Problem, Step
-from volant.learners.image.decoding import PIXELS, Decoder, decoder_for, has_others, pictures
+from volant.core.records import Cost, Pipeline, Problem, Step, Support
+from volant.learners.image.decoding import (
+    PIXELS,
+    Decoder,
+    decoder_for,
+    has_others,
+    picture_support,
+    pictures,
+)
 from volant.learners.tabular.boosting import Aim, Hours
 from volant.learners.tabular.features import Features, linear_features
 from volant.neural.image.design import Augmentation, Design, Recipe, augmentation
@@ -35,6 +42,22 @@ COMPARED = 64
 """Rows that an export is compared on."""
 FEWEST = 8
 """Rows below which they are repeated, so that there is something to normalise."""
+
+
+Options = TypeVar("Options")
+
+
+class PictureNetwork:
+    """What the learners of pictures by torch share: what they need, what they take, and options that stay as given."""
+
+    def missing(self) -> str:
+        return missing("torch", "neural")
+
+    def supports(self, problem: Problem) -> Support:
+        return picture_support(problem, self.missing())
+
+    def settle(self, options: Options, facts: Sequence[Mapping[str, Any]]) -> Options:
+        return options
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from volant.core.clock import Machine
-from volant.core.plugins import missing
 from volant.core.protocols import Range, Rows, RunContext
-from volant.core.records import Cost, Problem, Support
-from volant.learners.image.decoding import picture_support
-from volant.learners.image.network_fit import Fitting, ImageModel, fit_images, image_cost
+from volant.core.records import Cost, Problem
+from volant.learners.image.network_fit import Fitting, ImageModel, PictureNetwork, fit_images, image_cost
 from volant.neural.image.design import Design, Recipe
 
 PER_ROW, WEIGHTS = 1.1e9, 1.1e7
@@ -35,19 +32,13 @@ class ResnetOptions:
     attacked: float = 0.0
 
 
-class Resnet:
+class Resnet(PictureNetwork):
     """Residual networks with 18 or 50 layers, trained by AdamW in one cycle."""
 
     name = "resnet"
     version = 1
     summary = "residual networks with 18 or 50 layers, by torch"
     options = ResnetOptions
-
-    def missing(self) -> str:
-        return missing("torch", "neural")
-
-    def supports(self, problem: Problem) -> Support:
-        return picture_support(problem, self.missing())
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         chosen = self.portfolio(problem)[0]
@@ -57,9 +48,6 @@ class Resnet:
     def portfolio(self, problem: Problem) -> Sequence[ResnetOptions]:
         base = ResnetOptions(batch=128 if problem.rows >= 1_500 else 32)
         return (base, replace(base, width=32, epochs=30), replace(base, layers=50, augment="standard", epochs=40))
-
-    def settle(self, options: ResnetOptions, facts: Sequence[Mapping[str, Any]]) -> ResnetOptions:
-        return options
 
     def space(self, problem: Problem) -> Mapping[str, Range]:
         return {

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from volant.core.clock import Machine
-from volant.core.plugins import missing
 from volant.core.protocols import Range, Rows, RunContext
-from volant.core.records import Cost, Problem, Support
-from volant.learners.image.decoding import picture_support
-from volant.learners.image.network_fit import Fitting, ImageModel, fit_images, image_cost
+from volant.core.records import Cost, Problem
+from volant.learners.image.network_fit import Fitting, ImageModel, PictureNetwork, fit_images, image_cost
 from volant.neural.image.design import Design, Recipe
 
 PATCHES = 64
@@ -33,19 +30,13 @@ class VitOptions:
     side: int = 0
 
 
-class Vit:
+class Vit(PictureNetwork):
     """Pictures as patches that attend to each other, trained by AdamW in one cycle."""
 
     name = "vit"
     version = 1
     summary = "a small vision transformer, by torch"
     options = VitOptions
-
-    def missing(self) -> str:
-        return missing("torch", "neural")
-
-    def supports(self, problem: Problem) -> Support:
-        return picture_support(problem, self.missing())
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         chosen = self.portfolio(problem)[0]
@@ -56,9 +47,6 @@ class Vit:
         base = VitOptions(batch=128 if problem.rows >= 1_500 else 32)
         small = replace(base, width=128, depth=4)
         return (small, base) if problem.rows < 10_000 else (base, small)
-
-    def settle(self, options: VitOptions, facts: Sequence[Mapping[str, Any]]) -> VitOptions:
-        return options
 
     def space(self, problem: Problem) -> Mapping[str, Range]:
         return {
