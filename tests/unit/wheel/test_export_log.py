@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pyarrow.parquet as pq
 import pytest
@@ -21,11 +22,10 @@ def product(tmp_path):
     with open_store(made.home) as store:
         log = store.prediction_log()
         for day in (1, 2, 3):
-            at = f"2026-01-0{day}T00:00:00+00:00"
-            rows = [
-                PredictionRecord(id=uuid7(), release="r", at=at, input={"age": day, "é": None}, output={"label": "no"})
-                for _ in range(2)
-            ]
+            at = datetime(2026, 1, day, tzinfo=UTC)
+            made_then = {"release": "r", "at": at.isoformat(), "input": {"age": day, "é": None}}
+            ids = [uuid7(int(at.timestamp() * 1000)) for _ in range(2)]  # the log is in the order of its ids
+            rows = [PredictionRecord(id=id, output={"label": "no"}, **made_then) for id in ids]
             log.append(rows)
     return made
 
