@@ -36,7 +36,7 @@ def improve(context: Context, *, budget: str | None = None, anew: bool = False, 
         champion = champion_release(context)
         if champion is None:
             raise BadInput("there is no release to improve", code="no-release", fix="run `volant train` first")
-        assembled = assemble(context)
+        assembled = assemble(context, spending)
         before = champion.digest
         if not must_go and not _news(context, assembled, anew=anew):
             seconds = round(time.monotonic() - started, 3)

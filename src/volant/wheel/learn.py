@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from volant.columns.media import is_media
+from volant.core.budget import Spending
 from volant.core.expression import parse
 from volant.core.plugins import column_type
 from volant.core.product import SignalSection, parse_duration
@@ -52,8 +53,10 @@ class Harvest:
     sides: np.ndarray
 
 
-def assemble(context: Context) -> Assembled:
+def assemble(context: Context, spending: Spending | None = None) -> Assembled:
     """Harvest the evidence that there is, turn it into labels, and put them beside the source's rows.
+
+    Of what `spending` has left it takes a share at the most, besides reading what there is.
 
     Raises:
         BadInput: whatever is wrong with the data, or keeps the champion from being compared on it.
@@ -64,7 +67,7 @@ def assemble(context: Context) -> Assembled:
     if found is None:
         return Assembled(source, source, NO_LABELS, None)
     context.progress.stage("labels")
-    view = labelled(context, found)
+    view = labelled(context, found, spending)
     labels = _labels(view)
     context.store.add_label_view(view.version, RULE, {"rule": dict(view.rule), **labels.record()})
     context.store.set_trust(view.trust, view.groups)
@@ -99,10 +102,10 @@ def _without_erased(context: Context, predictions: pa.Table) -> pa.Table:
     return predictions.filter(pa.array([not gone.holds(one) for one in predictions.column("subject").to_pylist()]))
 
 
-def labelled(context: Context, found: Harvest) -> LabelView:
-    """The label view; where there are enough labels, with a second look at those that other labels contradict."""
+def labelled(context: Context, found: Harvest, spending: Spending | None = None) -> LabelView:
+    """The label view; with labels and time enough, with a second look at those that other labels contradict."""
     first = view_of(context, found, None)
-    second = second_look(context, found, first)
+    second = second_look(context, found, first, spending)
     return first if second is None else view_of(context, found, second)
 
 

@@ -103,7 +103,7 @@ def train(context: Context, *, budget: str | None = None) -> TrainResult:
     spending = _spending(context, budget or context.product.file.train.budget)
     started = time.monotonic()
     with context.store.lock("train", wait=0.0):
-        dataset = assemble(context).dataset
+        dataset = assemble(context, spending).dataset
         refuse_if_hopeless(context, dataset)
         return train_on(context, dataset, spending, started)
 
