@@ -257,16 +257,18 @@ def _predicted(arm: Arm, chosen: Sequence[Chosen], count: int) -> tuple[list[Any
 
 
 def _outputs(slot: Slot, batch: Batch, count: int) -> Batch:
-    """What a release answers; where there is no memory for so many rows at once, in halves."""
-    try:
-        return slot.release.predict(batch)
-    except MemoryError:
-        if count < 2:
-            raise
-    half = count // 2
-    first = _outputs(slot, {name: array[:half] for name, array in batch.items()}, half)
-    second = _outputs(slot, {name: array[half:] for name, array in batch.items()}, count - half)
-    return {name: np.concatenate([first[name], second[name]]) for name in first}
+    """What a release answers; where there is no memory for so many rows at once, in halves, quarters and so on."""
+    parts: list[Batch] = []
+    start, size = 0, count
+    while start < count:
+        try:
+            parts.append(slot.release.predict({name: array[start : start + size] for name, array in batch.items()}))
+            start += size
+        except MemoryError:
+            if size < 2:
+                raise
+            size = (size + 1) // 2
+    return parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _finite(outputs: Batch, count: int) -> list[bool]:

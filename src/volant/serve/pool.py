@@ -1,8 +1,9 @@
 """Processes that predict for one that answers: slow models, large requests, explanations.
 
-A queue is drained, never waited for: whenever a process is free, it is given everything that came in meanwhile as one
-batch. What cannot be answered within its deadline is refused while it waits; what hangs is ended with its process, and
-what else was in that batch is tried once more, alone, by a new one.
+A queue is drained, never waited for: whenever a process is free, it is given what came in meanwhile as one batch, as
+much of it as is expected to take a tenth of a second. More gains nothing, and whoever came first would wait for all.
+What cannot be answered within its deadline is refused while it waits; what hangs is ended with its process, and what
+else was in that batch is tried once more, alone, by a new one.
 """
 
 from __future__ import annotations
@@ -16,21 +17,19 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from volant.errors import VolantError
 from volant.serve.child import Child, Setting
 from volant.serve.elsewhere import overloaded
+from volant.serve.keeping import Keeper
 from volant.serve.link import Gone, understood
 from volant.serve.problems import HttpError
 from volant.serve.traffic import Traffic
 
 MOST_BATCH = 256
 MOST_BATCH_BYTES = 2_000_000
-"""Requests, and bytes of them, that make one batch. A larger request is one by itself."""
+BATCH_SECONDS = 0.1
+"""Requests, bytes of them, and their seconds, that make one batch. A larger request is one by itself."""
 
 MOST_ATTEMPTS = 2
-RESTART_SECONDS = (0.0, 0.5, 2.0, 5.0, 15.0)
-"""How long to wait before a process is started anew, after so many failures in a row."""
-
 LOOK_SECONDS = 0.5
 """How often an idle process is looked at, whether it still lives."""
 
@@ -69,7 +68,8 @@ class Pool:
         self._changed = threading.Condition()
         self._closed = False
         self._traffic: Traffic | None = None
-        self._keepers = [_Keeper(self, setting) for _ in range(processes)]
+        self._pace = 0.0
+        self._keepers = [Keeper(self, setting) for _ in range(processes)]
 
     @property
     def alive(self) -> int:
@@ -80,6 +80,11 @@ class Pool:
     def broken(self) -> bool:
         """Whether none of the processes can be started at the moment."""
         return all(keeper.failures > 1 for keeper in self._keepers)
+
+    @property
+    def dead(self) -> bool:
+        """Whether no process lives, though there were some."""
+        return any(keeper.started for keeper in self._keepers) and not self.alive
 
     @property
     def waiting(self) -> int:
@@ -111,6 +116,14 @@ class Pool:
             self._changed.notify()
         return asked.future
 
+    def withdraw(self, future: Future[Any]) -> bool:
+        """Take a request back that still waits; whether it did."""
+        with self._changed:
+            found = next((one for one in self._waiting if one.future is future), None)
+            if found is not None:
+                self._waiting.remove(found)
+        return found is not None
+
     def close(self) -> None:
         """Answer what waits, then end the processes."""
         with self._changed:
@@ -136,6 +149,14 @@ class Pool:
                 if self._traffic is not None and not self._waiting:
                     return self._traffic
 
+    def refuse_all(self) -> None:
+        """Refuse what waits: nobody is there to answer it."""
+        with self._changed:
+            waiting, self._waiting = self._waiting, deque()
+        for one in waiting:
+            if one.attempts > 0 or one.future.set_running_or_notify_cancel():
+                one.future.set_exception(overloaded())
+
     def pause(self, seconds: float) -> None:
         """Wait so long, or until the pool is closed."""
         with self._changed:
@@ -143,11 +164,11 @@ class Pool:
 
     def _batch(self) -> list[Asked]:
         batch: list[Asked] = []
-        size = 0
+        size, most = 0, self._most_bytes()
         while self._waiting and len(batch) < MOST_BATCH:
             one = self._waiting[0]
             alone = one.attempts > 0 or (batch and one.traffic is not batch[0].traffic)
-            if batch and (alone or size + len(one.body) > MOST_BATCH_BYTES):
+            if batch and (alone or size + len(one.body) > most):
                 break
             self._waiting.popleft()
             if one.attempts == 0 and not one.future.set_running_or_notify_cancel():
@@ -161,11 +182,21 @@ class Pool:
                 break
         return batch
 
+    def _most_bytes(self) -> float:
+        """How large a batch may be that takes no longer than it should."""
+        pace = self._pace or (self._waiting[0].traffic.pace if self._waiting else 0.0)
+        return min(BATCH_SECONDS / pace, MOST_BATCH_BYTES) if pace else MOST_BATCH_BYTES
+
+    def _took(self, batch: Sequence[Asked], seconds: float) -> None:
+        """Learn from a batch how long bytes take: at once where they took longer than thought, else by and by."""
+        pace = seconds / max(sum(len(one.body) for one in batch), 1)
+        self._pace = max(pace, (self._pace + pace) / 2)
+
     def again(self, batch: Sequence[Asked], *, expired: HttpError) -> None:
         """Have requests of a batch that came to nothing tried once more, those in time that were not tried twice."""
         now = time.monotonic()
         with self._changed:
-            for one in reversed(batch):
+            for one in reversed([one for one in batch if not one.future.done()]):
                 one.attempts += 1
                 if one.until <= now:
                     one.future.set_exception(expired)
@@ -184,7 +215,8 @@ class Pool:
             "bodies": [one.body for one in batch],
             "names": [one.name for one in batch],
         }
-        seconds = max(min(one.until for one in batch) - time.monotonic(), 0.001)
+        begun = time.monotonic()
+        seconds = max(min(one.until for one in batch) - begun, 0.001)
         try:
             replies = child.ask(message, seconds)
         except TimeoutError:
@@ -195,6 +227,7 @@ class Pool:
             _logger.error("a process that predicts ended in the middle of a batch, it is started anew")
             self.again(batch, expired=_too_late())
             return False
+        self._took(batch, time.monotonic() - begun)
         if isinstance(replies, dict):
             error = understood(replies)
             for one in batch:
@@ -203,90 +236,6 @@ class Pool:
         for one, reply in zip(batch, replies, strict=True):
             one.future.set_result(reply)
         return True
-
-
-class _Keeper:
-    """Keeps one process: starts it when it is needed, gives it batches, starts it anew when it ends."""
-
-    def __init__(self, pool: Pool, setting: Setting) -> None:
-        self.failures = 0
-        self._pool = pool
-        self._setting = setting
-        self._child: Child | None = None
-        self._again = 0.0
-        self._started = False
-        self._turn = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="volant-pool", daemon=True)
-        self._thread.start()
-
-    @property
-    def alive(self) -> bool:
-        child = self._child
-        return child is not None and child.alive
-
-    def follow(self, traffic: Traffic) -> None:
-        """Have the process load what answers from now on; it is started where there is none.
-
-        Raises:
-            VolantError: it cannot.
-        """
-        with self._turn:
-            self._again = 0.0
-            if (error := self._prepare(traffic)) is not None:
-                raise error
-
-    def join(self) -> None:
-        """Return when the process has ended."""
-        self._thread.join()
-        with self._turn:
-            if self._child is not None:
-                self._child.end()
-                self._child = None
-
-    def _run(self) -> None:
-        while (found := self._pool.take()) is not None:
-            with self._turn:
-                if isinstance(found, list):
-                    self._answer(found)
-                elif self._started and not self.alive:
-                    self._prepare(found)
-
-    def _answer(self, batch: list[Asked]) -> None:
-        traffic = batch[0].traffic
-        if self._prepare(traffic) is not None or self._child is None:
-            self._pool.again(batch, expired=overloaded())
-            return
-        if not self._pool.work(self._child, batch):
-            self._drop()
-            self._prepare(traffic)
-
-    def _prepare(self, traffic: Traffic) -> VolantError | None:
-        """Have a process that can answer as `traffic` says; what keeps it from that, where there is none."""
-        if self._child is not None and not self._child.alive:
-            self._drop()
-        if (wait := self._again - time.monotonic()) > 0:
-            self._pool.pause(wait)
-        self._started = True
-        try:
-            if self._child is None:
-                self._child = Child(self._setting)
-            self._child.follow(traffic)
-        except (Gone, TimeoutError, OSError) as error:
-            _logger.error("a process that predicts cannot be started: %s", type(error).__name__)
-            self._drop()
-            return overloaded()
-        except VolantError as error:
-            self._drop()
-            return error
-        self.failures = 0
-        return None
-
-    def _drop(self) -> None:
-        self.failures += 1
-        self._again = time.monotonic() + RESTART_SECONDS[min(self.failures, len(RESTART_SECONDS)) - 1]
-        if self._child is not None:
-            self._child.kill()
-            self._child = None
 
 
 def _too_late() -> HttpError:

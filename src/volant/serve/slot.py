@@ -28,10 +28,14 @@ _WARM_ROWS = 64
 
 @dataclass(frozen=True, eq=False)
 class Slot:
-    """A loaded release. `inline_bytes` is the size of body up to which it answers within `INLINE_SECONDS`."""
+    """A loaded release. `inline_bytes` is the size of body up to which it answers within `INLINE_SECONDS`.
+
+    `pace` is about how many seconds it takes for a byte of a large body.
+    """
 
     release: Release
     inline_bytes: int
+    pace: float = 0.0
 
     @cached_property
     def name(self) -> str:
@@ -93,7 +97,7 @@ def load(folder: Path, digest: str | None = None, *, threads: int = 1, signers: 
             fix="roll back, or train again",
         ) from cause
     size = len(msgspec.json.encode(example_row(release.signature))) * _WARM_ROWS
-    slot = Slot(release, int(size * INLINE_SECONDS / many) if one < INLINE_SECONDS else 0)
+    slot = Slot(release, int(size * INLINE_SECONDS / many) if one < INLINE_SECONDS else 0, many / size)
     return replace(slot, inline_bytes=0) if slot.files else slot  # how long a file takes, its size does not tell
 
 

@@ -46,6 +46,11 @@ class Traffic:
         """The size of a body up to which a request is answered in the event loop, by whichever arm."""
         return min(arm.slot.inline_bytes for arm in (self.champion, *self.arms))
 
+    @cached_property
+    def pace(self) -> float:
+        """About how many seconds a byte of a body takes, in the slowest arm."""
+        return max(arm.slot.pace for arm in (self.champion, *self.arms))
+
     def answers(self) -> list[tuple[str, int, float]]:
         """Who answers what: releases, deployments, shares."""
         return [(arm.slot.name, arm.deployment, arm.share) for arm in (self.champion, *self.arms)]
