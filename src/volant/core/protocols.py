@@ -209,6 +209,14 @@ class Asks(Protocol):
         """Options that lack nothing, with what they name written into the folder: small, to try the learner with."""
 
 
+@runtime_checkable
+class Sketches(Protocol):
+    """Optional ability of a learner whose usual fits take long: options with which one takes a moment."""
+
+    def sketch(self, problem: Problem) -> Any:
+        """Options for the smallest model that still learns: what the contract suite tries the learner with."""
+
+
 class Tunes(Protocol):
     """Optional ability of a learner: it names the ranges of its options, by name, that are worth searching."""
 
@@ -330,6 +338,7 @@ __all__ = [
     "Recognition",
     "Rows",
     "RunContext",
+    "Sketches",
     "Task",
     "Tunes",
 ]

@@ -59,6 +59,9 @@ class Convnet(PictureNetwork):
         base = ConvnetOptions(epochs=epochs)
         return (base, replace(base, augment="standard", epochs=2 * epochs), replace(base, augment="none"))
 
+    def sketch(self, problem: Problem) -> ConvnetOptions:
+        return ConvnetOptions(widths="8,8,16", epochs=12, batch=32, views=1)
+
     def space(self, problem: Problem) -> Mapping[str, Range]:
         return {
             "rate": Range(0.03, 0.5, log=True),

@@ -49,6 +49,9 @@ class Resnet(PictureNetwork):
         base = ResnetOptions(batch=128 if problem.rows >= 1_500 else 32)
         return (base, replace(base, width=32, epochs=30), replace(base, layers=50, augment="standard", epochs=40))
 
+    def sketch(self, problem: Problem) -> ResnetOptions:
+        return ResnetOptions(width=4, epochs=6, batch=32, rate=1e-2)
+
     def space(self, problem: Problem) -> Mapping[str, Range]:
         return {
             "rate": Range(5e-4, 1e-2, log=True),

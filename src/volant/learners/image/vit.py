@@ -48,6 +48,9 @@ class Vit(PictureNetwork):
         small = replace(base, width=128, depth=4)
         return (small, base) if problem.rows < 10_000 else (base, small)
 
+    def sketch(self, problem: Problem) -> VitOptions:
+        return VitOptions(width=32, depth=2, epochs=12, batch=32, rate=4e-3, augment="light")
+
     def space(self, problem: Problem) -> Mapping[str, Range]:
         return {
             "rate": Range(2e-4, 4e-3, log=True),

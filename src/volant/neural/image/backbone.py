@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from volant.core.progress import Progress
 from volant.neural.image.design import Recipe
 from volant.neural.image.layers import Pixels
 from volant.neural.image.network import ImageNetwork
-from volant.neural.image.objective import losses
+from volant.neural.image.objective import CLASSES, losses
 from volant.neural.image.rows import ImageRows
 from volant.neural.image.training import Circumstances, train
 from volant.neural.loop import Loop, Plan, Trained
@@ -22,7 +23,8 @@ from volant.neural.optimisers import Adam, Group
 from volant.neural.schedules import one_cycle
 
 CHUNK = 32
-HEAD_EPOCHS, HEAD_BATCH, HEAD_RATE = 100, 256, 3e-3
+HEAD_EPOCHS, HEAD_STEPS, HEAD_BATCH, HEAD_RATE = 100, 500, 256, 3e-3
+"""Of a head: epochs, steps at the least (of few rows an epoch is one), rows of a batch, and the rate."""
 DEEPER = 0.75
 """What the rate of each layer is multiplied with, from the head down."""
 
@@ -121,16 +123,25 @@ def train_head(
     objective = _HeadObjective(network, kind, judges)
     with torch.no_grad():
         network.head.weight.zero_()
-        network.head.bias.zero_()
-    cycle = one_cycle()
+        network.head.bias.copy_(_frequencies(rows, kind))
+    cycle, batch = one_cycle(), min(HEAD_BATCH, len(rows))
     optimiser = Adam([Group(tuple(objective.model.parameters()), HEAD_RATE, 0.05, cycle)])
-    plan = Plan(HEAD_EPOCHS, min(HEAD_BATCH, len(rows)), seconds=seconds, patience=0.3)
+    epochs = max(HEAD_EPOCHS, math.ceil(HEAD_STEPS * batch / len(rows)))
+    plan = Plan(epochs, batch, seconds=seconds, patience=0.3)
     found = Loop(objective, data, optimiser, plan, network.dice, progress).run()
     with torch.no_grad():  # the head takes features as they are from now on
         width = data[0].shape[1]
         network.head.weight[:, :width] /= spread
         network.head.bias -= network.head.weight[:, :width] @ center
     return found
+
+
+def _frequencies(rows: ImageRows, kind: str) -> torch.Tensor:
+    """What a head says of pictures that it knows nothing about: the logarithm of how frequent each class is."""
+    held = (rows.targets * rows.weights[:, None]).sum(dim=0)
+    if kind == CLASSES:
+        return torch.log((held + 0.5) / (held + 0.5).sum())
+    return torch.zeros_like(held)
 
 
 def fine_tune(

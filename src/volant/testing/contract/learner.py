@@ -18,7 +18,7 @@ import pyarrow as pa
 from volant.bind import onnx
 from volant.core import plugins
 from volant.core.clock import Machine
-from volant.core.protocols import Asks, Learner, RunContext
+from volant.core.protocols import Asks, Learner, RunContext, Sketches
 from volant.core.records import Cost, Pipeline, Support
 from volant.runtime.load import Runner, inside
 from volant.runtime.steps import STEPS
@@ -51,8 +51,8 @@ _EXAMPLES: dict[str, tempfile.TemporaryDirectory[str]] = {}
 
 
 def _options(learner: Learner, case: Case) -> Any:
-    """The first options of its portfolio, or those that a learner gives as an example where these lack something."""
-    first = learner.portfolio(case.problem)[0]
+    """The first options of its portfolio, its sketch, or what it gives as an example where these lack something."""
+    first = learner.sketch(case.problem) if isinstance(learner, Sketches) else learner.portfolio(case.problem)[0]
     if not isinstance(learner, Asks) or not learner.lacks(first):
         return first
     if learner.name not in _EXAMPLES:
@@ -167,6 +167,8 @@ def offers_a_portfolio(learner: Learner) -> None:
         claim(len(offered) >= 1, "the portfolio is not empty")
         claim(all(isinstance(o, learner.options) for o in offered), "the portfolio holds instances of `options`")
         claim(list(offered) == list(learner.portfolio(case.problem)), "the portfolio is the same each time")
+        if isinstance(learner, Sketches):
+            claim(isinstance(learner.sketch(case.problem), learner.options), "the sketch is an instance of `options`")
 
 
 def settles_options_after_folds(learner: Learner) -> None:
