@@ -76,6 +76,7 @@ class Network:
             replace(base, members=4, width=256, pieces=48, dropout=0.25, decay=0.1),
             replace(base, depth=3, batch=base.batch // 2, rate=base.rate / 2),
             replace(base, depth=1, width=256, dropout=0.3),
+            replace(base, members=2, width=256, pieces=0, dropout=0.2, epochs=min(2 * epochs, MOST_EPOCHS)),
         )
 
     def settle(self, options: NetworkOptions, facts: Sequence[Mapping[str, Any]]) -> NetworkOptions:
@@ -88,6 +89,7 @@ class Network:
             "decay": Range(0.005, 0.3, log=True),
             "width": Range(choices=(64, 128, 192, 256)),
             "depth": Range(1, 3, whole=True),
+            "members": Range(choices=(2, 4, 8)),
             "pieces": Range(choices=(0, 8, 12, 24)),
         }
 
