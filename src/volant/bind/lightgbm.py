@@ -30,18 +30,40 @@ def train(
     patience: int,
     seconds: float,
     tell: Callable[[int], None] = lambda _: None,
+    before: str = "",
 ) -> Boosted:
-    """Boost until `rounds`, until `patience` rounds brought nothing on `valid`, or until `seconds` are over."""
+    """Boost until `rounds`, until `patience` rounds brought nothing on `valid`, or until `seconds` are over.
+
+    `before` is a booster as text that this one goes on from: its trees come first, and `rounds` counts those after it.
+    """
     lgb = _library()
+    first = lgb.Booster(model_str=before) if before else None
     data = lgb.Dataset(part.x, part.y, weight=part.weights, categorical_feature=list(categorical), free_raw_data=True)
     sets = [] if valid is None else [lgb.Dataset(valid.x, valid.y, weight=valid.weights, reference=data)]
     deadline = _Deadline(seconds, params.get("learning_rate", 0.1), rounds)
     stops: list[Any] = [deadline, _tell(tell)]
     if valid is not None:
         stops.append(lgb.early_stopping(patience, first_metric_only=True, verbose=False))
-    booster = lgb.train({**params, "verbosity": -1}, data, num_boost_round=rounds, valid_sets=sets, callbacks=stops)
+    booster = lgb.train(
+        {**params, "verbosity": -1},
+        data,
+        num_boost_round=rounds,
+        valid_sets=sets,
+        callbacks=stops,
+        init_model=first,
+    )
     best = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
     return Boosted(booster, best, booster.current_iteration(), deadline.rate)
+
+
+def text_of(boosted: Boosted) -> str:
+    """The trees of a booster as text, from which another one goes on."""
+    return str(boosted.model.model_to_string(num_iteration=boosted.rounds))
+
+
+def rounds_of(text: str) -> int:
+    """Rounds of a booster that is given as text."""
+    return int(_library().Booster(model_str=text).current_iteration())
 
 
 def _library() -> Any:

@@ -84,6 +84,17 @@ class ImproveSection(Section):
         description="How much less labels of users count that models without them find unlikely: 0 not at all, 0.7 as "
         "the generalised cross entropy usually has it. A challenger that is trained so passes the same gate.",
     )
+    learning: Literal["scratch", "warm", "online"] = Field(
+        "scratch",
+        description="How a challenger comes about: trained anew; warm, the champion's models going on over new rows "
+        "and `replay` old ones; or online, over new rows alone, each once. It passes the same gate.",
+    )
+    replay: int = Field(
+        10_000,
+        ge=0,
+        description="Rows that the champion knows already and that a warm start looks at again, weighing as much as "
+        "all of them.",
+    )
     every: Duration = Field("1d", description="How long `volant loop` waits between two turns.")
     on_drift: Literal["improve", "tell", "nothing"] = Field(
         "improve",

@@ -217,6 +217,38 @@ class Sketches(Protocol):
         """Options for the smallest model that still learns: what the contract suite tries the learner with."""
 
 
+WAYS = ("warm", "online")
+"""How a fit goes on from an earlier one: over old rows and new ones until it has settled again, or over the new rows
+alone, each once, in their order."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A fit that another goes on from: the pipeline that it exported, the folder of what its learner kept, the way."""
+
+    pipeline: Pipeline
+    folder: Path
+    way: str
+
+
+class Resumes(Protocol):
+    """Optional ability of a learner: a fit goes on from an earlier one of the same options, with its features."""
+
+    ways: tuple[str, ...]
+    """Those of `WAYS` that it knows."""
+
+    def keep(self, model: Any, folder: Path) -> None:
+        """Write what `resume` needs besides the exported pipeline into a folder that exists; it is never shipped."""
+
+    def resume(self, earlier: Earlier, data: Rows, problem: Problem, options: Any, context: RunContext) -> Model:
+        """Go on from an earlier fit; the model is exported like any other, and may be kept again."""
+
+
+def goes_on(learner: Any, way: str) -> bool:
+    """Whether a learner has the ability, in that way."""
+    return way in getattr(learner, "ways", ())
+
+
 class Tunes(Protocol):
     """Optional ability of a learner: it names the ranges of its options, by name, that are worth searching."""
 
@@ -323,12 +355,14 @@ class CheckContext:
 
 
 __all__ = [
+    "WAYS",
     "Asks",
     "Bounded",
     "Check",
     "CheckContext",
     "Column",
     "ColumnType",
+    "Earlier",
     "Learner",
     "Media",
     "Metric",
@@ -336,9 +370,11 @@ __all__ = [
     "Parsed",
     "Range",
     "Recognition",
+    "Resumes",
     "Rows",
     "RunContext",
     "Sketches",
     "Task",
     "Tunes",
+    "goes_on",
 ]

@@ -31,13 +31,17 @@ class Effort:
 
 @dataclass(frozen=True)
 class Lines:
-    """Margins of rows: weights (k, m) and bias (m,); `scale` and `shift` undo the scaling of a number."""
+    """Margins of rows: weights (k, m) and bias (m,); `scale` and `shift` undo the scaling of a number.
+
+    `numbers` tells that they answer with a number, and not with margins of classes.
+    """
 
     weights: np.ndarray
     bias: np.ndarray
     scale: float = 1.0
     shift: float = 0.0
     iterations: int = 0
+    numbers: bool = False
 
 
 def enough(data: Rows, width: int, seed: int) -> Rows:
@@ -46,6 +50,16 @@ def enough(data: Rows, width: int, seed: int) -> Rows:
     if len(data) <= rows:
         return data
     return data.take(np.sort(np.random.default_rng(seed).choice(len(data), rows, replace=False)))
+
+
+def settle_classes(part: Part, penalty: Penalty, signs: Sequence[int], effort: Effort, lines: Lines) -> Lines:
+    """Logistic regression that goes on from lines, which have a margin for each class or one for the second of two."""
+    if lines.weights.shape[1] == 2:
+        lines = Lines(lines.weights[:, 1:] - lines.weights[:, :1], lines.bias[1:] - lines.bias[:1])
+    margins = lines.weights.shape[1]
+    start = Line(lines.weights, lines.bias, 0)
+    line = _descend(part, penalty, signs, 2 if margins == 1 else margins, effort, start)
+    return Lines(line.coefficients, line.bias, iterations=line.iterations)
 
 
 def fit_number(part: Part, penalty: Penalty, signs: Sequence[int], effort: Effort) -> Lines:
@@ -57,10 +71,10 @@ def fit_number(part: Part, penalty: Penalty, signs: Sequence[int], effort: Effor
     scale = float(np.sqrt(np.average((y - shift) ** 2, weights=weights))) or 1.0
     if penalty.absolute or any(signs):
         line = _descend(Part(part.x, (y - shift) / scale, weights), penalty, signs, 0, effort)
-        return Lines(line.coefficients, line.bias, scale, shift, line.iterations)
+        return Lines(line.coefficients, line.bias, scale, shift, line.iterations, True)
     ridge = Ridge(alpha=penalty.squares)
     ridge.fit(part.x.astype(np.float64), (y - shift) / scale, sample_weight=weights)
-    return Lines(ridge.coef_[:, None], np.array([ridge.intercept_], dtype=np.float64), scale, shift, 1)
+    return Lines(ridge.coef_[:, None], np.array([ridge.intercept_], dtype=np.float64), scale, shift, 1, True)
 
 
 def fit_classes(part: Part, penalty: Penalty, signs: Sequence[int], effort: Effort, classes: int) -> Lines:
@@ -82,7 +96,9 @@ def fit_classes(part: Part, penalty: Penalty, signs: Sequence[int], effort: Effo
     return Lines(matrix, bias, iterations=line.iterations)
 
 
-def _descend(part: Part, penalty: Penalty, signs: Sequence[int], classes: int, effort: Effort) -> Line:
+def _descend(
+    part: Part, penalty: Penalty, signs: Sequence[int], classes: int, effort: Effort, start: Line | None = None
+) -> Line:
     with blas_threads(1 if part.x.size < MANY_CELLS else effort.threads):
         return descend(
             part,
@@ -91,4 +107,5 @@ def _descend(part: Part, penalty: Penalty, signs: Sequence[int], classes: int, e
             classes=classes,
             iterations=effort.iterations,
             seconds=effort.seconds,
+            start=start,
         )

@@ -37,7 +37,16 @@ class Line:
     iterations: int
 
 
-def descend(part: Part, penalty: Penalty, signs: np.ndarray, *, classes: int, iterations: int, seconds: float) -> Line:
+def descend(
+    part: Part,
+    penalty: Penalty,
+    signs: np.ndarray,
+    *,
+    classes: int,
+    iterations: int,
+    seconds: float,
+    start: Line | None = None,
+) -> Line:
     """Minimise the penalised loss: squares of a number (`classes` 0), or minus the log-likelihood of classes.
 
     `part.y` are numbers or class indices. `signs` (k,) are 1 or -1 where a coefficient may not have another sign.
@@ -63,7 +72,10 @@ def descend(part: Part, penalty: Penalty, signs: np.ndarray, *, classes: int, it
         v = np.sign(v) * np.maximum(np.abs(v) - threshold, 0.0)
         return np.where(sign * v < 0, 0.0, v)
 
-    u, done = _accelerated(moved, np.zeros((x.shape[1], wanted.shape[1])), iterations, Deadline(seconds))
+    u = np.zeros((x.shape[1], wanted.shape[1]))
+    if start is not None:
+        u = np.vstack([start.coefficients / scale[:, None], start.bias])
+    u, done = _accelerated(moved, u, iterations, Deadline(seconds))
     return Line(u[:-1] * scale[:, None], u[-1], done)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from volant.neural.loop import Loop, Plan, Trained
 from volant.neural.optimisers import Adam, Group
 from volant.neural.precision import quick_kind
 from volant.neural.schedules import Schedule, cosine, flat_cosine, warm
-from volant.neural.table_network import TableNetwork, pieces_of, squashed
+from volant.neural.table_network import Pieces, TableNetwork, pieces_of, squashed
 
 MOST_CUT = 50_000
 """Rows that the pieces of numbers are cut on, at the most."""
@@ -99,6 +99,16 @@ def network_for(rows: TableRows, inputs: Inputs, architecture: Architecture, cla
     few = rows.x[:: max(1, len(rows.x) // MOST_CUT), : inputs.numbers]
     pieces = pieces_of(squashed(few).numpy(), architecture.pieces)
     return TableNetwork(inputs, architecture, pieces, _start(rows, classes), torch.Generator().manual_seed(seed))
+
+
+def network_of(
+    state: Mapping[str, np.ndarray], inputs: Inputs, architecture: Architecture, outputs: int, seed: int
+) -> TableNetwork:
+    """A network with the weights that another one ended with."""
+    pieces = Pieces(state["column"], state["low"], state["slope"], state["middle"])
+    network = TableNetwork(inputs, architecture, pieces, np.zeros(outputs), torch.Generator().manual_seed(seed))
+    network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in state.items()})
+    return network
 
 
 def _start(rows: TableRows, classes: int) -> np.ndarray:

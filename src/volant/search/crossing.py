@@ -10,19 +10,24 @@ import numpy as np
 
 from volant.bind.threads import blas_threads
 from volant.core.protocols import Rows
+from volant.search.before import Before
 from volant.search.fits import Configuration, Fit, Fits
 from volant.search.pace import Layout, Pace
 
 
 @dataclass(frozen=True)
 class Crossing:
-    """Rows in folds. `numbers` (n,) is the fold of each row; with one fold, fold 0 is held out and 1 all others."""
+    """Rows in folds. `numbers` (n,) is the fold of each row; with one fold, fold 0 is held out and 1 all others.
+
+    With `before`, fits go on from earlier ones.
+    """
 
     data: Rows
     numbers: np.ndarray
     layout: Layout
     fits: Fits
     pace: Pace
+    before: Before | None = None
 
     def fit(self, configuration: Configuration, seconds: float) -> Iterator[Fit]:
         """The fits on folds, in order, within so many seconds."""
@@ -50,7 +55,10 @@ class Crossing:
         if made is not None:
             return made
         context = replace(self.pace.context(seconds, threads), validation=self.data.take(out))
-        return self.fits.make(name, configuration, self.data.take(rows), context)
+        if self.before is None:
+            return self.fits.make(name, configuration, self.data.take(rows), context)
+        lesson = self.before.lesson(self.data, rows)
+        return self.fits.make(name, configuration, lesson, context, self.before.earlier(configuration, fold))
 
     def predicted(self, fits: list[Fit]) -> np.ndarray:
         """Predictions (n, …) of the first folds' fits, NaN for the rows of all other folds."""

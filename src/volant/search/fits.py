@@ -19,11 +19,14 @@ import numpy as np
 from volant.core.ids import digest
 from volant.core.plugins import load
 from volant.core.progress import Progress, Silent
-from volant.core.protocols import Learner, Rows, RunContext
+from volant.core.protocols import Earlier, Learner, Model, Rows, RunContext, goes_on
 from volant.core.records import Pipeline, Problem, Step
 from volant.runtime.load import Runner
 from volant.search.distil import Lesson
 from volant.search.logarithm import Logarithm
+
+LEARNED = "learned"
+"""The folder within a fit's of what its learner keeps to go on from; it is never shipped."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ class Fits:
     """The fits of one run, in `folder`.
 
     `correction` (C,) is what probabilities are multiplied with where rows counted in training by their class.
-    `told` gives the progress of a fit by the name of its configuration.
+    `told` gives the progress of a fit by the name of its configuration. `keeps`: fits can be gone on from later.
     """
 
     def __init__(
@@ -129,8 +132,10 @@ class Fits:
         output: str,
         correction: tuple[float, ...] = (),
         told: Callable[[str], Progress] = lambda name: Silent(),
+        *,
+        keeps: bool = False,
     ) -> None:
-        self.folder, self.told = folder, told
+        self.folder, self.told, self.keeps = folder, told, keeps
         self.correction = correction
         self.problem = problem
         self.output = output
@@ -148,10 +153,18 @@ class Fits:
         predicted = np.load(path, allow_pickle=False) if path.is_file() else None
         return Fit(folder, Pipeline.of(record["pipeline"]), record["facts"], float(record["seconds"]), predicted)
 
-    def make(self, name: str, configuration: Configuration, data: Rows, context: RunContext) -> Fit:
+    def make(
+        self,
+        name: str,
+        configuration: Configuration,
+        data: Rows,
+        context: RunContext,
+        earlier: Earlier | None = None,
+    ) -> Fit:
         """Fit, export, predict the validation rows, and put the result in its place.
 
-        What long fits keep while they go on lies in a folder beside those of the finished ones: `learning/`.
+        What long fits keep while they go on lies in a folder beside those of the finished ones: `learning/`. With
+        `earlier` the fit goes on from there; where its learner cannot, or there is nothing new, it stays what it was.
         """
         started = time.monotonic()
         own = self.folder.parent / "learning" / name
@@ -159,7 +172,11 @@ class Fits:
         folder = self.folder / f".new-{uuid.uuid4().hex}"
         folder.mkdir()
         try:
-            pipeline, facts, predicted = self._fit(folder, configuration, data, context)
+            able = earlier is not None and goes_on(configuration.learner, earlier.way) and len(data)
+            if earlier is None or able:
+                pipeline, facts, predicted = self._fit(folder, configuration, data, context, earlier)
+            else:
+                pipeline, facts, predicted = self._carried(folder, earlier, context)
             if predicted is not None:
                 np.save(folder / "predicted.npy", predicted, allow_pickle=False)
             record = {"pipeline": pipeline.record(), "facts": facts, "seconds": time.monotonic() - started}
@@ -173,8 +190,42 @@ class Fits:
         assert made is not None
         return made
 
+    def _carried(
+        self, folder: Path, earlier: Earlier, context: RunContext
+    ) -> tuple[Pipeline, dict[str, Any], np.ndarray | None]:
+        """An earlier fit as it is, in a folder of its own."""
+        before = earlier.folder.parent
+        for step in earlier.pipeline.steps:
+            if step.file is not None:
+                shutil.copyfile(before / step.file, folder / step.file)
+        if earlier.folder.is_dir():
+            shutil.copytree(earlier.folder, folder / LEARNED)
+        facts, valid = json.loads((before / "fit.json").read_bytes())["facts"], context.validation
+        if valid is None:
+            return earlier.pipeline, facts, None
+        return earlier.pipeline, facts, predict(earlier.pipeline, folder, valid, self.output, context.threads)
+
+    def _model(self, configuration: Configuration, data: Rows, context: RunContext, earlier: Earlier | None) -> Model:
+        learner: Any = configuration.learner
+        if earlier is None:
+            made: Model = learner.fit(data, self.problem, configuration.options, context)
+        else:
+            made = learner.resume(earlier, data, self.problem, configuration.options, context)
+        return made
+
+    def _keep(self, folder: Path, learner: Any, model: Model) -> None:
+        """Let a learner write down what another fit may go on from."""
+        if self.keeps and getattr(learner, "ways", ()):
+            (folder / LEARNED).mkdir()
+            learner.keep(model, folder / LEARNED)
+
     def _fit(
-        self, folder: Path, configuration: Configuration, data: Rows, context: RunContext
+        self,
+        folder: Path,
+        configuration: Configuration,
+        data: Rows,
+        context: RunContext,
+        earlier: Earlier | None = None,
     ) -> tuple[Pipeline, dict[str, Any], np.ndarray | None]:
         """The exported pipeline of a fit, its facts, and its predictions for the validation rows."""
         log, valid = configuration.logarithm, context.validation
@@ -184,8 +235,9 @@ class Fits:
             data = log.rows(data, self.problem.target)
             seen = None if valid is None else log.rows(valid, self.problem.target)
             context = replace(context, validation=seen)
-        model = configuration.learner.fit(data, self.problem, configuration.options, context)
+        model = self._model(configuration, data, context, earlier)
         exported, facts = self._corrected(model.export(folder)), model.facts()
+        self._keep(folder, configuration.learner, model)
         pipeline = exported if log is None else log.finish(exported, self.output)
         if valid is None:
             return pipeline, facts, None

@@ -21,6 +21,7 @@ from volant.core.progress import Progress
 from volant.core.protocols import Learner, Rows, RunContext, Task
 from volant.core.records import Problem
 from volant.errors import Failure, VolantError, place_of
+from volant.search.before import Before, remember
 from volant.search.calibrate import Calibration, calibrate
 from volant.search.choice import Choice, choose, held_out, leaders, size_of, students
 from volant.search.crossing import Crossing
@@ -29,7 +30,7 @@ from volant.search.fits import Configuration, Fit, Fits
 from volant.search.folds import fold_numbers, latest
 from volant.search.logarithm import Logarithm
 from volant.search.losses import Losses
-from volant.search.pace import LEAST_SECONDS, SHORT, Pace
+from volant.search.pace import LEAST_SECONDS, MOST_LANES, SHORT, Layout, Pace
 from volant.search.portfolio import BASELINE, plan
 from volant.search.telling import Telling
 from volant.search.trials import Found, HeldOut, Member, Rules, Trial
@@ -59,6 +60,7 @@ class Search:
         spending: the budget, begun when the stage began.
         tail: seconds to keep for what comes after the search.
         weighing: what rows count in training besides their own weights; they are judged by their own alone.
+        before: an earlier search whose fits this one goes on from, instead of its own configurations.
         folder: where finished fits are kept.
     """
 
@@ -76,13 +78,22 @@ class Search:
         machine: Machine,
         tail: Callable[[], float] = lambda: 0.0,
         weighing: Weighing | None = None,
+        before: Before | None = None,
     ) -> None:
         self.data: Rows = data if weighing is None else WithWeights(data, weighing.factors)
         self.problem, self.task = problem, task
         self.rules, self.spending, self.progress, self.machine = rules, spending, progress, machine
         self.pace = Pace(problem, machine, rules, spending, tail)
         correction = () if weighing is None else weighing.correction
-        self.fits = Fits(folder, problem, task.output, correction, lambda name: Telling(name, self._note, progress))
+        self.fits = Fits(
+            folder,
+            problem,
+            task.output,
+            correction,
+            lambda name: Telling(name, self._note, progress),
+            keeps=rules.keep,
+        )
+        self.before = before
         self.learners = learners
         self.losses = Losses(task, problem, rules.metric, data)
         self.trials: list[Trial] = []
@@ -98,22 +109,33 @@ class Search:
         self.progress.stage("train", self.spending.budget.seconds)
         baseline = self._baseline()
         self._baseline_loss = self.losses.turned(self._score_of_baseline(baseline))
-        log = Logarithm.fitting(self.losses.truth) if self.task.output == "value" else None
-        self.trials = plan(self.learners, self.problem, self.pace.seconds, log)
-        layout = self.pace.layout(self.trials, len(self.data))
-        crossing = Crossing(self.data, self._numbers(layout.folds), layout, self.fits, self.pace)
+        crossing = self._crossing()
+        layout = crossing.layout
         self._try_all(self._next, crossing)
         for trial in self.trials:
             if trial.status == "waiting":
                 trial.status, trial.reason = "skipped", "the budget has no room for it"
-        self._tune(crossing)
+        if self.before is None:
+            self._tune(crossing)
         if not self._done():
             score, members = self.losses.turned(self._baseline_loss), (Member(baseline, 1.0),)
             return Found(members, Calibration(), tuple(self.trials), baseline, layout.folds, True, None, score)
         choice = self._choice()
-        if self._distil(choice, crossing):
+        if self.before is None and self._distil(choice, crossing):
             choice = self._choice()
-        return self._conclude(choice, baseline, layout.folds)
+        return self._conclude(choice, baseline, crossing)
+
+    def _crossing(self) -> Crossing:
+        """What is tried, and on which folds: the portfolio, or the members of an earlier result."""
+        if self.before is not None:
+            self.trials = self.before.trials()
+            lanes = 1 if self.pace.by_work else MOST_LANES
+            layout = Layout.of(self.before.folds, self.rules.threads, lanes)
+        else:
+            log = Logarithm.fitting(self.losses.truth) if self.task.output == "value" else None
+            self.trials = plan(self.learners, self.problem, self.pace.seconds, log)
+            layout = self.pace.layout(self.trials, len(self.data))
+        return Crossing(self.data, self._numbers(layout.folds), layout, self.fits, self.pace, self.before)
 
     def _baseline(self) -> Fit:
         if BASELINE not in self.learners:
@@ -132,6 +154,8 @@ class Search:
         time = self.data.schema.of_role("time")
         if self.rules.by_time and time:
             return latest(self.data.batch([time[0].name])[time[0].name], 0.2)
+        if self.before is not None:
+            return self.before.fold_of(self.data.keys())
         strata = self.losses.truth if self.problem.classes else None
         if folds > 1:
             return fold_numbers(self.data.keys(), strata, folds, self.rules.seed)
@@ -316,17 +340,18 @@ class Search:
         sample = None if self.pace.by_work else self.data.take(np.arange(1))
         return choose(done, rows, lambda p: self._loss_at(p, rows), self.rules, sample, self.pace.for_lasts())
 
-    def _conclude(self, choice: Choice, baseline: Fit, folds: int) -> Found:
+    def _conclude(self, choice: Choice, baseline: Fit, crossing: Crossing) -> Found:
         for place, (trial, weight) in enumerate(zip(choice.done, choice.small, strict=True)):
             trial.weight, trial.bagged = weight, place in choice.bagged
         mixed = choice.mixed(choice.small)
         calibration = self._calibration(mixed, choice.rows)
+        chosen = sorted((t for t in choice.done if t.weight), key=lambda t: -t.weight)
         return Found(
-            members=tuple(self._members(sorted((t for t in choice.done if t.weight), key=lambda t: -t.weight))),
+            members=tuple(self._members(chosen, crossing)),
             calibration=calibration,
             trials=tuple(self.trials),
             baseline=baseline,
-            folds=folds,
+            folds=crossing.layout.folds,
             only_baseline=False,
             score=self.losses.turned(choice.loss),
             baseline_score=self.losses.turned(self._baseline_loss),
@@ -339,7 +364,7 @@ class Search:
             return Calibration()
         return calibrate(mixed, self.losses.truth[rows], self.losses.weights[rows], self.rules.seed)
 
-    def _members(self, chosen: Sequence[Trial]) -> list[Member]:
+    def _members(self, chosen: Sequence[Trial], crossing: Crossing) -> list[Member]:
         """The last fits, on all rows, of the chosen; their fits on folds where the budget has no room for one."""
         once = sorted((t for t in chosen if not t.bagged), key=lambda t: -t.again)
         exclusive = any(getattr(t.configuration.learner, "exclusive", False) for t in once)
@@ -351,12 +376,15 @@ class Search:
 
         with blas_threads(threads), ThreadPoolExecutor(crew) as pool:
             lasts = dict(zip((t.configuration.key for t in once), pool.map(last, once), strict=True))
+        if self.rules.keep:
+            names = {key: fit.folder.name for key, fit in lasts.items() if fit is not None}
+            remember(self.fits.folder.parent, chosen, names, self.data.keys(), crossing.numbers)
         found: list[Member] = []
         for trial in chosen:
             fit = lasts.get(trial.configuration.key)
             if fit is not None:
                 self.spending.spend(1)
-            fits = [fit] if fit is not None else trial.fits if trial.bagged else trial.fits[:1]
+            fits = [fit] if fit is not None else trial.fits if trial.bagged or self.before else trial.fits[:1]
             found += [Member(one, trial.weight / len(fits)) for one in fits]
         return found
 
@@ -366,7 +394,13 @@ class Search:
         name = f"{settled.key[:12]}-final"
         fit = self.fits.load(name)
         if fit is None and self.pace.room(1, MOST * trial.again):
-            fit = self.fits.make(name, settled, self.data, self.pace.context(self.pace.left(), threads))
+            context, earlier, rows = self.pace.context(self.pace.left(), threads), None, self.data
+            if self.before is not None:
+                earlier = self.before.earlier(trial.configuration, None)
+                if earlier is None:
+                    return None
+                rows = self.before.lesson(rows, np.arange(len(rows)))
+            fit = self.fits.make(name, settled, rows, context, earlier)
         return fit if fit is not None and self._is_finite(fit) else None
 
     def _is_finite(self, fit: Fit) -> bool:

@@ -24,13 +24,17 @@ BESIDES = 0.2
 
 @dataclass(frozen=True)
 class Rules:
-    """What the product file says about training, and what a release may weigh and take."""
+    """What the product file says about training, and what a release may weigh and take.
+
+    `keep`: a later search may go on from the fits of this one.
+    """
 
     seed: int = 0
     threads: int = 2
     ensemble: bool = True
     metric: str = ""
     by_time: bool = False
+    keep: bool = False
     most_bytes: float = MOST_BYTES
     most_milliseconds: float = MOST_MILLISECONDS
 

@@ -24,6 +24,7 @@ from volant.wheel.context import Context
 from volant.wheel.history import serving
 from volant.wheel.improve import improve
 from volant.wheel.results import Result, plain
+from volant.wheel.resume import descendants
 
 LEAST_NAME = 6
 """Characters of a name that is looked for in every byte; shorter ones are found everywhere."""
@@ -109,7 +110,7 @@ def erase(context: Context, name: str, *, retrain: bool = True, budget: str | No
         context.progress.stage("erase")
         counts = dict(store.erase_rows(name))
         collect(context)  # the version without them, with the cuts of those before
-        _forget_datasets(context, holding)
+        _forget_datasets(context, holding, models)
     outcome, unchanged = _retrain(context, before, models, budget) if retrain else (None, None)
     stained = [one for one in models if one != unchanged]
     return _proof(context, name, hashed, counts, holding, stained, outcome)
@@ -131,9 +132,9 @@ def _holding(context: Context, name: str, ids: Collection[str]) -> Iterator[Data
 
 
 def _models(context: Context, datasets: Collection[str]) -> list[str]:
-    """Candidates and releases that were made from these dataset versions."""
+    """Candidates and releases that were made from these dataset versions, or go on from one that was."""
     known = set(datasets)
-    return [row.digest for row in context.store.candidates() if row.dataset in known]
+    return descendants(context, [row.digest for row in context.store.candidates() if row.dataset in known])
 
 
 def _remembered(context: Context, hashed: str) -> list[str]:
@@ -141,16 +142,17 @@ def _remembered(context: Context, hashed: str) -> list[str]:
     return [str(one) for row in context.store.erasures() if row["hash"] == hashed for one in row["models"]]
 
 
-def _forget_datasets(context: Context, digests: Collection[str]) -> None:
-    """Delete dataset versions, what was trained on them step by step, and everything that is only kept for speed."""
+def _forget_datasets(context: Context, digests: Collection[str], models: Collection[str]) -> None:
+    """Delete dataset versions, the fits of models, what was trained step by step, and what is only kept for speed."""
     datasets, runs = context.folder("datasets"), context.folder("runs")
     for recipe in datasets.glob("*.recipe"):
         if recipe.read_text().strip() in digests:
             recipe.unlink()
     for digest in digests:
         shutil.rmtree(datasets / digest, ignore_errors=True)
+    going_on = {row.run for row in context.store.candidates() if row.digest in models}
     for row in context.store.runs():
-        if row.dataset in digests:
+        if row.dataset in digests or row.id in going_on:
             shutil.rmtree(runs / row.id, ignore_errors=True)
     for scratch in (*runs.glob(".second-*"), *datasets.glob(".new-*"), context.product.home / "cache"):
         shutil.rmtree(scratch, ignore_errors=True)

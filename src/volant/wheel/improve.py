@@ -41,7 +41,7 @@ def improve(context: Context, *, budget: str | None = None, anew: bool = False, 
         if not must_go and not _news(context, assembled, anew=anew):
             seconds = round(time.monotonic() - started, 3)
             return TurnResult("nothing-to-learn", assembled.labels, None, before, before, seconds)
-        result = train_on(context, assembled.dataset, spending, started, must_go=must_go)
+        result = train_on(context, assembled.dataset, spending, started, must_go, anew=anew)
         _remember(context, assembled, result.run)
     after = serving(context) or before
     outcome = "refused" if result.verdict is not None else "nothing-to-learn"

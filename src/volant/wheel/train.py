@@ -44,6 +44,7 @@ from volant.wheel.learn import assemble
 from volant.wheel.posed import posed
 from volant.wheel.report import write_candidate_report
 from volant.wheel.results import Entry, TrainResult
+from volant.wheel.resume import Beginning, beginning
 from volant.wheel.watch import reference_of
 
 SHORT = 0.25
@@ -79,6 +80,7 @@ class Made:
     signature: Signature
     evaluation: Evaluation
     judged: Judged
+    why_anew: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,11 +115,17 @@ def _spending(context: Context, budget: str) -> Spending:
 
 
 def train_on(
-    context: Context, dataset: Dataset, spending: Spending, started: float, must_go: bool = False
+    context: Context,
+    dataset: Dataset,
+    spending: Spending,
+    started: float,
+    must_go: bool = False,
+    *,
+    anew: bool = True,
 ) -> TrainResult:
     """Train a candidate on a dataset version, judge it, and deploy it if the gate lets it pass.
 
-    `must_go`: see `GateRules`.
+    `must_go`: see `GateRules`. `anew`: whether it may not go on from the champion, whatever the product file says.
     """
     served, champion = serving(context), rival_release(context)
     _refuse_without_evaluation(dataset)
@@ -126,7 +134,7 @@ def train_on(
     problem = with_promise(context, problem, rows)
     problem = posed(context, problem, dataset.schema)
     rivals = Rivals(champion, served, must_go)
-    made = make_candidate(context, dataset, problem, spending, champion)
+    made = make_candidate(context, dataset, problem, spending, champion, anew=anew or must_go)
     return conclude(context, dataset, problem, made, rivals, spending, started)
 
 
@@ -172,6 +180,8 @@ def conclude(
 
 
 def _note(made: Made, same: bool) -> str:
+    if made.why_anew:
+        return f"made anew: {made.why_anew}"
     if same:
         return "the candidate is the champion itself: nothing has changed"
     if made.found.only_baseline and not made.found.trials:
@@ -236,11 +246,20 @@ def _named_learners(named: Sequence[str] | None) -> Mapping[str, Learner]:
 
 
 def make_candidate(
-    context: Context, dataset: Dataset, problem: Problem, spending: Spending, champion: Release | None
+    context: Context,
+    dataset: Dataset,
+    problem: Problem,
+    spending: Spending,
+    champion: Release | None,
+    *,
+    anew: bool = True,
 ) -> Made:
-    """Search, export, evaluate."""
-    run, folder = _run(context, dataset, problem, spending)
+    """Search, export, evaluate. Unless `anew`, the search goes on from the champion where the product file says so."""
+    folder = _run(context, dataset, problem, spending)
     rows = dataset.part("train")
+    began = beginning(context, dataset, problem, champion, folder, anew=anew)
+    if began.why_not and not anew:
+        context.progress.say(f"made anew: {began.why_not}")
     settings, limits = context.product.file.train, context.product.file.quality.limits
     most_bytes, most_milliseconds = usual_limits(problem)
     rules = Rules(
@@ -251,6 +270,7 @@ def make_candidate(
         by_time=context.product.file.data.split.by == "time",
         most_bytes=most_bytes if limits.size_mb is None else 1e6 * limits.size_mb,
         most_milliseconds=most_milliseconds if limits.latency_ms is None else limits.latency_ms,
+        keep=context.product.file.improve.learning != "scratch",
     )
     care = effort(len(dataset) - len(rows), len(problem.classes), spending.budget)
     interval_seconds = seconds_for_interval(problem, spending, settings.threads)
@@ -266,19 +286,23 @@ def make_candidate(
         machine=context.machine,
         tail=lambda: care.seconds + interval_seconds,
         weighing=weighing_of(context, rows, problem),
+        before=began.before,
     )
     found = search.run()
     left = spending.remaining_seconds() - care.seconds
     found = replace(found, band=band_of(context, rows, problem, found, left))
-    return _export(context, dataset, problem, found, champion, run, care)
+    made = _export(context, dataset, problem, found, champion, began, care)
+    return replace(made, why_anew="" if anew else began.why_not)
 
 
-def _run(context: Context, dataset: Dataset, problem: Problem, spending: Spending) -> tuple[str, Path]:
-    """The run that was cut short with the same data and rules, or a new one."""
+def _run(context: Context, dataset: Dataset, problem: Problem, spending: Spending) -> Path:
+    """The folder of the run that was cut short with the same data and rules, or a new one."""
     file = context.product.file
     settings = [part.model_dump(mode="json") for part in (file.train, file.fairness)]
     asked = [str(spending.budget), context.metric, list(problem.classes), problem.costs]
     asked += [[column.name, column.monotone] for column in problem.inputs if column.monotone]
+    if file.improve.learning != "scratch":
+        asked += [file.improve.learning, str(file.improve.replay)]
     same = digest([dataset.digest, settings, *asked])[:16]
     root = context.folder("runs")
     over = {row.id for row in context.store.runs() if row.status != "running"}
@@ -289,12 +313,19 @@ def _run(context: Context, dataset: Dataset, problem: Problem, spending: Spendin
     name = unfinished[0] if unfinished else f"{uuid7()}-{same}"
     (root / name).mkdir(parents=True, exist_ok=True)
     context.store.add_run(name, dataset.digest, context.product.config_hash, str(spending.budget), {})
-    return name, root / name
+    return root / name
 
 
 def _export(
-    context: Context, dataset: Dataset, problem: Problem, found: Found, champion: Release | None, run: str, care: Effort
+    context: Context,
+    dataset: Dataset,
+    problem: Problem,
+    found: Found,
+    champion: Release | None,
+    began: Beginning,
+    care: Effort,
 ) -> Made:
+    run = began.run
     facts, seed = profile(dataset.part("train")), context.product.file.train.seed
     signature = signature_of(
         problem,
@@ -319,7 +350,9 @@ def _export(
         text = card(card_facts(context, dataset, problem, signature, name, evaluation))
         draft.add("card.md", text.encode())
         folder = draft.finish()
-    context.store.add_candidate(name, run, dataset.digest, signature.contract, {"learners": _names(found)})
+    context.store.add_candidate(
+        name, run, dataset.digest, signature.contract, {"learners": _names(found), **began.facts}
+    )
     context.store.add_evaluation(name, dataset.digest, "test", {"scores": [asdict(s) for s in evaluation.scores]})
     return Made(run, found, name, folder, signature, evaluation, judged)
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from volant.bind import lightgbm
 from volant.core.clock import Machine
-from volant.core.protocols import Rows, RunContext
+from volant.core.protocols import Earlier, Rows, RunContext
 from volant.core.records import Cost, Problem, Support
 from volant.learners.tabular.boosting import Aim, BoostedModel, Hours, directions, how_made, rate_of, settled
 from volant.learners.tabular.features import support, tree_features, usable
 from volant.learners.tabular.matrix import Features
+
+LEAST_MORE = 20
+"""Rounds by which trees may grow when they go on, at the least; else half of those that there are."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class BoostedTrees:
     version = 1
     summary = "gradient boosted decision trees (LightGBM)"
     options = BoostedTreesOptions
+    ways = ("warm",)
 
     def supports(self, problem: Problem) -> Support:
         return support(problem, monotone=True)
@@ -80,7 +86,38 @@ class BoostedTrees:
             tell=lambda i: context.progress.advance(float(i), f"{i} rounds"),
         )
         trees = lightgbm.trees_of(made.model, made.rounds, features.width)
-        return BoostedModel(features, trees, aim, how_made(made))
+        return BoostedModel(features, trees, aim, how_made(made), made)
+
+    def keep(self, model: BoostedModel, folder: Path) -> None:
+        assert model.boosted is not None
+        (folder / "trees.txt").write_text(lightgbm.text_of(model.boosted))
+        about = {"features": model.features.record(), "shift": model.aim.shift, "scale": model.aim.scale}
+        (folder / "trees.json").write_text(json.dumps(about))
+
+    def resume(
+        self, earlier: Earlier, data: Rows, problem: Problem, options: BoostedTreesOptions, context: RunContext
+    ) -> BoostedModel:
+        """Trees that are there stay as they are; more of them follow, for what they get wrong by now."""
+        hours = Hours(context.seconds)
+        data = data.take(np.flatnonzero(data.weights() > 0))
+        about = json.loads((earlier.folder / "trees.json").read_bytes())
+        before = (earlier.folder / "trees.txt").read_text()
+        features = Features.of(earlier.pipeline, about["features"])
+        aim, known = Aim(problem, about["shift"], about["scale"]), lightgbm.rounds_of(before)
+        made = lightgbm.train(
+            _params(options, problem, context) | _constraints(features),
+            aim.part(data, features.matrix(data)),
+            aim.held_out(context.validation, features),
+            categorical=features.categorical,
+            rounds=min(options.rounds, max(known // 2, LEAST_MORE)),
+            patience=options.patience,
+            seconds=hours.left(),
+            tell=lambda i: context.progress.advance(float(i), f"{i} rounds"),
+            before=before,
+        )
+        trees = lightgbm.trees_of(made.model, made.rounds, features.width)
+        facts = {**how_made(made), "rounds": max(made.rounds - known, 1)}
+        return BoostedModel(features, trees, aim, facts, made)
 
 
 def _constraints(features: Features) -> dict[str, Any]:

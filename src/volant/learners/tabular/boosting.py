@@ -66,12 +66,16 @@ class Aim:
 
 @dataclass(frozen=True)
 class BoostedModel:
-    """Trees on fitted features, whose leaves add up to margins; `made` tells how."""
+    """Trees on fitted features, whose leaves add up to margins; `made` tells how.
+
+    `boosted` is the library's own model, where another fit may go on from it.
+    """
 
     features: Features
     trees: Trees
     aim: Aim
     made: Mapping[str, Any]
+    boosted: Boosted | None = None
 
     def export(self, folder: Path) -> Pipeline:
         (folder / "trees.onnx").write_bytes(trees_model(self.trees))

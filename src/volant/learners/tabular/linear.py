@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,10 @@ from volant.bind.boosting import Part
 from volant.bind.onnx import linear_model
 from volant.core.clock import Machine
 from volant.core.plugins import load
-from volant.core.protocols import Rows, RunContext
+from volant.core.protocols import Earlier, Rows, RunContext
 from volant.core.records import Cost, Pipeline, Problem, Support
-from volant.learners.lines import MOST_CELLS, Effort, Lines, enough, fit_classes, fit_number
+from volant.learners.lines import MOST_CELLS, Effort, Lines, enough, fit_classes, fit_number, settle_classes
+from volant.learners.online import learn, variances
 from volant.learners.proximal import Penalty
 from volant.learners.tabular.boosting import Hours, directions
 from volant.learners.tabular.features import answer, linear_features, support, usable
@@ -42,6 +44,8 @@ class LinearModel:
     features: Features
     lines: Lines
     classes: int
+    unsure: np.ndarray
+    """How unsure each coefficient is, the bias last, (k + 1, m): what online learning moves them by."""
 
     def export(self, folder: Path) -> Pipeline:
         lines = self.lines
@@ -60,6 +64,7 @@ class Linear:
     version = 2
     summary = "logistic or ridge regression on scaled and one-hot features"
     options = LinearOptions
+    ways = ("warm", "online")
 
     def supports(self, problem: Problem) -> Support:
         return support(problem, monotone=True)
@@ -88,5 +93,45 @@ class Linear:
         effort = Effort(options.iterations, hours.left(0.9), context.threads)
         signs, classes = directions(features), len(problem.classes)
         if classes:
-            return LinearModel(features, fit_classes(part, options.penalty, signs, effort, classes), classes)
-        return LinearModel(features, fit_number(part, options.penalty, signs, effort), 0)
+            return _model(features, fit_classes(part, options.penalty, signs, effort, classes), classes, part, options)
+        return _model(features, fit_number(part, options.penalty, signs, effort), 0, part, options)
+
+    def keep(self, model: LinearModel, folder: Path) -> None:
+        lines = model.lines
+        held = {"weights": lines.weights, "bias": lines.bias, "unsure": model.unsure}
+        for name, values in held.items():
+            np.save(folder / f"{name}.npy", values, allow_pickle=False)
+        about = {"scale": lines.scale, "shift": lines.shift, "features": model.features.record()}
+        (folder / "linear.json").write_text(json.dumps(about))
+
+    def resume(
+        self, earlier: Earlier, data: Rows, problem: Problem, options: LinearOptions, context: RunContext
+    ) -> LinearModel:
+        hours, classes = Hours(context.seconds), len(problem.classes)
+        features, lines, unsure = _kept(earlier, classes)
+        data = enough(data.take(np.flatnonzero(data.weights() > 0)), features.width, context.seed)
+        if not len(data):
+            return LinearModel(features, lines, classes, unsure)
+        target = load("tasks", problem.task).encode(data, problem)
+        part, signs = Part(features.matrix(data), target, data.weights()), directions(features)
+        if earlier.way == "online":
+            if not classes:
+                part = Part(part.x, (part.y - lines.shift) / lines.scale, part.weights)
+            lines, unsure = learn(part, lines, unsure, np.array(signs))
+            return LinearModel(features, lines, classes, unsure)
+        effort = Effort(options.iterations, hours.left(0.9), context.threads)
+        if classes:
+            return _model(features, settle_classes(part, options.penalty, signs, effort, lines), classes, part, options)
+        return _model(features, fit_number(part, options.penalty, signs, effort), 0, part, options)
+
+
+def _model(features: Features, lines: Lines, classes: int, part: Part, options: LinearOptions) -> LinearModel:
+    return LinearModel(features, lines, classes, variances(part, options.penalty, lines))
+
+
+def _kept(earlier: Earlier, classes: int) -> tuple[Features, Lines, np.ndarray]:
+    """What a fit kept: its features, its lines, and how unsure they are."""
+    about = json.loads((earlier.folder / "linear.json").read_bytes())
+    weights, bias, unsure = (np.load(earlier.folder / f"{n}.npy") for n in ("weights", "bias", "unsure"))
+    lines = Lines(weights, bias, about["scale"], about["shift"], numbers=not classes)
+    return Features.of(earlier.pipeline, about["features"]), lines, unsure

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +51,20 @@ class Features:
         """Append the step that gives a category column's codes: all words that are not listed share the last one."""
         self.codes[name] = len(words) + 1
         return self.through("encode", name, vocabulary=words, other=len(words))
+
+    def record(self) -> dict[str, object]:
+        """What a later fit needs to know of them besides their steps."""
+        signs = {str(place): sign for place, sign in self.signs.items()}
+        return {"columns": list(self.columns), "width": self.width, "signs": signs, "categorical": self.categorical}
+
+    @staticmethod
+    def of(pipeline: Pipeline, record: Mapping[str, Any]) -> Features:
+        """The features of an exported model, from its pipeline and their record."""
+        names = [step.output for step in pipeline.steps]
+        steps = list(pipeline.steps[: names.index("matrix") + 1])
+        signs = {int(place): int(sign) for place, sign in record["signs"].items()}
+        columns, categorical = tuple(record["columns"]), list(record["categorical"])
+        return Features(steps, width=int(record["width"]), columns=columns, signs=signs, categorical=categorical)
 
     def finish(self) -> Features:
         """Append the step that puts the parts side by side."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from volant.core.clock import Machine
 from volant.core.plugins import missing
-from volant.core.protocols import Range, Rows, RunContext
+from volant.core.protocols import Earlier, Range, Rows, RunContext
 from volant.core.records import Cost, Problem, Support
 from volant.learners.tabular.features import support
 from volant.learners.tabular.network_fit import (
     NetworkModel,
     fit_network,
+    keep_network,
     network_cost,
+    resume_network,
     settled_until,
 )
 from volant.neural.architecture import Architecture, Training
@@ -45,6 +48,7 @@ class Mlp:
     version = 1
     summary = "a plain neural network: fully connected layers with ReLU, by torch"
     options = MlpOptions
+    ways = ("warm",)
 
     def missing(self) -> str:
         return missing("torch", "neural")
@@ -74,6 +78,14 @@ class Mlp:
 
     def fit(self, data: Rows, problem: Problem, options: MlpOptions, context: RunContext) -> NetworkModel:
         return fit_network(data, problem, _architecture(options), _training(options), context)
+
+    def keep(self, model: NetworkModel, folder: Path) -> None:
+        keep_network(model, folder)
+
+    def resume(
+        self, earlier: Earlier, data: Rows, problem: Problem, options: MlpOptions, context: RunContext
+    ) -> NetworkModel:
+        return resume_network(earlier, data, problem, _architecture(options), _training(options), context)
 
 
 def _architecture(options: MlpOptions) -> Architecture:

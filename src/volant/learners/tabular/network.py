@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from volant.core.clock import Machine
 from volant.core.plugins import missing
-from volant.core.protocols import Range, Rows, RunContext
+from volant.core.protocols import Earlier, Range, Rows, RunContext
 from volant.core.records import Cost, Problem, Support
 from volant.learners.tabular.features import support
 from volant.learners.tabular.network_fit import (
     NetworkModel,
     fit_network,
+    keep_network,
     network_cost,
+    resume_network,
     settled_until,
 )
 from volant.neural.architecture import Architecture, Training
@@ -55,6 +58,7 @@ class Network:
     version = 1
     summary = "a neural network for tables: an ensemble of members that share layers (TabM), by torch"
     options = NetworkOptions
+    ways = ("warm",)
 
     def missing(self) -> str:
         return missing("torch", "neural")
@@ -95,6 +99,14 @@ class Network:
 
     def fit(self, data: Rows, problem: Problem, options: NetworkOptions, context: RunContext) -> NetworkModel:
         return fit_network(data, problem, _architecture(options), _training(options), context)
+
+    def keep(self, model: NetworkModel, folder: Path) -> None:
+        keep_network(model, folder)
+
+    def resume(
+        self, earlier: Earlier, data: Rows, problem: Problem, options: NetworkOptions, context: RunContext
+    ) -> NetworkModel:
+        return resume_network(earlier, data, problem, _architecture(options), _training(options), context)
 
 
 def _architecture(options: NetworkOptions) -> Architecture:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ import numpy as np
 
 from volant.bind.boosting import Part
 from volant.core.clock import Machine
-from volant.core.protocols import Rows, RunContext
+from volant.core.protocols import Earlier, Rows, RunContext
 from volant.core.records import Column, Cost, Pipeline, Problem
 from volant.learners.tabular.boosting import Aim, Hours
 from volant.learners.tabular.features import answer, usable
+from volant.learners.tabular.matrix import Features
 from volant.learners.tabular.network_export import network_model
 from volant.learners.tabular.network_features import Layout, network_features
 from volant.neural.architecture import Architecture, Inputs, Training
@@ -26,6 +28,8 @@ FLOPS, STEP = 4e10, 1.5e-3
 """Floating-point operations per second and core, and seconds that a step takes besides, as measured on small CPUs."""
 TYPICAL = 0.35
 """Share of the schedule after which patience ends a training, usually."""
+RESUMED, SLOWER = 0.35, 0.3
+"""Shares of the epochs and of the rate with which a network goes on from what it learned before."""
 IMPORT = 1.5
 """Seconds until torch is there; the first fit of a process pays them."""
 
@@ -38,6 +42,8 @@ class NetworkModel:
     network: bytes
     aim: Aim
     training: Mapping[str, Any]
+    state: Mapping[str, np.ndarray]
+    """Everything that was learned, by the names of torch."""
 
     def export(self, folder: Path) -> Pipeline:
         (folder / "network.onnx").write_bytes(self.network)
@@ -81,8 +87,38 @@ def fit_network(
     aim = Aim.at(data, problem)
     part, held_out = aim.part(data, layout.features.matrix(data)), aim.held_out(context.validation, layout.features)
     trainer = _Trainer(layout.inputs, architecture, training, len(problem.classes), context)
-    network, facts = trainer.run(part, held_out, hours)
-    return NetworkModel(layout, network, aim, facts)
+    return NetworkModel(layout, *trainer.run(part, held_out, hours, aim))
+
+
+def keep_network(model: NetworkModel, folder: Path) -> None:
+    """Write down what `resume_network` goes on from."""
+    np.savez(folder / "network.npz", **model.state)
+    about = {
+        "inputs": asdict(model.layout.inputs),
+        "features": model.layout.features.record(),
+        "shift": model.aim.shift,
+        "scale": model.aim.scale,
+    }
+    (folder / "network.json").write_text(json.dumps(about))
+
+
+def resume_network(
+    earlier: Earlier, data: Rows, problem: Problem, architecture: Architecture, training: Training, context: RunContext
+) -> NetworkModel:
+    """Go on from the weights that a network ended with, on its features, for a part of the epochs and more slowly."""
+    hours = Hours(context.seconds)
+    data = data.take(np.flatnonzero(data.weights() > 0))
+    about = json.loads((earlier.folder / "network.json").read_bytes())
+    with np.load(earlier.folder / "network.npz", allow_pickle=False) as held:
+        state = {name: held[name] for name in held.files}
+    given = about["inputs"]
+    inputs = Inputs(given["numbers"], given["plain"], tuple(given["sizes"]))
+    layout = Layout(Features.of(earlier.pipeline, about["features"]), inputs)
+    aim = Aim(problem, about["shift"], about["scale"])
+    part, held_out = aim.part(data, layout.features.matrix(data)), aim.held_out(context.validation, layout.features)
+    slower = replace(training, epochs=max(1, round(RESUMED * training.epochs)), rate=SLOWER * training.rate)
+    trainer = _Trainer(inputs, architecture, slower, len(problem.classes), context)
+    return NetworkModel(layout, *trainer.run(part, held_out, hours, aim, state))
 
 
 @dataclass(frozen=True)
@@ -95,17 +131,23 @@ class _Trainer:
     classes: int
     context: RunContext
 
-    def run(self, part: Part, held_out: Part | None, hours: Hours) -> tuple[bytes, dict[str, Any]]:
-        """The exported network, and facts about its training."""
+    def run(
+        self, part: Part, held_out: Part | None, hours: Hours, aim: Aim, state: Mapping[str, np.ndarray] | None = None
+    ) -> tuple[bytes, Aim, dict[str, Any], dict[str, np.ndarray]]:
+        """The exported network, its aim, facts about its training, and its state; it begins at `state` if given."""
         from volant.neural.loop import torch_threads
-        from volant.neural.table_training import TableRows, network_for, train
+        from volant.neural.table_training import TableRows, network_for, network_of, train
 
         rows, judges = (
             None if p is None else TableRows.of(p.x, p.y, p.weights, self.classes) for p in (part, held_out)
         )
         assert rows is not None
         with torch_threads(self.context.threads):
-            network = network_for(rows, self.inputs, self.architecture, self.classes, self.context.seed)
+            if state is None:
+                network = network_for(rows, self.inputs, self.architecture, self.classes, self.context.seed)
+            else:
+                outputs = max(self.classes, 1)
+                network = network_of(state, self.inputs, self.architecture, outputs, self.context.seed)
             found = train(
                 network,
                 rows,
@@ -119,4 +161,5 @@ class _Trainer:
         used = round(found.best / done, 3)
         facts = {"epochs": found.epochs, "best": round(found.best, 4), "used": used, "weights": network.size()}
         low, high = (0.0, 0.0) if self.classes else (float(part.y.min()), float(part.y.max()))
-        return network_model(network, self.classes, low, high), facts
+        learned = {name: value.detach().numpy().copy() for name, value in network.state_dict().items()}
+        return network_model(network, self.classes, low, high), aim, facts, learned

@@ -18,7 +18,7 @@ import pyarrow as pa
 from volant.bind import onnx
 from volant.core import plugins
 from volant.core.clock import Machine
-from volant.core.protocols import Asks, Learner, RunContext, Sketches
+from volant.core.protocols import WAYS, Asks, Earlier, Learner, RunContext, Sketches
 from volant.core.records import Cost, Pipeline, Support
 from volant.runtime.load import Runner, inside
 from volant.runtime.steps import STEPS
@@ -366,6 +366,43 @@ def _disputed(case: Case, weight: float) -> MemoryRows:
     return MemoryRows.of(case.train.schema, pa.concat_tables([table, other]), weights)
 
 
+def goes_on_from_an_earlier_fit(learner: Learner) -> None:
+    """A fit on half of the rows is kept; from there it goes on with the whole table, and with reversed targets."""
+    able: Any = learner
+    ways = tuple(getattr(learner, "ways", ()))
+    claim(set(ways) <= set(WAYS), f"ways to go on are some of {', '.join(WAYS)}")
+    tried = {"two classes", "numbers"}
+    for case in (one for one in _supported(learner) if ways and one.name in tried):
+        with tempfile.TemporaryDirectory() as place:
+            half, options = case.train.take(np.arange(len(case.train) // 2)), _options(learner, case)
+            model = learner.fit(
+                half, replace(case.problem, rows=len(half)), options, RunContext(seed=7, validation=case.fresh)
+            )
+            first, kept = Path(place) / "first", Path(place) / "kept"
+            first.mkdir()
+            kept.mkdir()
+            earlier = model.export(first)
+            able.keep(model, kept)
+            before = _outputs(Runner(earlier, first), case, case.fresh)
+            for way in ways:
+                said = []
+                for number, rows in enumerate((case.train, case.train, _disputed(case, 4.0))):
+                    folder = Path(place) / f"{way}{number}"
+                    folder.mkdir()
+                    run_on = RunContext(seed=7, validation=case.fresh)
+                    gone_on = able.resume(Earlier(earlier, kept, way), rows, case.problem, options, run_on)
+                    said.append(_outputs(Runner(gone_on.export(folder), folder), case, case.fresh))
+                    _sound(said[-1], case, len(case.fresh), f"after going on, {way}")
+                _moves(case, way, before, *said)
+
+
+def _moves(case: Case, way: str, before: np.ndarray, one: np.ndarray, same: np.ndarray, other: np.ndarray) -> None:
+    claim(np.array_equal(one, same), f"going on, {way}, gives the same each time ({case.name})")
+    claim(not np.array_equal(one, before), f"going on, {way}, learns something ({case.name})")
+    rise = (other - one)[..., -1].mean() if case.problem.classes else (other - one).mean()
+    claim(float(rise) > 0, f"going on, {way}, follows what later rows say ({case.name})")
+
+
 def keeps_to_directions_or_refuses(learner: Learner) -> None:
     """One column's direction is the one that the data shows, the other's the opposite."""
     for classes in (("no", "yes"), ()):
@@ -429,6 +466,7 @@ LEARNER_CONTRACT = (
     bears_few_rows,
     weight_zero_is_absence,
     heavier_rows_win,
+    goes_on_from_an_earlier_fit,
     keeps_to_directions_or_refuses,
     honours_seconds,
 )
