@@ -91,5 +91,6 @@ class Convnet(PictureNetwork):
             side=options.side,
             least=LEAST[: len(designs)],
             mirrored=options.views > 1,
+            shrinks=timed,
         )
         return fit_images(data, problem, fitting, context)

@@ -69,6 +69,12 @@ class Decoder:
         """Of one picture."""
         return self.params["height"], self.params["width"], self.params["channels"]
 
+    def at(self, side: int) -> Decoder:
+        """The same for pictures whose shorter side is as long as that."""
+        height, width, _ = self.shape
+        scale = side / min(height, width)
+        return Decoder(self.column, {**self.params, "height": _whole(height * scale), "width": _whole(width * scale)})
+
     def pixels(self, data: Rows, threads: int) -> np.ndarray:
         """The pixels of all rows, in memory or, where they are many, in a file that is mapped into it."""
         runner = Runner(Pipeline((self.step(),), {PIXELS: PIXELS}), Path(), threads)

@@ -24,7 +24,7 @@ from volant.learners.image.decoding import (
 )
 from volant.learners.tabular.boosting import Aim, Hours
 from volant.learners.tabular.features import Features, linear_features
-from volant.neural.image.design import Augmentation, Design, Recipe, augmentation
+from volant.neural.image.design import SMALL, Augmentation, Design, Recipe, augmentation
 from volant.neural.image.symmetry import mirror_keeps
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class Fitting:
         least: epochs that each design needs at least.
         mirrored: whether answers are means over mirror images, where these mean the same.
         tune: of a pretrained network: `frozen`, `layers` or `lora`, the latter with additions of rank `rank`.
+        shrinks: whether pictures are made smaller where a deadline is too near to see enough of them.
     """
 
     designs: tuple[Design, ...]
@@ -86,6 +87,7 @@ class Fitting:
     mirrored: bool = False
     tune: str = ""
     rank: int = 0
+    shrinks: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,8 @@ def fit_images(data: Rows, problem: Problem, fitting: Fitting, context: RunConte
     column = pictures(problem)[0]
     square = bool(fitting.tune)  # pretrained transformers have a place for each patch of a square
     decoder = decoder_for(data, column, fitting.side, fitting.most, fitting.mode, square=square)
+    if fitting.shrinks and not fitting.side and hours.left() != float("inf"):
+        decoder = _affordable(decoder, data, problem, fitting, context, hours)
     beside = linear_features(data, problem) if has_others(problem) else None
     aim = Aim.at(data, problem)
     part = _Part(decoder, beside, aim, context.threads)
@@ -145,6 +149,24 @@ def fit_images(data: Rows, problem: Problem, fitting: Fitting, context: RunConte
     network, facts = _trained(rows, judges, fitting, problem, context, hours)
     low, high = (0.0, 0.0) if problem.classes else _range_of(data, problem)
     return ImageModel(decoder, beside, network, aim, {**facts, "side": decoder.shape[0], "range": [low, high]})
+
+
+def _affordable(
+    decoder: Decoder, data: Rows, problem: Problem, fitting: Fitting, context: RunContext, hours: Hours
+) -> Decoder:
+    """The decoder, or one for smaller pictures where there is no time for enough passes through those that it makes."""
+    if min(decoder.shape[:2]) <= SMALL:
+        return decoder
+    from volant.neural.image.building import TRIED, affordable_side
+    from volant.neural.loop import torch_threads
+
+    some = _Part(decoder, None, Aim.at(data, problem), context.threads).of(_evenly(_enough(data), TRIED))
+    outputs = max(len(problem.classes), 1)
+    with torch_threads(context.threads):
+        side = affordable_side(
+            fitting.designs[0], some, outputs, fitting.recipe, hours.left(TRAINING), fitting.recipe.epochs * len(data)
+        )
+    return decoder if side is None else decoder.at(side)
 
 
 def _range_of(data: Rows, problem: Problem) -> tuple[float, float]:

@@ -25,7 +25,12 @@ SEEN = 2_000
 """Pictures that scales and the first layer are computed from."""
 STEPS, LEAST_BATCH, MOST_BATCH = 600, 32, 500
 """Steps that a training needs, and rows of a batch."""
-TRIED = 256
+SHOWN = STEPS * LEAST_BATCH
+"""Pictures that a training is shown at least, however few there are: else fewer pixels and narrow layers are better."""
+SIDES = (64, 48, 32)
+"""Sides to which pictures are made smaller where time is short."""
+TRIED, LEAST_TRIED, TRIED_PIXELS = 256, 16, 256 * 32 * 32
+"""Rows that a design is tried on, at the most and at the least, and their pixels."""
 BESIDE = 64
 """Features that are made of the columns beside a picture."""
 
@@ -72,7 +77,8 @@ def _body(design: Design, shape: Shape, scaled: torch.Tensor | None, dice: torch
 
 def seconds_per_row(design: Design, rows: ImageRows, outputs: int, recipe: Recipe) -> float:
     """How long one row takes in training, as tried on a few batches."""
-    recipe = replace(recipe, batch=min(recipe.batch or TRIED, TRIED, len(rows)))
+    tried = max(LEAST_TRIED, min(TRIED, TRIED_PIXELS // int(np.prod(rows.pictures.shape[1:3]))))
+    recipe = replace(recipe, batch=min(recipe.batch or tried, tried, len(rows)))
     network = build(design, rows, outputs, 0).to(memory_format=torch.channels_last).train()
     objective = ImageObjective(network, "classes" if outputs > 1 else "number", attacked=recipe.attacked)
     optimiser = optimiser_of(network, recipe)
@@ -93,12 +99,13 @@ def largest(
 ) -> tuple[Design, float]:
     """The largest design that can pass through all rows often enough in the time, and how often; smallest first.
 
-    `least` says how often each one must, at least. Trying them takes a few batches each, and ends at the first that
-    is too large.
+    `least` says how often each one must, at least; of few rows all but the first must, too, until `SHOWN` pictures are
+    seen. Trying them takes a few batches each, and ends at the first that is too large, or is sure to be.
     """
     found, epochs = designs[0], 1.0
+    least = [max(wanted, SHOWN / len(rows)) if place else 0.0 for place, wanted in enumerate(least)]
     for place, design in enumerate(designs):
-        if seconds <= 0.0:
+        if seconds <= 0.0 or (place and epochs < least[place]):
             break
         began = time.monotonic()
         per_row = seconds_per_row(design, rows, outputs, recipe)
@@ -108,6 +115,26 @@ def largest(
             break
         found, epochs = design, max(possible, 1e-3)
     return found, epochs
+
+
+def affordable_side(
+    design: Design, rows: ImageRows, outputs: int, recipe: Recipe, seconds: float, most: float = float("inf")
+) -> int | None:
+    """The side that pictures must be made smaller to, so that a design is shown enough of them in the time.
+
+    None where they can stay as they are. `rows` are some of them, `most` is how many a training is shown at the most.
+    """
+    began = time.monotonic()
+    per_row = seconds_per_row(design, rows, outputs, recipe)
+    return smaller_side(min(rows.pictures.shape[1:3]), per_row * min(SHOWN, most), seconds - time.monotonic() + began)
+
+
+def smaller_side(side: int, needed: float, seconds: float) -> int | None:
+    """The largest side, or the smallest there is, at which what needs so many seconds at `side` ends in time."""
+    smaller = [one for one in SIDES if one < side]
+    if needed <= seconds or not smaller:
+        return None
+    return next((one for one in smaller if needed * (one / side) ** 2 <= seconds), smaller[-1])
 
 
 def with_batch(recipe: Recipe, rows: int, epochs: float) -> Recipe:
