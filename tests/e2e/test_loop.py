@@ -200,6 +200,32 @@ def test_traffic_that_has_moved_is_told_from_traffic_that_has_not(wine):
     assert far[0].low > 0.1
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_the_labels_of_traffic_are_watched_too_and_confirm_what_was_expected(tmp_path, moved):
+    wine = product(tmp_path, "wine", budget="1 units")
+    wine.train()
+    with work_on(wine.product) as context:
+        from volant.wheel.collect import collect
+
+        source = collect(context)
+        rows = source.table([c.name for c in source.schema.inputs]).to_pylist()
+        truth = source.table(["target"]).column(0).to_pylist()
+    labels = ["class_1"] * len(truth) if moved else truth
+    with open_store(wine.product.home) as store:
+        first = store.counts()["predictions"]
+    send(wine, rows * 2)
+    with open_store(wine.product.home) as store:
+        store.add_feedback([
+            Feedback(f"w{first + i:05d}", "correction", label, "ann", source="reviewer")
+            for i, label in enumerate(labels * 2)
+        ])  # fmt: skip
+    with work_on(wine.product) as context:
+        report = watch(context)
+    assert [one.what for one in report.alarms if one.what == "label"] == (["label"] if moved else [])
+    assert report.expected.labels > 200
+    assert report.expected.confirmed == pytest.approx(np.mean([one == "class_0" for one in labels]), abs=0.05)
+
+
 def test_reviewers_are_asked_within_the_budget_of_a_day_and_their_word_counts(wine):
     chance = np.random.default_rng(4)
     send(wine, [{"alcohol": float(x)} for x in chance.normal(13, 1, 60).round(4)])

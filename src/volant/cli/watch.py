@@ -47,3 +47,5 @@ def draw(console: Console, report: WatchReport) -> None:
         one = report.expected
         said = f"right answers: probably {one.share:.1%} ({one.low:.1%} to {one.high:.1%}), {one.before:.1%} when made"
         line(console, said, "bold red" if one.alarm else "")
+        if one.confirmed is not None:
+            line(console, f"{one.confirmed:.1%} of {one.labels:,} answers were right by labels asked for at random")

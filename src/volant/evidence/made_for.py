@@ -50,7 +50,7 @@ def reference_file(release: Release, train: Rows, held: Rows, problem: Problem, 
     record = {
         "version": 1,
         "inputs": watched,
-        "label": _of(_texts(target) if problem.classes else target).record(),
+        "label": _of(texts_of(target) if problem.classes else target).record(),
         **_answers(units, problem, len(held)),
     }
     return json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
@@ -72,7 +72,7 @@ def _of(values: Any) -> Shares:
     return of_numbers(values) if numeric else of_names(values if isinstance(values, list) else values.to_pylist())
 
 
-def _texts(values: Any) -> list[str | None]:
+def texts_of(values: Any) -> list[str | None]:
     """Labels as texts, whatever type the column has."""
     if isinstance(values, np.ndarray):
         return [None if one != one else str(one) for one in values]

@@ -74,7 +74,8 @@ class LiveReport(Result):
 class Trusted:
     """Rows of traffic whose labels were asked for at random and are believed, oldest first, with when each came.
 
-    Where a label is not certain, the other one has the rest of the probability, `share`.
+    Where a label is not certain, the other one has the rest of the probability, `share`. `answered` is the class that
+    was answered, null where that was a number.
     """
 
     rows: pa.Table
@@ -83,13 +84,14 @@ class Trusted:
     share: np.ndarray
     at: np.ndarray
     release: np.ndarray
+    answered: pa.Array
     schema: Schema
 
     def since(self, moment: int) -> Trusted:
         """Those that came at that time or later, in microseconds; the first `MOST` of them."""
         kept = np.flatnonzero(self.at >= moment)[:MOST]
-        labels, other = (column.take(pa.array(kept)) for column in (self.labels, self.other))
-        columns = self.share[kept], self.at[kept], self.release[kept]
+        labels, other, answered = (one.take(pa.array(kept)) for one in (self.labels, self.other, self.answered))
+        columns = self.share[kept], self.at[kept], self.release[kept], answered
         return Trusted(self.rows.take(kept), labels, other, *columns, self.schema)
 
     def __len__(self) -> int:
@@ -164,7 +166,8 @@ def _trusted(context: Context, found: Harvest, view: LabelView) -> Trusted | Non
     second = np.where(share > 0, view.verdicts.other[rows], codes)
     labels, other = (cells_of(schema, target, view, some) for some in (codes, second))
     release = np.array(predictions.release.take(pa.array(at)).to_pylist(), dtype=object)
-    return Trusted(found.rows.take(pa.array(at)), labels, other, share, predictions.at[at], release, schema)
+    told = predictions.at[at], release, predictions.label.take(pa.array(at))
+    return Trusted(found.rows.take(pa.array(at)), labels, other, share, *told, schema)
 
 
 def _duel(context: Context, trusted: Trusted, event: DeploymentRow, rival: str, level: float) -> Duel | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,13 @@ from volant.core.records import Problem
 from volant.data.dataset import Dataset
 from volant.evidence.drift import Drift, compare
 from volant.evidence.evidence import Predicted, predicted
-from volant.evidence.made_for import WATCHED, read_reference, reference_file, watched_numbers
+from volant.evidence.made_for import WATCHED, read_reference, reference_file, texts_of, watched_numbers
 from volant.evidence.sequential import spent
 from volant.runtime.load import Release
 from volant.store.part import iso
 from volant.wheel.context import Context
 from volant.wheel.gate import judge_rows, units_of
+from volant.wheel.live import Trusted, trusted_rows
 from volant.wheel.results import Result
 
 
@@ -107,13 +108,14 @@ def _compared(
 ) -> WatchReport:
     rules = context.product.file.drift
     ours = np.flatnonzero(np.asarray(pc.equal(traffic.release, release.digest).to_numpy(zero_copy_only=False)))
-    things = list(_things(context, release, remembered, traffic, ours))
+    told = _told(context, empty.since)
+    things = [*_things(context, release, remembered, traffic, ours), *_labels(remembered, release, told)]
     alpha = empty.level / (len(things) + 1)
     moved = [
         compare(what, name, before, values, alpha=alpha, least=rules.effect) for what, name, before, values in things
     ]
     moved.sort(key=lambda one: (-one.low, -one.distance))
-    expected = _expected(traffic, ours, remembered, alpha, rules.effect)
+    expected = _confirmed(_expected(traffic, ours, remembered, alpha, rules.effect), release, told)
     return replace(empty, rows=len(traffic), moved=tuple(moved), expected=expected)
 
 
@@ -136,6 +138,40 @@ def _things(
             yield "output", target, remembered["output"], traffic.label.take(pa.array(ours))
         else:
             yield "output", target, remembered["output"], traffic.value[ours]
+
+
+def _told(context: Context, since: str) -> Trusted | None:
+    """Rows of the window whose labels were asked for at random and are believed; None where there are none."""
+    if context.product.file.feedback.silence is None and not context.store.feedback_since(""):
+        return None
+    trusted = trusted_rows(context)
+    return None if trusted is None else trusted.since(int(datetime.fromisoformat(since).timestamp() * 1e6))
+
+
+def _labels(remembered: dict[str, Any], release: Release, told: Trusted | None) -> Iterator[tuple[str, str, Any, Any]]:
+    """The labels of the window, against those that the release learned from."""
+    if told is None or not len(told) or remembered.get("label") is None:
+        return
+    classes = bool(release.signature.classes)
+    labels = np.array(told.labels.to_pylist(), dtype=object)
+    values: Any = texts_of(told.labels) if classes else labels.astype(np.float64)
+    yield "label", release.signature.target, remembered["label"], values
+
+
+def _confirmed(expected: Expected | None, release: Release, told: Trusted | None) -> Expected | None:
+    """What was expected, with what labels say by now of the answers of this release."""
+    if expected is None or told is None:
+        return expected
+    ours = np.flatnonzero(told.release == release.digest)
+    if not len(ours):
+        return expected
+    true, answered = texts_of(told.labels.take(pa.array(ours))), told.answered.take(pa.array(ours)).to_pylist()
+    first = np.array([one == other for one, other in zip(true, answered, strict=True)], dtype=np.float64)
+    other = texts_of(told.other.take(pa.array(ours)))
+    second = np.array([one == two for one, two in zip(other, answered, strict=True)], dtype=np.float64)
+    share = told.share[ours]
+    right = float(((1 - share) * first + share * second).mean())
+    return replace(expected, confirmed=round(right, 6), labels=len(ours))
 
 
 def _values(context: Context, sent: pa.Table, name: str, kind: str, rows: int) -> Any:
