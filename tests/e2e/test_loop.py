@@ -143,7 +143,7 @@ def test_a_canary_that_earns_more_is_promoted_whatever_labels_say(churn, hands):
         chance = np.random.default_rng(5)
         found = context.store.find_predictions([f"0000-{i:05d}" for i in range(900)])
         by = {one.id: one.release for one in found.values()}
-        earned = [name for name, release in by.items() if chance.random() < (0.6 if release == other else 0.3)]
+        earned = [name for name, release in sorted(by.items()) if chance.random() < (0.6 if release == other else 0.3)]
         context.store.add_feedback([Feedback(name, "reward", 5, f"user{i % 70}") for i, name in enumerate(earned)])
         hands.now += timedelta(seconds=1)
         report = live(context)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import Select, Text, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Select, Text, case, literal, select, type_coerce
 
 from volant.store import tables
-from volant.store.feedback import FeedbackLog
+from volant.store.feedback import FeedbackLog, first_keys
 
 _LOT = 20_000
 _FEEDBACK = ("seq", "id", "prediction_id", "target", "kind", "value", "actor", "source", "event_at", "received_at")
@@ -35,8 +35,22 @@ class EvidenceColumns(FeedbackLog):
     """The same evidence as `voices` gives, with values, inputs and outputs as JSON texts."""
 
     def feedback_table(self) -> pa.Table:
-        """Every piece of feedback that was not revoked, in the order it came in."""
-        return self._table(_select(tables.feedback, _FEEDBACK_SCHEMA).where(tables.feedback.c.valid), _FEEDBACK_SCHEMA)
+        """Every piece of feedback that was not revoked, in the order it came in.
+
+        Whoever spoke with a key is `actor@key`, by the first of keys that replaced each other: the trust that an actor
+        earned with one key is not had by naming the same actor with another one.
+        """
+        query = _select(tables.feedback, _FEEDBACK_SCHEMA, actor=self._speaker()).where(tables.feedback.c.valid)
+        return self._table(query, _FEEDBACK_SCHEMA)
+
+    def _speaker(self) -> ColumnElement[str]:
+        """The name of an actor together with the key."""
+        actor, key = tables.feedback.c.actor, tables.feedback.c.api_key
+        with self._database.read() as connection:
+            first = first_keys(connection)
+        renewed = {id: root for id, root in first.items() if id != root}
+        known = case(renewed, value=key, else_=key) if renewed else key
+        return case((key.is_(None), actor), else_=actor + literal("@") + known)
 
     def answered_table(self) -> pa.Table:
         """The predictions that such feedback is about, in no particular order."""
@@ -52,17 +66,24 @@ class EvidenceColumns(FeedbackLog):
 
     def _table(self, query: Select[Any], schema: pa.Schema) -> pa.Table:
         with self._database.read() as connection:
-            cursor = connection.execution_options(yield_per=_LOT).execute(query).cursor
-            assert cursor is not None
-            lots = iter(
-                lambda: cursor.fetchmany(_LOT), []
-            )  # the driver's own rows: a record for each takes a third more
-            return pa.Table.from_batches([_batch(rows, schema) for rows in lots], schema)
+            return pa.Table.from_batches([_batch(rows, schema) for rows in _lots(connection, query)], schema)
 
 
-def _select(table: Any, schema: pa.Schema) -> Select[Any]:
-    """The columns of a schema, JSON as the text that it is kept as, feedback in its order."""
-    columns = [type_coerce(table.c[f.name], Text) if pa.types.is_string(f.type) else table.c[f.name] for f in schema]
+def _lots(connection: Connection, query: Select[Any]) -> Iterator[Sequence[Any]]:
+    """The rows of a query, many at a time. SQLite's are taken as they are: records of them take a third more."""
+    if connection.dialect.name != "sqlite":
+        yield from connection.execution_options(yield_per=_LOT).execute(query).partitions()
+        return
+    cursor = connection.execute(query).cursor
+    assert cursor is not None
+    while lot := cursor.fetchmany(_LOT):
+        yield lot
+
+
+def _select(table: Any, schema: pa.Schema, **instead: ColumnElement[Any]) -> Select[Any]:
+    """The columns of a schema, or others instead, JSON as the text that it is kept as, feedback in its order."""
+    taken = {field.name: instead.get(field.name, table.c[field.name]) for field in schema}
+    columns = [type_coerce(taken[f.name], Text) if pa.types.is_string(f.type) else taken[f.name] for f in schema]
     query = select(*columns)
     return query.order_by(table.c.seq) if "seq" in table.c else query
 

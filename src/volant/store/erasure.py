@@ -95,7 +95,9 @@ class Erasure(Audit):
                 gone["prediction"] += done.rowcount
             by = delete(tables.feedback).where(tables.feedback.c.actor == subject)
             gone["feedback"] += connection.execute(by).rowcount
-            gone["actor"] += connection.execute(delete(tables.actor).where(tables.actor.c.id == subject)).rowcount
+            who = tables.actor.c.id
+            own = delete(tables.actor).where((who == subject) | who.startswith(f"{subject}@", autoescape=True))
+            gone["actor"] += connection.execute(own).rowcount
             named = delete(tables.dataset_member).where(tables.dataset_member.c.subject == subject)
             connection.execute(named)
         return gone

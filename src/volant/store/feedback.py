@@ -167,18 +167,37 @@ def _unknown(connection: Connection, new: list[dict[str, Any]], places: Mapping[
 
 
 def _wrong_succession(connection: Connection, new: list[dict[str, Any]], places: Mapping[str, str]) -> list[Trouble]:
-    """Actors may supersede what they themselves said about the same prediction, nothing else."""
+    """Actors may supersede what they themselves said about the same prediction, with the same key, nothing else."""
     wanted = {row["supersedes"] for row in new if row["supersedes"] is not None}
-    earlier: dict[str, tuple[str, str]] = {}
+    first: dict[str | None, str] = dict(first_keys(connection).items()) if wanted else {}
+    earlier: dict[str, tuple[str, str, str | None]] = {}
     for some in in_lots(wanted):
-        query = select(_table.c.id, _table.c.prediction_id, _table.c.actor).where(_table.c.id.in_(some))
-        earlier |= {id: (prediction, actor) for id, prediction, actor in connection.execute(query)}
+        columns = _table.c.prediction_id, _table.c.actor, _table.c.api_key
+        for id, prediction, actor, key in connection.execute(
+            select(_table.c.id, *columns).where(_table.c.id.in_(some))
+        ):
+            earlier[id] = prediction, actor, first.get(key, key)
     what = "only one's own feedback on the same prediction can be superseded"
     return [
         Trouble(what, f"{places[row['id']]}.supersedes")
         for row in new
-        if row["supersedes"] is not None and earlier.get(row["supersedes"]) != (row["prediction_id"], row["actor"])
+        if row["supersedes"] is not None
+        and earlier.get(row["supersedes"])
+        != (row["prediction_id"], row["actor"], first.get(row["api_key"], row["api_key"]))
     ]
+
+
+def first_keys(connection: Connection) -> dict[str, str]:
+    """For each key of the service the first of those that it replaced, one after the other, or itself."""
+    key = tables.api_key.c
+    before = {row.id: row.replaces for row in connection.execute(select(key.id, key.replaces))}
+
+    def first(id: str) -> str:
+        while before.get(id):
+            id = str(before[id])
+        return id
+
+    return {id: first(id) for id in before}
 
 
 def _current_voices(after_seq: int) -> Select[Any]:
