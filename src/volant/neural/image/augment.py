@@ -1,12 +1,13 @@
 """Augmentation of whole batches at once: where pixels are taken from, how they look, and how rows are mixed.
 
-All of it is drawn from the dice of the batch, so a batch is a function of the seed and of its place.
+All of it is drawn from the dice of the batch, so a batch is a function of the seed and of its place. The dice are
+thrown on the processor, whatever device the pictures lie on: there the pixels are worked on.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -19,15 +20,35 @@ def moved(
     pictures: np.ndarray, places: np.ndarray, how: Augmentation, flipped: np.ndarray, dice: torch.Generator
 ) -> np.ndarray:
     """The pictures at some places (n, height, width, channels), shifted and flipped while they are read."""
-    height, width = pictures.shape[1:3]
-    reach = max(1, round(how.shift * min(height, width))) if "crop" in how.names else 0
-    if not reach and not flipped.any():
+    shifts = _shifts(pictures.shape[1:3], how, flipped, dice)
+    if shifts is None:
         return np.ascontiguousarray(pictures[places])
-    by = torch.randint(-reach, reach + 1, (2, len(places)), generator=dice).numpy()
-    down, across = (_mirrored(np.arange(size) + by[axis][:, None], size) for axis, size in enumerate((height, width)))
-    across[flipped] = across[flipped, ::-1]
+    down, across = shifts
     found: np.ndarray = pictures[places[:, None, None], down[:, :, None], across[:, None, :]]
     return found
+
+
+def moved_there(x: torch.Tensor, how: Augmentation, flipped: np.ndarray, dice: torch.Generator) -> torch.Tensor:
+    """The same for pictures (n, height, width, channels) that lie on a device, as they were drawn there."""
+    shifts = _shifts(x.shape[1:3], how, flipped, dice)
+    if shifts is None:
+        return x
+    down, across = (torch.from_numpy(places).to(x.device) for places in shifts)
+    each = torch.arange(len(x), device=x.device)
+    return x[each[:, None, None], down[:, :, None], across[:, None, :]]
+
+
+def _shifts(
+    sizes: Sequence[int], how: Augmentation, flipped: np.ndarray, dice: torch.Generator
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Where each picture's lines (n, height) and columns (n, width) come from; None where all stay in place."""
+    reach = max(1, round(how.shift * min(sizes))) if "crop" in how.names else 0
+    if not reach and not flipped.any():
+        return None
+    by = torch.randint(-reach, reach + 1, (2, len(flipped)), generator=dice).numpy()
+    down, across = (_mirrored(np.arange(size) + by[axis][:, None], size) for axis, size in enumerate(sizes))
+    across[flipped] = across[flipped, ::-1]
+    return down, across
 
 
 def _mirrored(places: np.ndarray, size: int) -> np.ndarray:
@@ -38,12 +59,12 @@ def _mirrored(places: np.ndarray, size: int) -> np.ndarray:
 def warped(x: torch.Tensor, how: Augmentation, dice: torch.Generator) -> torch.Tensor:
     """Parts of pictures (n, height, width, channels) shown larger, and turned, by one interpolation; float32."""
     n = len(x)
-    drawn = torch.rand(4, n, generator=dice)
+    drawn = torch.rand(4, n, generator=dice).to(x.device)
     least = how.zoom if "zoom" in how.names else 1.0
     size = torch.sqrt(least + (1.0 - least) * drawn[0])
     angle = (2.0 * drawn[1] - 1.0) * math.radians(how.degrees) * float("rotate" in how.names)
     slack = 1.0 - size
-    matrix = torch.zeros(n, 2, 3)
+    matrix = torch.zeros(n, 2, 3, device=x.device)
     matrix[:, 0, 0] = matrix[:, 1, 1] = size * torch.cos(angle)
     matrix[:, 0, 1], matrix[:, 1, 0] = -size * torch.sin(angle), size * torch.sin(angle)
     matrix[:, 0, 2], matrix[:, 1, 2] = slack * (2.0 * drawn[2] - 1.0), slack * (2.0 * drawn[3] - 1.0)
@@ -58,7 +79,7 @@ def looked(x: torch.Tensor, how: Augmentation, dice: torch.Generator) -> torch.T
     if "randaugment" in how.names:
         x = randaugment(x.to(torch.float32), dice)
     if "colour" in how.names:
-        x = coloured(x.to(torch.float32), 0.3 * _signed(3, len(x), dice))
+        x = coloured(x.to(torch.float32), 0.3 * _signed(3, len(x), dice).to(x.device))
     if "erase" in how.names:
         x = erased(x, how.hole, dice)
     return x
@@ -85,9 +106,9 @@ def erased(x: torch.Tensor, side: float, dice: torch.Generator) -> torch.Tensor:
     """
     n, height, width = x.shape[:3]
     hole = max(1, round(side * min(height, width)))
-    top, left = (torch.rand(n, generator=dice) * size for size in (height, width))
-    down = (torch.arange(height) - top[:, None]).abs() * 2 <= hole
-    across = (torch.arange(width) - left[:, None]).abs() * 2 <= hole
+    top, left = ((torch.rand(n, generator=dice) * size).to(x.device) for size in (height, width))
+    down = (torch.arange(height, device=x.device) - top[:, None]).abs() * 2 <= hole
+    across = (torch.arange(width, device=x.device) - left[:, None]).abs() * 2 <= hole
     mean = x.to(torch.float32).mean(dim=(1, 2), keepdim=True).to(x.dtype)
     return torch.where((down[:, :, None] & across[:, None, :])[..., None], mean, x)
 
@@ -111,7 +132,7 @@ def _sharpened(x: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
 def _turned(x: torch.Tensor, by: torch.Tensor, kind: int) -> torch.Tensor:
     """Turned (0), sheared along either axis (1, 2), or moved along either (3, 4), as strongly as `by` says."""
     n, amount = len(x), by.view(-1)
-    matrix = torch.eye(2, 3).repeat(n, 1, 1)
+    matrix = torch.eye(2, 3, device=x.device).repeat(n, 1, 1)
     if kind == 0:
         angle = amount * math.radians(30.0)
         matrix[:, 0, 0] = matrix[:, 1, 1] = torch.cos(angle)
@@ -151,10 +172,10 @@ def randaugment(x: torch.Tensor, dice: torch.Generator, count: int = 2) -> torch
     """
     for _ in range(count):
         which = torch.randint(len(OPERATIONS), (len(x),), generator=dice)
-        by = _signed(1, len(x), dice)[0]
+        by = _signed(1, len(x), dice)[0].to(x.device)
         out = x.clone()
         for place, operation in enumerate(OPERATIONS):
-            rows = torch.nonzero(which == place)[:, 0]
+            rows = torch.nonzero(which == place)[:, 0].to(x.device)
             if len(rows):
                 out[rows] = operation(x[rows], by[rows])
         x = out.clamp(0.0, 255.0)
@@ -164,7 +185,7 @@ def randaugment(x: torch.Tensor, dice: torch.Generator, count: int = 2) -> torch
 def mixed(
     x: torch.Tensor, targets: torch.Tensor, how: Augmentation, dice: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pictures mixed with others of the batch, or parts of them put in, and targets (n, k) mixed alike.
+    """Pictures mixed with others of the batch, or parts of them put in, and targets (n, k), here, mixed alike.
 
     Source: Zhang et al., mixup (ICLR 2018); Yun et al., CutMix (ICCV 2019).
     """
@@ -173,11 +194,11 @@ def mixed(
         return x, targets
     way = ways[int(torch.randint(len(ways), (1,), generator=dice))]
     other = torch.randperm(len(x), generator=dice)
-    share = _beta(how.mixing if way == "mixup" else 1.0, dice)
+    share, beside = _beta(how.mixing if way == "mixup" else 1.0, dice), x[other.to(x.device)]
     if way == "mixup":
-        x = x.to(torch.float32) * share + x[other].to(torch.float32) * (1.0 - share)
+        x = x.to(torch.float32) * share + beside.to(torch.float32) * (1.0 - share)
     else:
-        x, share = _put_in(x, x[other], share, dice)
+        x, share = _put_in(x, beside, share, dice)
     return x, targets * share + targets[other] * (1.0 - share)
 
 

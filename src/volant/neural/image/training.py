@@ -54,7 +54,7 @@ def train(
         recipe.average,
         recipe.looks,
     )
-    source = Augmented(rows, recipe.augmentation, network.dice.initial_seed())
+    source = Augmented(rows, recipe.augmentation, network.dice.initial_seed(), crew.device)
     with repeatable(crew.device):
         found = Loop(objective, source, optimiser, plan, network.dice, at.progress, _means(at, crew, recipe)).run()
     network.to("cpu").eval()

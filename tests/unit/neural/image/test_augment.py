@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from volant.neural.feeding import Draw, dice_at  # noqa: E402
-from volant.neural.image.augment import OPERATIONS, coloured, erased, mixed, warped  # noqa: E402
+from volant.neural.image.augment import OPERATIONS, coloured, erased, mixed, moved, moved_there, warped  # noqa: E402
 from volant.neural.image.design import NAMES, PRESETS, Augmentation, chosen  # noqa: E402
 from volant.neural.image.rows import Augmented, ImageRows, sheet  # noqa: E402
 
@@ -116,3 +116,30 @@ def test_a_sheet_shows_pictures_and_below_what_becomes_of_them():
     assert made.shape == (36, 48, 3)
     assert np.array_equal(made[:12, :12], rows().pictures[0])
     assert not np.array_equal(made[12:24, :12], rows().pictures[0])
+
+
+@pytest.mark.parametrize("names", [(), ("flip",), ("crop",), ("crop", "flip")])
+def test_pictures_on_a_device_are_moved_as_those_in_memory(names):
+    given, how = rows(), Augmentation(names)
+    places, flipped = np.arange(len(given)), np.arange(len(given)) % 3 == 0
+    flipped &= "flip" in names
+    here = moved(given.pictures, places, how, flipped, dice_at(1, 2))
+    there = moved_there(torch.from_numpy(given.pictures), how, flipped, dice_at(1, 2))
+    assert np.array_equal(here, there.numpy())
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "randaugment"])
+def test_a_device_that_trains_works_on_the_pixels_itself(name):
+    """Pictures without values lie on the device `meta`, which refuses to be mixed with the processor's."""
+    source = Augmented(rows(), Augmentation((name,)), 5, torch.device("meta"))
+    pictures, targets, weights = source.fetch(Draw(torch.arange(32), 0, dice_at(0, 0)))
+    assert pictures.device.type == "meta"
+    assert pictures.shape == (32, 12, 12, 3)
+    assert targets.device.type == weights.device.type == "cpu"
+
+
+@pytest.mark.parametrize("place", range(len(OPERATIONS)))
+def test_each_operation_of_randaugment_works_where_the_pictures_lie(place):
+    found = OPERATIONS[place](torch.empty(3, 8, 8, 3, device="meta"), torch.empty(3, 1, 1, 1, device="meta"))
+    assert found.device.type == "meta"
+    assert found.shape == (3, 8, 8, 3)
