@@ -84,6 +84,12 @@ class ImproveSection(Section):
         description="How much less labels of users count that models without them find unlikely: 0 not at all, 0.7 as "
         "the generalised cross entropy usually has it. A challenger that is trained so passes the same gate.",
     )
+    robust_by: Literal["weigh", "select", "correct"] = Field(
+        "weigh",
+        description="What `robust` does with them: each weighs less (generalised cross entropy); those of the largest "
+        "loss are left out, as many as are probably wrong (co-teaching); or each counts in part as the class that it "
+        "is probably confused with (forward correction).",
+    )
     learning: Literal["scratch", "warm", "online"] = Field(
         "scratch",
         description="How a challenger comes about: trained anew; warm, the champion's models going on over new rows "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,7 @@ from volant.core.protocols import Task
 from volant.evidence.decisions import ACCEPTED, HELD, JUDGED, LEFT_OUT, REJECTED, Verdicts
 from volant.evidence.evidence import Evidence
 from volant.evidence.merge import Merged, merge_classes, merge_numbers
+from volant.evidence.noisy import kept, truth, weighed
 from volant.evidence.opinions import Opinions
 from volant.evidence.quiet import LEAST_WEIGHT, Quiet
 from volant.evidence.reference import Reference, class_reference, number_reference, spread
@@ -22,6 +23,15 @@ LEAST_SURE = 0.5
 """A label that is less probable than that is probably wrong."""
 PLOT = 3
 """Members from which on a group's word needs somebody else's."""
+
+
+@dataclass(frozen=True)
+class Robust:
+    """What becomes of labels (m,): the `weight` that is left, and the `share` that goes to the `other` label."""
+
+    weight: np.ndarray
+    other: np.ndarray
+    share: np.ndarray
 
 
 class Court:
@@ -100,6 +110,9 @@ class Court:
         judging = self.context.sides[item] == "judge"
         found = found.say(item[~judging], ACCEPTED, "agreed").say(item[judging], JUDGED, "agreed")
         found = self._weigh(found, merged, reviewed | judging)
+        if self.rule.robust_by == "select":
+            unlikely = ~reviewed & ~judging & (found.weight[item] == 0)
+            found = found.say(item[unlikely], HELD, "models that have not seen the label hold it unlikely")
         if self.numeric and self.context.plausible is not None and len(item):
             values = np.asarray(self.given.labels, dtype=np.float64)[merged.label]
             low, high = self.context.plausible
@@ -127,29 +140,44 @@ class Court:
         event[self.given.item[self.given.event]] = True
         certain = certain | event[merged.item] | (self.rule.silence is not None)
         labels, classes = list(self.given.labels), list(self.context.classes)
-        merged = replace(merged, weight=merged.weight * self._robust(merged, certain))
+        robust = self._robust(merged, certain)
+        merged = replace(merged, weight=merged.weight * robust.weight)
         if self.numeric or len(classes) != 2 or not set(classes) <= set(labels):
-            return found.label_as(merged.item, merged.label, np.where(certain, 1.0, merged.sure) * merged.weight)
+            found = found.label_as(merged.item, merged.label, np.where(certain, 1.0, merged.sure) * merged.weight)
+            shared = np.flatnonzero(robust.share >= LEAST_WEIGHT)
+            return found.also(merged.item[shared], robust.other[shared], robust.share[shared])
         found = found.label_as(merged.item, merged.label, merged.weight)
         pair = np.array([labels.index(name) for name in classes])
-        unsure = np.flatnonzero(~certain & np.isin(merged.label, pair) & (1 - merged.sure >= LEAST_WEIGHT))
+        doubt = 1 - np.where(certain, 1.0, merged.sure) * (1 - robust.share)
+        unsure = np.flatnonzero(~certain & np.isin(merged.label, pair) & (doubt >= LEAST_WEIGHT))
         other = np.where(merged.label[unsure] == pair[0], pair[1], pair[0])
-        return found.also(merged.item[unsure], other, 1 - merged.sure[unsure])
+        return found.also(merged.item[unsure], other, doubt[unsure])
 
-    def _robust(self, merged: Merged, certain: np.ndarray) -> np.ndarray:
-        """What labels weigh if those count less that models without them find unlikely, (m,).
-
-        A row that weighs p^q in training by the logarithm has the gradient of the generalised cross entropy.
-
-        Source: Zhang and Sabuncu, NeurIPS 2018, section 3.3, with p out of fold instead of from the model in training.
-        """
-        second, q = self.context.second, self.rule.robust
-        if not q or self.numeric or second is None or second.probabilities is None:
-            return np.ones(len(merged.item))
+    def _robust(self, merged: Merged, certain: np.ndarray) -> Robust:
+        """What becomes of labels that models without them find unlikely, by the way that the product file chooses."""
+        second, strength, rows = self.context.second, self.rule.robust, len(merged.item)
+        found = Robust(np.ones(rows), merged.label.copy(), np.zeros(rows))
+        if not strength or self.numeric or second is None or second.probabilities is None:
+            return found
         classes = {name: i for i, name in enumerate(self.context.classes)}
         place = np.array([classes.get(name, -1) for name in self.given.labels], dtype=np.int64)[merged.label]
-        likely = self.reference.expected[merged.item, np.maximum(place, 0)]
-        return np.where(certain | (place < 0), 1.0, np.maximum(likely, 1e-3) ** q)
+        judged = np.flatnonzero(~certain & (place >= 0))
+        label, expected = place[judged], self.reference.expected[merged.item[judged]]
+        if not len(judged):
+            return found
+        if self.rule.robust_by == "weigh":
+            found.weight[judged] = weighed(expected[np.arange(len(judged)), label], strength)
+        elif self.rule.robust_by == "select":
+            found.weight[judged] = kept(label, expected, strength)
+        else:
+            probably = truth(label, expected)
+            own = probably[np.arange(len(judged)), label]
+            probably[np.arange(len(judged)), label] = -1.0
+            names = np.array([list(self.given.labels).index(name) for name in self.context.classes])
+            next_best = np.maximum(probably.max(axis=1), 0.0)
+            found.other[judged] = names[probably.argmax(axis=1)]
+            found.share[judged] = strength * next_best / np.maximum(own + next_best, 1e-12)
+        return found
 
     def _belief(self, merged: Merged) -> np.ndarray:
         """The belief beforehand in each winning label, NaN where the reference does not know it."""

@@ -29,6 +29,7 @@ class LabelRule:
         silence: the label of a prediction about which nobody says anything until it is `maturity_seconds` old.
         early: what becomes of predictions that are not that old: `hold` or `weigh`.
         robust: how much less labels count that a second look finds unlikely; 0 is not at all, 1 most.
+        robust_by: what that means: `weigh`, `select` or `correct`.
     """
 
     maturity_seconds: float
@@ -42,6 +43,7 @@ class LabelRule:
     silence: Any = None
     early: str = "hold"
     robust: float = 0.0
+    robust_by: str = "weigh"
 
     def record(self) -> dict[str, Any]:
         """The rule as plain JSON data."""

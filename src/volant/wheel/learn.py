@@ -140,6 +140,7 @@ def rule_of(context: Context) -> LabelRule:
         silence=silence,
         early=file.feedback.early,
         robust=file.improve.robust,
+        robust_by=file.improve.robust_by,
         signals=tuple(_signal(context, name, signal) for name, signal in file.feedback.signals.items()),
     )
 

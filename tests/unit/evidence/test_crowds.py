@@ -149,3 +149,26 @@ def test_labels_that_models_without_them_find_unlikely_count_less_where_that_is_
     assert min(ratio[f"p{i:04}"] for i in range(1, 120, 2) if f"p{i:04}" in ratio) > 0.8
     assert max(ratio[f"p{i:04}"] for i in range(0, 120, 2) if f"p{i:04}" in ratio) < 0.5
     assert robust.version != made[0].version
+
+
+def test_what_is_probably_confused_is_left_out_or_shared_as_the_product_file_says():
+    shown = cases(300)
+    said = honest(shown, voices=1, slip=0.0)
+    wrong = {one.prediction.id for one in said[::5]}
+    said = [
+        voice(i, one.prediction, AFTER[one.value] if one.prediction.id in wrong else one.value, one.actor)
+        for i, one in enumerate(said)
+    ]
+    likely = np.array([[0.64 if c == truth else 0.18 for c in CLASSES] for _, truth in shown])
+    arguments = {"task": CLASSIFY, "classes": CLASSES, "sides": {}, "second": Second(CLASSES, probabilities=likely)}
+    made = {
+        way: build_label_view(said, rule=replace(RULE, robust=1.0, robust_by=way), **arguments)
+        for way in ("select", "correct")
+    }
+    left = {d.prediction_id for d in made["select"].decisions if d.status == HELD and "have not seen" in d.reason}
+    used = {d.prediction_id for d in made["select"].decisions if d.status == ACCEPTED}
+    assert not wrong & used
+    assert len(left - wrong) < 15
+    verdicts = made["correct"].verdicts
+    shared = dict(zip(verdicts.ids.to_pylist(), verdicts.shared.tolist(), strict=True))
+    assert max(shared[name] for name in shared.keys() - wrong) < 0.5
