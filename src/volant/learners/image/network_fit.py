@@ -38,8 +38,8 @@ IMPORT, DECODING = 3.0, 1e-4
 """Seconds until torch is there, and for decoding a small picture."""
 JUDGES = 2_048
 """Held-out rows that are looked at while a network trains."""
-COMPARED = 64
-"""Rows that an export is compared on."""
+COMPARED, COMPARED_LAST = 64, 1_024
+"""Rows that an export is compared on, and those of a last fit, which serves, where there is time."""
 FEWEST = 8
 """Rows below which they are repeated, so that there is something to normalise."""
 
@@ -243,11 +243,19 @@ def _trained(
         recipe = with_rate(network, rows, "classes" if outputs > 1 else "number", recipe)
         fitting = replace(fitting, recipe=recipe)
         found = _taught(network, rows, judges, design, fitting, context, hours)
-        some = rows.batch(np.linspace(0, len(rows) - 1, min(COMPARED, max(2, len(rows)))).astype(np.int64))
+        count = COMPARED if judges is not None else _compared(found.rows_per_second, hours)
+        some = rows.batch(np.linspace(0, len(rows) - 1, min(count, max(2, len(rows)))).astype(np.int64))
         model = exported_network(network, some[0], *some[3:])
     facts = {"epochs": found.epochs, "best": round(found.best, 4), "falls": found.falls, "weights": network.size()}
     facts["rate"] = recipe.rate
     return model, {**facts, "widths": list(design.widths), "flip": "flip" in recipe.augmentation.names}
+
+
+def _compared(rows_per_second: float, hours: Hours) -> int:
+    """Rows that a last fit's export is compared on; answering takes less time than training did."""
+    if hours.left() == float("inf"):
+        return COMPARED_LAST
+    return min(max(int(rows_per_second * hours.left(0.5)), COMPARED), COMPARED_LAST)
 
 
 def _taught(

@@ -16,7 +16,8 @@ from volant.neural.image.written import Unwritten, written, written_head
 
 APART = 2e-3
 """Difference of an answer, relative to the largest one, from which on an export is refused."""
-SIZES = (1, 2, 7)
+SIZES, FEW, MANY = (1, 2, 7), 64, 256
+"""Rows at once that an export is tried with on a few rows, how many these are, and rows at once for all of them."""
 MOST_TRACED = 2
 _TRACED: dict[str, bytes] = {}
 """Bodies as ONNX by what they are made of: those of pretrained networks are large, and fits on folds share them."""
@@ -75,14 +76,15 @@ def exported_network(network: ImageNetwork, pictures: torch.Tensor, beside: torc
     given = [pictures.contiguous()] if beside is None else [pictures.contiguous(), beside.contiguous()]
     model = _model(network, given)
     with torch.no_grad():
-        expected = torch.cat([network(*(values[i : i + 64] for values in given)) for i in range(0, len(pictures), 64)])
-    arrays = [np.ascontiguousarray(values.numpy()) for values in given]
-    off = apart(model, arrays, expected.numpy(), (*SIZES, len(pictures)))
-    if not off <= APART:
+        said = [network(*(values[i : i + FEW] for values in given)) for i in range(0, len(pictures), FEW)]
+    arrays, expected = [np.ascontiguousarray(values.numpy()) for values in given], torch.cat(said).numpy()
+    few = apart(model, [values[:FEW] for values in arrays], expected[:FEW], SIZES)
+    all_of_them = apart(model, arrays, expected, (min(MANY, len(pictures)),))
+    if not (few <= APART and all_of_them <= APART):
         raise Failure(
             "a network and its export disagree",
             code="training-failed",
-            got=f"a difference of {off:.2g}",
+            got=f"differences of {few:.2g} and {all_of_them:.2g}",
             fix="report it with the network's kind and size; train.learners can leave it out",
         )
     return model

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from tests.unit.learners.test_image_networks import fitted, rows  # noqa: E402
 
 from volant.core.protocols import RunContext  # noqa: E402
-from volant.neural.image import building  # noqa: E402
+from volant.neural.image import building, export  # noqa: E402
 from volant.neural.image.design import Design, Recipe  # noqa: E402
 from volant.neural.image.rows import ImageRows  # noqa: E402
 
@@ -77,3 +77,13 @@ def test_without_a_deadline_pictures_stay_as_they_are(tmp_path, pace):
     pace(lambda width: 1.0)
     _, model = fitted("convnet", rows(40, size=(72, 72)), tmp_path / "fit", epochs=1, widths="8,8,8")
     assert model.facts()["side"] == 64
+
+
+@pytest.mark.parametrize(("last", "expected"), [(True, 1_024), (False, 64)])
+def test_the_export_that_will_serve_is_compared_on_many_rows(tmp_path, monkeypatch, last, expected):
+    seen = []
+    real = export.exported_network
+    monkeypatch.setattr(export, "exported_network", lambda net, some, *rest: seen.append(len(some)) or real(net, some))
+    given = rows(1_100, size=(8, 8))
+    fitted("convnet", given, tmp_path / "fit", None if last else rows(20, size=(8, 8)), epochs=1, widths="8,8,8")
+    assert seen == [expected]

@@ -117,6 +117,13 @@ def test_an_export_that_says_something_else_is_refused(monkeypatch):
         export.exported_network(network("cnn"), rows(8).sample(8))
 
 
+def test_an_export_that_errs_in_large_batches_alone_is_refused(monkeypatch):
+    real = export.apart
+    monkeypatch.setattr(export, "apart", lambda *given: real(*given) if given[3] == export.SIZES else float("nan"))
+    with pytest.raises(Failure, match="disagree"):
+        export.exported_network(network("cnn"), rows(8).sample(8))
+
+
 @pytest.mark.parametrize("side", [8, 9, 28, 64, 150, 224])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_quick_network_takes_pictures_of_any_size(side, channels):
