@@ -70,6 +70,8 @@ def test_60_hot_swaps_under_load(product):
                 digest = handmade.write_release(product.home, handmade.pipeline(center))
                 handmade.promote(store, digest)
                 names.append(wait_for_release(service.url, digest))
+                while not any(answer.json()["release"] == names[-1] for answer in load.answers[-50:]):
+                    time.sleep(0.05)
         assert set(load.statuses()) == {200}
         assert {answer.json()["release"] for answer in load.answers} == set(names)
         assert store.counts()["predictions"] == len(load.answers)

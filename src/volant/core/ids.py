@@ -19,11 +19,7 @@ def uuid7(now_ms: int | None = None) -> str:
 
     Source: RFC 9562, section 5.7.
     """
-    ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    value = (ms << 80) | int.from_bytes(os.urandom(10), "big")
-    value = (value & ~(0xF << 76)) | (0x7 << 76)
-    value = (value & ~(0x3 << 62)) | (0x2 << 62)
-    return str(UUID(int=value))
+    return _uuid7s(time.time_ns() // 1_000_000 if now_ms is None else now_ms, 1)[0]
 
 
 def made_at(id: str) -> datetime | None:
@@ -42,15 +38,31 @@ def made_at(id: str) -> datetime | None:
 
 def uuid7s(count: int) -> list[str]:
     """So many UUIDs of version 7, of the same millisecond, at less cost than one by one."""
-    head = f"{time.time_ns() // 1_000_000:012x}"
-    first, second = head[:8], head[8:]
-    noise = os.urandom(10 * count).hex()
-    made = []
-    for start in range(0, 20 * count, 20):
-        n = noise[start : start + 20]
+    return _uuid7s(time.time_ns() // 1_000_000, count)
+
+
+def _uuid7s(ms: int, count: int) -> list[str]:
+    head = f"{ms:012x}"
+    first, second, made = head[:8], head[8:], []
+    for _ in range(count):
+        try:
+            n = _noise.pop()  # which no other thread can get as well
+        except IndexError:
+            n = _fresh_noise()
         made.append(f"{first}-{second}-7{n[1:4]}-{_VARIANT[n[4]]}{n[5:8]}-{n[8:]}")
     return made
 
+
+def _fresh_noise() -> str:
+    """Twenty random digits, and a store of more: asking the system for each id would cost more than the rest of it."""
+    digits = os.urandom(10 * _STORED).hex()
+    _noise.extend(digits[start : start + 20] for start in range(20, 20 * _STORED, 20))
+    return digits[:20]
+
+
+_STORED = 512
+_noise: list[str] = []
+os.register_at_fork(after_in_child=_noise.clear)  # a child must not draw what its parent draws
 
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 

@@ -27,16 +27,26 @@ AT_ONCE = 256
 
 
 class Runner:
-    """A compiled pipeline. It has no state, so threads may share it."""
+    """A compiled pipeline. It has no state, so threads may share it.
+
+    `groups` are the runs of numbers that are made ready at once: the inputs of each, by the name of the value that they
+    become (see `steps.floats`). Who has that value at hand may give it in their place. `alone` are the inputs that
+    something else needs, too.
+    """
 
     def __init__(self, pipeline: Pipeline, folder: Path, threads: int = DEFAULT_THREADS) -> None:
         self.pipeline = pipeline
         self._heavy = any(step.op in HEAVY for step in pipeline.steps)
         self._steps = [_compiled(step, folder, threads) for step in pipeline.steps]
         self._fast = _together(pipeline, self._steps)
+        made = {step.output for step in pipeline.steps}
+        fused = {output: inputs for run, inputs, output in self._fast if run is floats}
+        self.groups = {output: inputs for output, inputs in fused.items() if made.isdisjoint(inputs)}
+        others = {name for _, inputs, output in self._fast if output not in self.groups for name in inputs}
+        self.alone = frozenset({*others, *pipeline.outputs.values()} - made - set(self.groups))
 
     def predict(self, batch: Batch, call: Call | None = None) -> dict[str, np.ndarray]:
-        """Run the steps on canonical columns, shape (n, …) each; gives the pipeline's outputs.
+        """Run the steps on canonical columns, shape (n, …) each, or `groups` of them; gives the pipeline's outputs.
 
         Where steps hold much for each row, as those that decode pictures do, a few hundred rows are run at a time.
         """
@@ -50,7 +60,8 @@ class Runner:
     def _run(self, batch: Batch) -> dict[str, np.ndarray]:
         values: dict[str, np.ndarray] = dict(batch)
         for run, inputs, output in self._fast:
-            values[output] = run(*[values[name] for name in inputs])
+            if output not in values:
+                values[output] = run(*[values[name] for name in inputs])
         return {name: values[source] for name, source in self.pipeline.outputs.items()}
 
     def value(self, name: str, given: Batch, steps: Collection[str]) -> np.ndarray:
@@ -74,6 +85,8 @@ def _together(pipeline: Pipeline, steps: Sequence[Compiled]) -> list[Compiled]:
     for step, (run, inputs, output) in zip(pipeline.steps, steps, strict=True):
         if step.op == "stack":
             inputs = tuple(_runs(inputs, source, fast))
+            if fast and inputs == (fast[-1][2],) and fast[-1][0] is floats:
+                run, inputs, _ = fast.pop()  # there is nothing else to put beside these numbers
         fast.append((run, inputs, output))
     used = {*pipeline.outputs.values(), *(name for _, inputs, _ in fast for name in inputs)}
     return [one for one in fast if one[2] in used or one[2] not in source]

@@ -7,7 +7,7 @@ version; changing what one means does. Nothing here executes anything that an ar
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,8 +55,23 @@ def _float(of: Making) -> Run:
 
 def floats(*columns: np.ndarray) -> np.ndarray:
     """What the step `float` gives for each of k columns, side by side: float32 (n, k)."""
-    rows = np.concatenate(columns, dtype=np.float64, casting="unsafe").reshape(len(columns), len(columns[0]))
-    return np.ascontiguousarray(cut(rows, -LARGEST, LARGEST).astype(np.float32).T)
+    return _bounded(np.concatenate(columns, dtype=np.float64, casting="unsafe").reshape(len(columns), len(columns[0])))
+
+
+def _bounded(columns: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(cut(columns, -LARGEST, LARGEST).astype(np.float32).T)
+
+
+def floats_of(columns: Sequence[Sequence[Any]]) -> np.ndarray:
+    """What `floats` gives for k columns of n numbers that are no arrays yet (None is a missing one): float32 (n, k)."""
+    if len(columns[0]) == 1:
+        row = [column[0] for column in columns]
+        try:
+            if max(row) <= LARGEST and min(row) >= -LARGEST:  # false for NaN, too
+                return np.array([row], dtype=np.float32)
+        except TypeError:
+            pass
+    return _bounded(np.array(columns, dtype=np.float64))
 
 
 def _encode(of: Making) -> Run:
@@ -284,10 +299,11 @@ def _onnx(of: Making) -> Run:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = ort.InferenceSession(of.file.read_bytes(), options, providers=["CPUExecutionProvider"])
     names, wanted = [one.name for one in session.get_inputs()], [str(of.params["output"])]
+    inner = getattr(session, "_sess", session)  # without the checks of names, which take as long as a small model
 
     def run(*given: np.ndarray) -> np.ndarray:
         try:
-            out: np.ndarray = session.run(wanted, dict(zip(names, given, strict=True)))[0]
+            out: np.ndarray = inner.run(wanted, dict(zip(names, given, strict=True)), None)[0]
         except Exception as error:  # the library has no exception of its own for it
             if "alloc" in str(error):
                 raise MemoryError from None
@@ -301,6 +317,9 @@ def _sigmoid_pair(of: Making) -> Run:
     """Margins (n, 1) of the second class to probabilities float64 (n, 2)."""
 
     def run(x: np.ndarray) -> np.ndarray:
+        if len(x) == 1 and abs(margin := x.item()) <= STEEPEST:  # the same with fewer calls
+            sure = 1.0 / (1.0 + float(np.exp(-margin)))
+            return np.array([[1.0 - sure, sure]])
         positive = 1.0 / (1.0 + np.exp(-cut(x[:, 0].astype(np.float64), -STEEPEST, STEEPEST)))
         return np.stack([1.0 - positive, positive], axis=1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from volant.core.clock import Clock
 from volant.core.product import Product
@@ -12,11 +13,12 @@ from volant.errors import Failure, VolantError, place_of
 from volant.serve.about import ERRORS, error_page
 from volant.serve.board import Board
 from volant.serve.cors import Cors
-from volant.serve.http import Request, Response, Route, Routes
+from volant.serve.http import Pending, Request, Response, Route, Routes
 from volant.serve.logs import answered
 from volant.serve.metrics import CONTENT_TYPE, Figures
 from volant.serve.problems import MEDIA_TYPE, HttpError, headers_of, problem, status_of
 from volant.serve.service import Service
+from volant.serve.tracing import Tracing
 from volant.store import Store
 
 GRACE_SECONDS = 1.0
@@ -31,8 +33,17 @@ class Application:
     Nothing it returns raises, except that work is cancelled. `deadline_seconds` is how long an answer may take.
     """
 
-    def __init__(self, services: Mapping[str, Service], figures: Figures, board: Board | None = None) -> None:
+    def __init__(
+        self,
+        services: Mapping[str, Service],
+        figures: Figures,
+        board: Board | None = None,
+        tracing: Tracing | None = None,
+    ) -> None:
         self.services = services
+        self._tracing = tracing
+        for service in services.values():
+            service.answerer.traced = tracing is not None
         self._board = board
         self.figures = figures
         slowest = max(service.product.file.serve.deadline_ms for service in services.values())
@@ -68,6 +79,8 @@ class Application:
                 raise
             route = preflight
         request.route = route
+        if self._tracing is not None:
+            self._tracing.begin(request)
         if route.admit is not None:
             route.admit(request)
         if route.takes is not None:
@@ -82,7 +95,13 @@ class Application:
             return self.refusal(error, request)
         if isinstance(found, Response):
             return self._shared(found, request)
+        if isinstance(found, Pending):
+            found.shape = partial(self._shaped, request)
+            return found
         return self._answer_later(found, request)
+
+    def _shaped(self, request: Request, found: Response | Exception) -> Response:
+        return self.refusal(found, request) if isinstance(found, Exception) else self._shared(found, request)
 
     async def _answer_later(self, promised: Awaitable[Response], request: Request) -> Response:
         try:
@@ -104,13 +123,17 @@ class Application:
     def done(self, request: Request, status: int, seconds: float) -> None:
         """An answer was sent."""
         name = request.route.name if request.route is not None else self._routes.name(request.path)
+        if self._tracing is not None:
+            self._tracing.end(request, name, status)
         self.figures.answered(request.method if name != "other" else "any", name, status, seconds)
         if self._access_log:
             key = request.holder.key.id if request.holder is not None else None
             answered(request.method, name, status, seconds, request_id=request.id.decode(), key=key)
 
     def _shared(self, response: Response, request: Request) -> Response:
-        """The response as pages from elsewhere may read it, where they may."""
+        """The response as pages from elsewhere may read it, where they may, and with the span that it belongs to."""
+        if self._tracing is not None:
+            response = replace(response, headers=(*response.headers, *self._tracing.headers(request)))
         origin = request.headers.get(b"origin")
         if origin is None:
             return response
@@ -181,6 +204,8 @@ class Application:
         """End the work in the background; everything that was logged is kept."""
         for service in self.services.values():
             service.close()
+        if self._tracing is not None:
+            self._tracing.close()
 
 
 def live(request: Request) -> Response:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,15 @@ END_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Setting:
-    """How a process is set up: whose releases, with how many threads, with how much memory (0: all there is)."""
+    """How a process is set up: whose releases, with how many threads, with how much memory (0: all there is).
+
+    `traced` has it tell when it did what.
+    """
 
     folder: Path
     threads: int = 1
     memory_mb: float = 0.0
+    traced: bool = False
 
 
 class Child:
@@ -39,7 +43,7 @@ class Child:
             self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
         self._link = Link(ours)
         self._known: dict[int, Traffic] = {}
-        self._link.send({"folder": str(setting.folder), "threads": setting.threads, "memory_mb": setting.memory_mb})
+        self._link.send({**asdict(setting), "folder": str(setting.folder)})
 
     @property
     def pid(self) -> int:

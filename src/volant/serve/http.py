@@ -7,16 +7,17 @@ another server does. A framework would cost more time per request than the rest 
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from volant.core.ids import uuid7
 from volant.serve.problems import HttpError
 
 if TYPE_CHECKING:
+    from volant.serve.answering import Times
     from volant.serve.keys import Holder
 
 Header = tuple[bytes, bytes]
@@ -60,20 +61,64 @@ class Request:
         self.query = query
         self.headers = headers
         self.body = b""
+        self._id = b""
         self.holder: Holder | None = None
         """Who asks, once their key was looked at."""
         self.route: Route | None = None
         """Who answers, once that was found."""
+        self.span: Any = None
+        """The span of the request, where requests are traced."""
+        self.times: tuple[Times, ...] = ()
+        """When the work on it was done, where requests are traced."""
 
-    @cached_property
+    @property
     def id(self) -> bytes:
         """The caller's `X-Request-Id` where it is sane (letters, digits and ._:-, at most 128), else a new one."""
-        given = self.headers.get(b"x-request-id", b"")
-        return given if _SANE_ID.fullmatch(given) else uuid7().encode()
+        if not self._id:
+            given = self.headers.get(b"x-request-id")
+            self._id = given if given is not None and _SANE_ID.fullmatch(given) else uuid7().encode()
+        return self._id
 
     def too_long(self) -> bool:
         """Whether path and query are longer than any that the service has."""
         return len(self.path) + len(self.query) > LONGEST_PATH
+
+
+class Pending:
+    """A response that comes before the event loop looks at its sockets again. Who waits is called; no task is needed.
+
+    `shape` makes the response of what was found, which may be an error.
+    """
+
+    __slots__ = ("_response", "_told", "shape")
+
+    def __init__(self) -> None:
+        self.shape: Callable[[Response | Exception], Response] = _shapeless
+        self._told: Callable[[Response], None] | None = None
+        self._response: Response | None = None
+
+    def then(self, told: Callable[[Response], None]) -> None:
+        """Call this with the response, at once where it is there."""
+        self._told = told
+        if self._response is not None:
+            told(self._response)
+
+    def tell(self, found: Response | Exception) -> None:
+        """This is what was found."""
+        self._response = self.shape(found)
+        if self._told is not None:
+            self._told(self._response)
+
+    def __await__(self) -> Generator[Any, None, Response]:
+        waiting: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self.then(lambda response: None if waiting.done() else waiting.set_result(response))
+        return waiting.__await__()
+
+
+def _shapeless(found: Response | Exception) -> Response:
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 Handler = Callable[[Request], Response | Awaitable[Response]]

@@ -24,6 +24,7 @@ from volant.serve.listener import sockets, tls, url_of
 from volant.serve.logs import set_up
 from volant.serve.process import Plan, store_of
 from volant.serve.supervisor import Supervisor
+from volant.serve.tracing import Tracing
 from volant.store import Store, flock, write_file_atomic
 from volant.store.part import iso
 
@@ -63,6 +64,8 @@ def serve(products: Sequence[Product], address: Address, announce: Callable[[str
             _refuse_unready(product, store, host)
             store.note("serve.start", product.name, {"config": product.config_hash, "host": host, "workers": workers})
     context, renew = _tls(products[0])
+    if (tracing := Tracing.wanted()) is not None:  # each process has its own; here it is only seen that it can
+        tracing.close()
     with sockets(host, port, workers) as listening, ExitStack() as stack:
         url = url_of(listening[0], "http" if context is None else "https")
         folders = [stack.enter_context(_run_folder(product)) for product in products]

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
+
+from volant.serve.tally import Count, Counts, Durations, Histograms
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 SNAPSHOT_SECONDS = 1.0
@@ -41,20 +43,15 @@ class Figures:
         self._process = process
         here = self.registry
         named = ["method", "path", "status"]
-        self._requests = Counter("volant_requests", "Requests answered", named, registry=here)
-        self._seconds = Histogram(
-            "volant_request_seconds", "Seconds from headers to answer", ["path"], buckets=_SECONDS, registry=here
-        )
-        self.predictions = Counter("volant_predictions", "Rows predicted", ["product", "release"], registry=here)
+        self._requests = Counts("volant_requests", "Requests answered", named)
+        self._seconds = Histograms("volant_request_seconds", "Seconds from headers to answer", ["path"], _SECONDS)
+        released = ["product", "release"]
+        self.predictions = Counts("volant_predictions", "Rows predicted", released)
+        self.model = Histograms("volant_model_seconds", "Seconds in the model per request", released, _SECONDS)
+        for collector in (self._requests, self._seconds, self.predictions, self.model):
+            here.register(collector)
         self.refusals = Counter(
-            "volant_prediction_failures", "Requests whose model gave no answer", ["product", "release"], registry=here
-        )
-        self.model = Histogram(
-            "volant_model_seconds",
-            "Seconds in the model per request",
-            ["product", "release"],
-            buckets=_SECONDS,
-            registry=here,
+            "volant_prediction_failures", "Requests whose model gave no answer", released, registry=here
         )
         self.feedback = Counter(
             "volant_feedback", "Feedback acknowledged", ["product", "kind", "outcome"], registry=here
@@ -66,16 +63,16 @@ class Figures:
         self.failures = Counter(
             "volant_background_failures", "Background work that failed", ["product", "work"], registry=here
         )
-        self._answered: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+        self._answered: dict[tuple[str, str, int], tuple[Count, Durations]] = {}
 
     def answered(self, method: str, path: str, status: int, seconds: float) -> None:
         """One request was answered. `path` is a known path or `other`."""
         found = self._answered.get((method, path, status))
         if found is None:
-            found = self._requests.labels(method, path, status), self._seconds.labels(path)
+            found = self._requests.of(method, path, str(status)), self._seconds.of(path)
             self._answered[method, path, status] = found
-        found[0].inc()
-        found[1].observe(seconds)
+        found[0].add()
+        found[1].add(seconds)
 
     def watch(self, name: str, says: str, read: Callable[[], float], **labels: str) -> None:
         """A gauge that is read when somebody asks."""
@@ -106,7 +103,7 @@ class ProductFigures:
     def __init__(self, figures: Figures, product: str) -> None:
         self._figures = figures
         self._product = product
-        self._predicted: dict[str, tuple[Any, Any, Any]] = {}
+        self._predicted: dict[str, tuple[Count, Durations, Any]] = {}
         self._said: dict[tuple[str, bool], Any] = {}
         self._serving: list[tuple[str, ...]] = []
 
@@ -115,10 +112,10 @@ class ProductFigures:
         found = self._predicted.get(release)
         if found is None:
             every, here = self._figures, (self._product, release)
-            found = every.predictions.labels(*here), every.model.labels(*here), every.refusals.labels(*here)
+            found = every.predictions.of(*here), every.model.of(*here), every.refusals.labels(*here)
             self._predicted[release] = found
-        found[0].inc(rows)
-        found[1].observe(seconds)
+        found[0].add(rows)
+        found[1].add(seconds)
         if failed:
             found[2].inc()
 

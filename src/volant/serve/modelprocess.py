@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import astuple
+
 from volant.core.clock import Clock
 from volant.core.product import Product, read
 from volant.errors import Failure, VolantError, place_of
@@ -53,12 +55,13 @@ class Segments:
 class Model:
     """Does what it is told to in messages."""
 
-    def __init__(self, product: Product, threads: int) -> None:
+    def __init__(self, product: Product, threads: int, *, traced: bool = False) -> None:
         self._home = product.home
         self._threads = threads
         self._signers = product.file.sign.signers
         self._journal = Journal(Segments(product.home), 1)
         self._answerer = Answerer(product, self._journal, Clock())
+        self._answerer.traced = traced
         self._explaining = Explaining(product)
         self._slots: dict[str, Slot] = {}
         self._traffic: dict[int, Traffic] = {}
@@ -113,7 +116,8 @@ def _plain(one: Answered | VolantError) -> Any:
     if isinstance(one, VolantError):
         parts = one.parts if isinstance(one, PredictionFailed) else ()
         return {**told(one), "parts": [_part(part) for part in parts]}
-    return [one.body, [_part(part) for part in one.parts], list(one.ids)]
+    times = None if one.times is None else astuple(one.times)
+    return [one.body, [_part(part) for part in one.parts], list(one.ids), times]
 
 
 def _part(part: Any) -> list[Any]:
@@ -132,7 +136,7 @@ def run(connected: socket.socket) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all at once; this process ends last
     link = Link(connected)
     begin = link.receive()
-    model = Model(read(Path(begin["folder"])), begin["threads"])
+    model = Model(read(Path(begin["folder"])), begin["threads"], traced=begin["traced"])
     limit_memory(begin["memory_mb"])
     try:
         while True:

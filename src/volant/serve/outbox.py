@@ -8,10 +8,11 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from volant.errors import Failure, VolantError, place_of
-from volant.serve.http import Request, Response, Route
+from volant.serve.http import Pending, Request, Response, Route
 from volant.serve.intake import Intake
 from volant.serve.problems import HttpError
 from volant.serve.wire import LAST_CHUNK, chunk_of, head_of
@@ -113,6 +114,8 @@ class Outbox:
             found = self._answer(exchange)
             if isinstance(found, Response) and isinstance(found.body, bytes):
                 self._finish(exchange, found, found.body)
+            elif isinstance(found, Pending):
+                found.then(partial(self._found, exchange))
             else:
                 self._task = self._listener.loop.create_task(self._later(exchange, found))
 
@@ -121,6 +124,14 @@ class Outbox:
             error = exchange.error or Failure("a request without a route", code="internal")
             return self._app.refusal(error, exchange.request)
         return self._app.answer(exchange.request, exchange.route)
+
+    def _found(self, exchange: Exchange, response: Response) -> None:
+        """The answer to what was pending, if anybody still waits for it."""
+        if self.current is not exchange or self._closed:
+            return
+        assert isinstance(response.body, bytes)
+        self._finish(exchange, response, response.body)
+        self.work()
 
     async def _later(self, exchange: Exchange, found: Response | Awaitable[Response]) -> None:
         response = found if isinstance(found, Response) else await found

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from volant.serve.answering import Answered, Answerer, Part, PredictionFailed
+from volant.serve.answering import Answered, Answerer, PredictionFailed
 from volant.serve.deck import Deck
 from volant.serve.elsewhere import Elsewhere
 from volant.serve.forms import (
@@ -22,15 +22,17 @@ from volant.serve.forms import (
     refuse_too_many,
     rows_as_json,
 )
+from volant.serve.gathering import Gathering, Small
 from volant.serve.http import JSON, Request, Response
 from volant.serve.journal import Journal
-from volant.serve.keys import ANYONE, Guard, Holder
+from volant.serve.keys import ANYONE, Guard
 from volant.serve.metrics import ProductFigures
 from volant.serve.repeated import Before, named
 from volant.serve.shown import Shown
 from volant.serve.streaming import Lines, begun
 from volant.serve.traffic import Traffic
 from volant.serve.uploads import as_json
+from volant.serve.work import Part
 
 LARGE = 64 * 1024
 """Bytes beyond which even changing the form of a body is left to a thread."""
@@ -61,6 +63,7 @@ class Predict:
         self._deck = deck
         self._journal = journal
         self._answerer = answerer
+        self._gathering = Gathering(answerer, self._settled)
         self._figures = figures
         self._guard = guard
         self._elsewhere = elsewhere
@@ -72,19 +75,27 @@ class Predict:
         name = named(request)
         if name or given != JSON or wanted != JSON or len(request.body) > traffic.inline_bytes:
             return self._later(traffic, request, (given, wanted), name)
-        return Response(self._at_once(traffic, request.body, request.holder or ANYONE))
+        return self._gathering.add(Small(traffic, request))
 
-    def _at_once(self, traffic: Traffic, body: bytes, holder: Holder, name: str = "") -> bytes:
+    def _settled(self, small: Small, found: Answered | Exception) -> Response | Exception:
+        """The response to a small request."""
+        if isinstance(found, PredictionFailed):
+            self._count(found.parts, small.request)
+        if isinstance(found, Exception):
+            return found
+        return Response(self._counted(found, small.traffic, small.request, small.request.body))
+
+    def _at_once(self, traffic: Traffic, request: Request, body: bytes, name: str) -> bytes:
         try:
             answered = self._answerer.answer(traffic, body, name)
         except PredictionFailed as failed:
-            self._count(failed.parts, holder)
+            self._count(failed.parts, request)
             raise
-        return self._counted(answered, traffic, body, holder)
+        return self._counted(answered, traffic, request, body)
 
     async def _later(self, traffic: Traffic, request: Request, form: tuple[bytes, bytes], name: str) -> Response:
         """What takes longer, or comes or goes in another form than JSON."""
-        (given, wanted), ask = form, partial(self._asked, traffic, request.holder or ANYONE)
+        (given, wanted), ask = form, partial(self._asked, traffic, request)
         if given == NDJSON and wanted == NDJSON:
             lines = lines_of(request.body)
             refuse_too_many(len(lines), self._most_rows * MOST_PIECES)
@@ -103,31 +114,33 @@ class Predict:
             return rows_as_json(request.body, given, self._most_rows)
         return as_json(request.body, request.headers.get(b"content-type", JSON), traffic.champion.slot.signature)
 
-    async def _asked(self, traffic: Traffic, holder: Holder, body: bytes, name: str) -> bytes:
+    async def _asked(self, traffic: Traffic, request: Request, body: bytes, name: str) -> bytes:
         """The answer to a body of JSON, wherever it is made: the one that was given before, if it was."""
         if name:
             told, name = await asyncio.to_thread(self._before.look, traffic, body, name)
             if told is not None:
                 return told
         if len(body) <= traffic.inline_bytes:
-            return self._at_once(traffic, body, holder, name)
+            return self._at_once(traffic, request, body, name)
         try:
             answered = await self._elsewhere.predict(traffic, body, name)
         except PredictionFailed as failed:
-            self._count(failed.parts, holder)
+            self._count(failed.parts, request)
             raise
-        return self._counted(answered, traffic, body, holder)
+        return self._counted(answered, traffic, request, body)
 
-    def _counted(self, answered: Answered, traffic: Traffic, body: bytes, holder: Holder) -> bytes:
-        self._count(answered.parts, holder)
+    def _counted(self, answered: Answered, traffic: Traffic, request: Request, body: bytes) -> bytes:
+        self._count(answered.parts, request)
+        if answered.times is not None:
+            request.times = (*request.times, answered.times)
         if traffic.shadows and self._shown is not None:  # once the answer is on its way
             asyncio.get_running_loop().call_soon(self._shown.show, answered.ids, body)
         return answered.body
 
-    def _count(self, parts: tuple[Part, ...], holder: Holder) -> None:
+    def _count(self, parts: tuple[Part, ...], request: Request) -> None:
         for part in parts:
             self._figures.predicted(part.release, part.rows, part.seconds, failed=part.failed)
-        self._guard.charge(holder, sum(part.rows for part in parts))
+        self._guard.charge(request.holder or ANYONE, sum(part.rows for part in parts))
 
 
 async def _aside(size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

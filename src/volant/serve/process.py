@@ -24,6 +24,7 @@ from volant.serve.listener import Listener
 from volant.serve.metrics import SNAPSHOT_SECONDS, Figures
 from volant.serve.processes import Processes
 from volant.serve.service import Service
+from volant.serve.tracing import Tracing
 from volant.store import Store, open_store
 
 BEAT_SECONDS = 0.5
@@ -53,19 +54,19 @@ def store_of(product: Product) -> Store:
 @contextmanager
 def application(plan: Plan, process: int, board: Board) -> Iterator[Application]:
     """The application of a plan, with its stores open."""
-    figures = Figures(plan.folder, process)
+    figures, tracing = Figures(plan.folder, process), Tracing.wanted()
     with ExitStack() as stack:
         services = {}
         for prefix, product in plan.products:
             store = stack.enter_context(store_of(product))
-            services[prefix] = _service(plan, prefix, product, store, figures)
-        yield Application(services, figures, board)
+            services[prefix] = _service(plan, prefix, product, store, figures, traced=tracing is not None)
+        yield Application(services, figures, board, tracing)
 
 
-def _service(plan: Plan, prefix: str, product: Product, store: Store, figures: Figures) -> Service:
+def _service(plan: Plan, prefix: str, product: Product, store: Store, figures: Figures, *, traced: bool) -> Service:
     file = product.file.serve
     threads = max(Machine.here().cores // plan.workers, 1)
-    setting = Setting(product.folder, threads, file.model_memory_mb)
+    setting = Setting(product.folder, threads, file.model_memory_mb, traced)
     elsewhere = Processes(setting, file.model_processes, file.deadline_ms / 1000)
     return Service(product, store, figures, prefix=prefix, folder=plan.folder, elsewhere=elsewhere, keeps=False)
 

@@ -8,12 +8,13 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
-from volant.serve.answering import Answered, Part, PredictionFailed
+from volant.serve.answering import Answered, PredictionFailed, Times
 from volant.serve.child import Setting
 from volant.serve.elsewhere import MOST_EXPLAINING, MOST_PREDICTING, overloaded
 from volant.serve.link import understood
 from volant.serve.pool import Pool
 from volant.serve.traffic import Traffic
+from volant.serve.work import Part
 
 
 class Processes:
@@ -53,7 +54,7 @@ class Processes:
         if isinstance(reply, dict):
             parts = _parts(reply.get("parts", ()))
             raise PredictionFailed(parts) if parts else understood(reply)
-        return Answered(reply[0], _parts(reply[1]), reply[2])
+        return Answered(reply[0], _parts(reply[1]), reply[2], Times(*reply[3]) if reply[3] else None)
 
     async def explain(self, traffic: Traffic, body: bytes) -> tuple[bytes, int]:
         reply = await self._in_time(self._explaining, self._explaining.ask(traffic, body))

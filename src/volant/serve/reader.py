@@ -12,16 +12,15 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as made_by
-from operator import attrgetter
 from typing import Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 from msgspec import UNSET, UnsetType
+from msgspec.structs import astuple
 
-from volant.core.records import Batch, Field, Signature
-from volant.runtime.rows import to_array, type_of
+from volant.core.records import Field, Signature
+from volant.runtime.rows import type_of
 from volant.serve.body import has_pairs
 
 LONGEST_TEXT = 1024
@@ -30,17 +29,17 @@ LONGEST_TEXT = 1024
 _REMEMBERED = 4096
 _LONGEST_REMEMBERED = 64
 _NUMBERS = {float, type(None)}
+_FLOAT = {float}
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """The rows of one request. `inputs` are the rows as they are logged, `columns` their canonical cells by field.
 
     `flags` says per row what is worth knowing about its fields; `single` tells that the row came as `row`.
     """
 
     inputs: Sequence[Any]
-    columns: Mapping[str, list[Any]]
+    columns: Mapping[str, Sequence[Any]]
     flags: Mapping[int, dict[str, str]]
     subjects: Sequence[str | None]
     single: bool = False
@@ -58,19 +57,17 @@ class _Reading:
     """How the cells of one field are read."""
 
     field: Field
-    get: Callable[[Any], Any]
     parse: Callable[[Any], Any]
     is_number: bool
     choices: frozenset[str] = frozenset()
     known: dict[str, Any] = made_by(default_factory=dict)
 
-    def column(self, rows: Sequence[Any]) -> tuple[list[Any], int]:
-        """The canonical cells of the rows, and how many of them were sent.
+    def column(self, cells: Sequence[Any]) -> tuple[Sequence[Any], int]:
+        """The canonical cells of a column, and how many of them were sent.
 
         Raises:
             GaveUp: a cell is missing that must be there, or cannot be read.
         """
-        cells = [self.get(row) for row in rows]
         absent = cells.count(UNSET)
         if absent:
             if self.field.required:
@@ -107,9 +104,12 @@ class Reader:
     """Reads the bodies that a release with some signature takes, in the usual form."""
 
     def __init__(self, signature: Signature) -> None:
-        self._readings = [_reading(place, field, signature) for place, field in enumerate(signature.inputs)]
+        readings = [_reading(field, signature) for field in (*signature.inputs, *signature.beside)]
         names = [field.name for field in signature.inputs]
-        self._beside = [_reading(place + len(names), field, signature) for place, field in enumerate(signature.beside)]
+        self._readings = list(enumerate(readings))[: len(names)]
+        self._beside = list(enumerate(readings))[len(names) :]
+        self._numbers = {place: one.field.name for place, one in self._readings if one.is_number and not one.choices}
+        self._others = [(place, one) for place, one in self._readings if place not in self._numbers]
         self._row = _row_type(signature)
         self._target = _attribute(len(names) + len(signature.beside))
         self._has_target = signature.target not in {*names, *(field.name for field in signature.beside)}
@@ -140,22 +140,32 @@ class Reader:
 
     def _table(self, rows: list[Any], subjects: Sequence[str | None], single: bool) -> tuple[Table, int]:
         """The rows as columns, and how many cells were sent."""
-        columns: dict[str, list[Any]] = {}
+        columns: dict[str, Sequence[Any]] = {}
         flags: dict[int, dict[str, str]] = {}
+        given = list(zip(*map(astuple, rows), strict=True))
         sent = 0
-        for reading in self._readings:
-            cells, count = reading.column(rows)
+        readings = self._readings
+        if _are_numbers([cell for place in self._numbers for cell in given[place]]):
+            columns = {name: given[place] for place, name in self._numbers.items()}
+            sent, readings = len(columns) * len(rows), self._others
+        for place, reading in readings:
+            cells, count = reading.column(given[place])
             columns[reading.field.name] = cells
             sent += count
             _flag(reading, cells, flags)
-        for reading in self._beside:
-            sent += reading.column(rows)[1]
+        for place, reading in self._beside:
+            sent += reading.column(given[place])[1]
         if self._has_target:
             for row in rows:
                 if getattr(row, self._target) is not UNSET:
                     setattr(row, self._target, UNSET)
                     sent += 1
         return Table(rows, columns, flags, subjects, single), sent
+
+
+def _are_numbers(cells: Sequence[Any]) -> bool:
+    """Whether all cells are finite numbers, which is the usual case and seen quickly."""
+    return set(map(type, cells)) == _FLOAT and math.isfinite(sum(cells))
 
 
 def _flag(reading: _Reading, cells: Sequence[Any], flags: dict[int, dict[str, str]]) -> None:
@@ -172,18 +182,6 @@ def _flag(reading: _Reading, cells: Sequence[Any], flags: dict[int, dict[str, st
 
 UNKNOWN = "unknown category"
 """The flag of a category that was never seen in training."""
-
-
-def batch_of(tables: Sequence[tuple[Table, Sequence[int] | None]], signature: Signature) -> Batch:
-    """Rows of several requests as the arrays that a pipeline takes; None stands for all rows of a request."""
-    batch: dict[str, np.ndarray] = {}
-    for one in signature.inputs:
-        cells: list[Any] = []
-        for table, chosen in tables:
-            column = table.columns[one.name]
-            cells += column if chosen is None else [column[i] for i in chosen]
-        batch[one.name] = to_array(cells, type_of(one, signature))
-    return batch
 
 
 def _subjects(given: Any, count: int) -> tuple[Sequence[str | None], int]:
@@ -203,10 +201,10 @@ def _attribute(place: int) -> str:
     return f"f{place}"
 
 
-def _reading(place: int, field: Field, signature: Signature) -> _Reading:
+def _reading(field: Field, signature: Signature) -> _Reading:
     kind = type_of(field, signature)
     plain = kind.storage == pa.float64() and not getattr(kind, "_missing_numbers", True)
-    return _Reading(field, attrgetter(_attribute(place)), kind.parse_cell, plain, frozenset(field.choices))
+    return _Reading(field, kind.parse_cell, plain, frozenset(field.choices))
 
 
 def _row_type(signature: Signature) -> Any:

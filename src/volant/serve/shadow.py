@@ -24,13 +24,13 @@ from volant.core.product import Product, read
 from volant.errors import VolantError, place_of
 from volant.release.traffic import standing
 from volant.runtime.rows import answers
-from volant.serve.answering import Answerer, Part
+from volant.serve.answering import Answerer
 from volant.serve.journal import Journal
 from volant.serve.process import store_of
-from volant.serve.reader import batch_of
 from volant.serve.shown import MOST_BYTES, reachable
 from volant.serve.slot import Slot, load
 from volant.serve.traffic import Arm, Traffic
+from volant.serve.work import Part
 from volant.store import Store
 from volant.store.part import iso
 from volant.store.predictions import SHADOW
@@ -81,7 +81,7 @@ class Shadow:
     def _records(self, event: DeploymentRow, slot: Slot, ids: Sequence[str], body: bytes) -> list[PredictionRecord]:
         table = self._reader.read(Traffic(Arm(slot, event.seq)), body)
         begun = time.perf_counter()
-        outputs = slot.release.predict(batch_of([(table, None)], slot.signature))
+        outputs = slot.release.predict(slot.batches.of([(table, None)]))
         part = Part(slot.name, len(table), time.perf_counter() - begun)
         at, latency = iso(self._clock.now()), int(part.seconds * 1e6)
         return [

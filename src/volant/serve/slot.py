@@ -18,6 +18,7 @@ from volant.errors import Failure, VolantError
 from volant.runtime.load import Release, open_release
 from volant.runtime.rows import answers, rows_to_batch
 from volant.runtime.seal import require_seal
+from volant.serve.batches import Batches
 from volant.serve.reader import Reader
 
 INLINE_SECONDS = 0.002
@@ -46,6 +47,11 @@ class Slot:
     def reader(self) -> Reader:
         """Reads bodies into what the release takes."""
         return Reader(self.release.signature)
+
+    @cached_property
+    def batches(self) -> Batches:
+        """Makes of rows what the release takes."""
+        return Batches(self.release)
 
     @cached_property
     def files(self) -> tuple[str, ...]:

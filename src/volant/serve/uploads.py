@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -54,7 +55,11 @@ class TakesFiles(Takes):
     signature: Callable[[], Signature | None] = lambda: None
 
     def refuse(self, headers: Mapping[bytes, bytes]) -> None:
-        Takes(self.most, FORMS if headers.get(b"content-type") in FORMS else self._accepted()).refuse(headers)
+        (self._forms if headers.get(b"content-type") in FORMS else Takes(self.most, self._accepted())).refuse(headers)
+
+    @cached_property
+    def _forms(self) -> Takes:
+        return Takes(self.most, FORMS)
 
     def _accepted(self) -> tuple[bytes, ...]:
         """What the release takes which answers now; only what is unusual needs to know."""

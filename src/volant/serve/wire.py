@@ -6,39 +6,46 @@ import time
 from email.utils import formatdate
 from http import HTTPStatus
 
-from volant.serve.http import Response
+from volant.serve.http import ALWAYS, Header, Response
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 _LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
 
-class _Dates:
-    """The `Date` header, made anew once a second."""
+class _Starts:
+    """Status line, `Date` and what else is the same for many responses, made anew once a second."""
 
     def __init__(self) -> None:
         self._second = 0
-        self._header = b""
+        self._made: dict[tuple[int, bytes], bytes] = {}
 
-    def now(self) -> bytes:
+    def of(self, status: int, content_type: bytes) -> bytes:
         second = int(time.time())
         if second != self._second:
-            self._second, self._header = second, b"date: " + formatdate(second, usegmt=True).encode() + b"\r\n"
-        return self._header
+            self._second, self._made = second, {}
+        start = self._made.get((status, content_type))
+        if start is None:
+            date = formatdate(second, usegmt=True).encode()
+            lines = [(b"date", date), (b"content-type", content_type), *ALWAYS]
+            start = self._made[status, content_type] = _LINES[status] + b"".join(map(_line, lines))
+        return start
 
 
-_dates = _Dates()
+def _line(header: Header) -> bytes:
+    return b"%b: %b\r\n" % header
+
+
+_starts = _Starts()
 
 
 def head_of(response: Response, request_id: bytes, *, keep: bool, length: int | None) -> bytes:
     """Status line and headers; a body without a known length comes in chunks."""
-    parts = [_LINES[response.status], _dates.now()]
-    parts += [b"%b: %b\r\n" % header for header in response.heads(request_id)]
-    parts.append(b"transfer-encoding: chunked\r\n" if length is None else b"content-length: %d\r\n" % length)
-    if not keep:
-        parts.append(b"connection: close\r\n")
-    parts.append(b"\r\n")
-    return b"".join(parts)
+    start = _starts.of(response.status, response.content_type)
+    own = b"".join(map(_line, response.headers)) if response.headers else b""
+    framing = b"transfer-encoding: chunked" if length is None else b"content-length: %d" % length
+    close = b"" if keep else b"connection: close\r\n"
+    return b"%bx-request-id: %b\r\n%b%b\r\n%b\r\n" % (start, request_id, own, framing, close)
 
 
 def chunk_of(piece: bytes) -> bytes:

@@ -68,7 +68,8 @@ class FrameLog:
                 self._segment.write(data)
             except OSError as error:
                 raise self._fail(error) from error
-        self._dirty.set()
+        if not self._dirty.is_set():  # the flusher clears it before it flushes
+            self._dirty.set()
         return begun
 
     def flush(self) -> None:

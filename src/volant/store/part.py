@@ -32,6 +32,8 @@ def iso(moment: datetime) -> str:
     >>> iso(datetime(2026, 1, 2, 3, 4, 5))
     '2026-01-02T03:04:05.000000+00:00'
     """
+    if moment.tzinfo is UTC:  # what clocks give
+        return moment.isoformat(timespec="microseconds")
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return aware.astimezone(UTC).isoformat(timespec="microseconds")
 

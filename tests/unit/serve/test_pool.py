@@ -168,7 +168,7 @@ def test_what_waits_too_long_is_refused_while_the_process_is_busy(child, tmp_pat
 
     def reply(self, bodies):
         assert go.wait(30)
-        return [[body, [], []] for body in bodies]
+        return [[body, [], [], None] for body in bodies]
 
     async def ask():
         first = asyncio.ensure_future(processes.predict(traffic(), BODY))

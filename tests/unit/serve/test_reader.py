@@ -63,7 +63,7 @@ def agrees(body):
         return False
     columns, flags, subjects, single, inputs = carefully(body)
     assert table.columns.keys() == columns.keys()
-    assert all(same(table.columns[name], columns[name]) for name in columns)
+    assert all(same(list(table.columns[name]), columns[name]) for name in columns)
     assert (dict(table.flags), list(table.subjects), table.single) == (flags, subjects, single)
     assert same(msgspec.to_builtins(list(table.inputs)), inputs)
     return True
