@@ -10,6 +10,7 @@ import sys
 import threading
 import types
 
+import httpx
 import pytest
 
 from volant.cli.main import main
@@ -115,14 +116,36 @@ def test_types_are_those_of_the_signature(running):
     assert TYPESCRIPT.type_of({"type": "array", "items": {}}) == "Array<unknown>"
 
 
-def test_the_typescript_client_compiles(running, tmp_path):
-    if shutil.which("tsc") is None:
-        pytest.skip("there is no TypeScript compiler here")
-    name, text = client(running.get("/openapi.json").json(), "typescript")
+SCRIPT = """
+import { Client, Refused } from "./churn-client.js";
+const service = new Client(process.argv[2]);
+const answer = await service.predict([{ age: 50, plan: "gold" }, { age: 20 }], { subject: ["ann", null] });
+const [first] = answer.predictions;
+const said = await service.feedback([{ prediction_id: first.id, kind: "rating", value: "up" }]);
+let code = "";
+try {
+  await service.predict([{ age: "old" }]);
+} catch (error) {
+  code = error instanceof Refused ? error.code : String(error);
+}
+console.log(JSON.stringify([answer.predictions.map((one) => one.label), said.feedback.length, code]));
+"""
+
+
+def test_the_typescript_client_compiles_and_does_the_same(listening, tmp_path):
+    if shutil.which("tsc") is None or shutil.which("node") is None:
+        pytest.skip("there is no TypeScript compiler here, or no Node to run what it makes")
+    url = "http://{}:{}".format(*listening.address)
+    name, text = client(httpx.get(url + "/openapi.json").json(), "typescript")
     (tmp_path / name).write_text(text)
-    command = ["tsc", "--strict", "--noEmit", "--target", "es2022", "--lib", "es2022,dom", str(tmp_path / name)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "use.js").write_text(SCRIPT)
+    command = ["tsc", "--strict", "--target", "es2022", "--module", "es2022", "--lib", "es2022,dom", name]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
+    told = subprocess.run(["node", "use.js", url], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout) == [["yes", "no"], 1, "input-invalid"]
 
 
 def test_the_command(tmp_path, capsys):
