@@ -1,7 +1,7 @@
 """Which HTTP server: processor time per request of one application under volant's own protocol, uvicorn and granian.
 
-One process each, 16 connections of wrk, every prediction logged. Prints a JSON line per server and path: microseconds of
-processor time of the server per request (user and system, from /proc), requests per second, errors. The processor time
+One process each, 16 connections of wrk, every prediction logged. Prints a JSON line per server and path: microseconds
+of processor time of the server per request (user and system, from /proc), requests per second, errors. That time
 says much the same on a busy machine; the rate does not.
 
 The other servers come from an environment of their own: VOLANT_SERVERS names its site-packages (granian uvicorn uvloop
