@@ -16,6 +16,7 @@ import http.client
 import json
 import os
 import random
+import re
 import signal
 import sys
 import tempfile
@@ -23,12 +24,15 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from volant.core.product import read
+from volant.serve.launch import Address, serve
 from volant.serve.top import family_of
 from volant.store import open_store
 from volant.testing import handmade
-from volant.testing.served import served
 
 ROW = {"age": 50, "plan": "gold"}
 
@@ -82,18 +86,49 @@ class Told:
         self.unsure: list[tuple[str, bytes, str]] = []
 
 
+@contextmanager
+def service(folder: Path, workers: int) -> Iterator[tuple[int, tuple[str, int]]]:
+    """Serve a product by processes of its own; gives the first of them, and the address."""
+    ours, theirs = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(ours)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            serve([read(folder)], Address(port=0, workers=workers), lambda told: _announce(theirs, told))
+        finally:
+            os._exit(1)
+    os.close(theirs)
+    try:
+        with os.fdopen(ours, "rb") as told:
+            host, port = re.search(rb"http://([0-9.]+):([0-9]+)", told.readline()).groups()
+        yield pid, (host.decode(), int(port))
+    finally:
+        kill_all(pid)
+        os.waitpid(pid, 0)
+
+
+def _announce(pipe: int, told: str) -> None:
+    os.write(pipe, told.encode() + b"\n")
+    os.close(pipe)
+
+
+def kill_all(pid: int) -> None:
+    """Kill a process and all that it started, at once."""
+    for one in family_of(pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
+
+
 def kill_once(folder: Path, told: Told, chance: random.Random, clients: int) -> None:
     """Serve, repeat what was unsure, load, kill everything."""
-    with served(folder, "--workers", "2") as service:
-        repeat(service.address, told)
-        threads = [Client(service.address, told.unsure) for _ in range(clients)]
+    with service(folder, 2) as (pid, address):
+        repeat(address, told)
+        threads = [Client(address, told.unsure) for _ in range(clients)]
         for thread in threads:
             thread.start()
         time.sleep(chance.uniform(0.05, 0.6))
-        for pid in family_of(service.process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        service.process.wait()
+        kill_all(pid)
         for thread in threads:
             thread.join(30)
             told.predictions.update(thread.predictions)
