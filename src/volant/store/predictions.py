@@ -92,7 +92,7 @@ class Predictions(Part):
     def find_predictions(self, ids: Collection[str]) -> dict[str, PredictionRecord]:
         """The predictions of these ids, by id; unknown ones are left out. Finds those not yet indexed, too."""
         found = self._look_up(ids)
-        missing = set(ids) - set(found)
+        missing = [id for id in dict.fromkeys(ids) if id not in found]
         if missing:
             self.index_segments()
             found |= self._look_up(missing)
