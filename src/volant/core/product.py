@@ -118,6 +118,12 @@ class TrainSection(Section):
         "number per class, 1 where none is given. Probabilities are put right again; nothing is judged by it.",
     )
 
+    personal: str | None = Field(
+        None,
+        description="An input of categories each of whose values gets an offset of its own on the answer, as far as "
+        "its rows prove one out of fold (empirical Bayes).",
+    )
+
     @field_validator("budget")
     @classmethod
     def _budget(cls, value: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,8 +53,29 @@ def _decide_by_group(of: Making) -> Run:
     return run
 
 
+def moved(answer: np.ndarray, group: np.ndarray, values: Sequence[str], offsets: np.ndarray) -> np.ndarray:
+    """Probabilities (n, C) or numbers (n,) with the offset of each row's group (n,), nothing for groups not listed.
+
+    `offsets` (values, C) are added to the logarithms of probabilities, which sum to one again; (values, 1) to numbers.
+    """
+    place = {value: i for i, value in enumerate(values)}
+    rows = np.array([place.get(one, len(values)) for one in group], dtype=np.int64)
+    shift = np.vstack([offsets, np.zeros((1, offsets.shape[1]))])[rows]
+    if answer.ndim == 1:
+        return np.asarray(answer + shift[:, 0])
+    scaled = answer.astype(np.float64) * np.exp(shift)
+    return np.asarray(scaled / scaled.sum(axis=1, keepdims=True))
+
+
+def _offset_by_group(of: Making) -> Run:
+    """Answers (n, …) and a column (n,) to answers with the offsets of their groups; see `moved`."""
+    values, offsets = list(of.params["values"]), np.asarray(of.params["offsets"], dtype=np.float64)
+    return lambda answer, group: moved(answer, group, values, offsets)
+
+
 DECISIONS: dict[str, Callable[[Making], Run]] = {
     "reweigh": _reweigh,
     "utility": _utility,
     "decide_by_group": _decide_by_group,
+    "offset_by_group": _offset_by_group,
 }

@@ -11,6 +11,7 @@ import numpy as np
 from volant.search.bands import Band
 from volant.search.calibrate import Calibration
 from volant.search.fits import Configuration, Fit
+from volant.search.segments import Offsets
 
 MOST_BYTES = 10_000_000
 """Bytes of a release where the product file sets no limit of its own: small enough to be anywhere at once."""
@@ -108,7 +109,8 @@ class Found:
     """What a search found. `members` are averaged, then calibrated; `baseline` stands beside.
 
     `score` is that of the members out of fold, `full_score` that of the best ensemble if no limit held.
-    `held_out` is None where only the baseline was trained. `band` is the interval around numbers, where asked for.
+    `held_out` is None where only the baseline was trained. `band` is the interval around numbers, `offsets`
+    those of segments, where asked for.
     """
 
     members: tuple[Member, ...]
@@ -122,3 +124,4 @@ class Found:
     full_score: float | None = None
     held_out: HeldOut | None = None
     band: Band | None = None
+    offsets: Offsets | None = None

@@ -41,6 +41,7 @@ from volant.wheel.gate import Judged, judge, judge_rows, units_of
 from volant.wheel.history import LOST_RACE, deploy_verdict, rival_release, said_before, serving
 from volant.wheel.intervals import band_of, seconds_for_interval, with_interval, with_promise
 from volant.wheel.learn import assemble
+from volant.wheel.personal import with_offsets
 from volant.wheel.posed import posed
 from volant.wheel.report import write_candidate_report
 from volant.wheel.results import Entry, TrainResult
@@ -290,6 +291,7 @@ def make_candidate(
     )
     found = search.run()
     left = spending.remaining_seconds() - care.seconds
+    found = with_offsets(context, rows, problem, found)
     found = replace(found, band=band_of(context, rows, problem, found, left))
     made = _export(context, dataset, problem, found, champion, began, care)
     return replace(made, why_anew="" if anew else began.why_not)
@@ -337,6 +339,8 @@ def _export(
     with Draft(context.folder("candidates")) as draft:
         parts = [Part(m.fit.pipeline, m.fit.folder, m.weight) for m in found.members]
         pipeline = _calibrated(combine(parts, context.task.output, draft.folder), found.calibration)
+        if found.offsets is not None:
+            pipeline = found.offsets.finish(pipeline, context.task.output)
         pipeline = with_interval(pipeline, found.band, context.task.output, draft.folder)
         choice = decided(context, dataset.part("train"), problem, found)
         pipeline = context.task.finish(pipeline, problem, choice.decision)

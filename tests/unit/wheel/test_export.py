@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,29 @@ def test_a_kept_release_runs_plainly(name):
     found = plain.Model(KEPT / name).predict(case["rows"])
     for got, right in zip(found, case["answers"], strict=True):
         assert got == pytest.approx(right, rel=1e-5)
+
+
+def test_answers_that_are_personal_are_the_same_in_plain_clients(tmp_path):
+    from volant.core.records import Pipeline, Step
+    from volant.store import open_store
+
+    *steps, decide = handmade.pipeline().steps
+    params = {"values": ["basic", "gold"], "offsets": [[0.5, -0.5], [-1.0, 1.0]]}
+    personal = Step("offset_by_group", ("probability", "plan"), "personal", params)
+    decide = replace(decide, inputs=("personal",))
+    product = handmade.make_product(tmp_path)
+    whole = Pipeline((*steps, personal, decide), {"probability": "personal", "label": decide.output})
+    with open_store(product.home) as store:
+        handmade.promote(store, handmade.write_release(product.home, whole))
+    made = volant.open(product.folder).operations.export()
+    rows = [*ROWS, {"age": 40.0, "plan": "gold"}, {"age": 40.0, "plan": "basic"}, {"age": 40.0}]
+    wanted = expected(product.home / "candidates" / made.release, rows)
+    assert wanted[-3]["probabilities"]["yes"] > wanted[-1]["probabilities"]["yes"] > wanted[-2]["probabilities"]["yes"]
+    assert close(plain.Model(Path(made.folder) / "model").predict(rows), wanted)
+    if shutil.which("node") is not None:
+        command = ["node", "--input-type=module", "-e", STUB, json.dumps(rows)]
+        done = subprocess.run(command, cwd=made.folder, capture_output=True, text=True, check=True)
+        assert close(json.loads(done.stdout), wanted)
 
 
 def test_what_the_plain_clients_cannot_do_is_refused(tmp_path):

@@ -107,6 +107,11 @@ const STEPS = {
     return [1 - positive, positive];
   },
   reweigh: ({ factors }) => (p) => scaled(p.map((one, c) => one * factors[c])),
+  offset_by_group: ({ values, offsets }) => (answer, group) => {
+    const shift = offsets[values.indexOf(group)];
+    if (shift === undefined) return answer;
+    return Array.isArray(answer) ? scaled(answer.map((one, c) => one * Math.exp(shift[c]))) : answer + shift[0];
+  },
   utility: ({ costs }) => (p) => costs[0].map((_, answer) => -sum(p.map((one, truth) => one * costs[truth][answer]))),
   decide: ({ classes, threshold }) => (p) =>
     classes[missing(threshold) ? p.indexOf(Math.max(...p)) : Number(p[1] >= threshold)],

@@ -207,6 +207,21 @@ def _reweigh(params: dict[str, Any], _: Path | None) -> Run:
     return lambda p: (p * factors) / (p * factors).sum(axis=1, keepdims=True)
 
 
+def _offset_by_group(params: dict[str, Any], _: Path | None) -> Run:
+    place = {value: i for i, value in enumerate(params["values"])}
+    offsets = np.asarray(params["offsets"], dtype=np.float64)
+    table = np.vstack([offsets, np.zeros((1, offsets.shape[1]))])
+
+    def run(answer: np.ndarray, group: np.ndarray) -> np.ndarray:
+        shift = table[[place.get(one, len(place)) for one in group]]
+        if answer.ndim == 1:
+            return np.asarray(answer + shift[:, 0])
+        scaled = answer * np.exp(shift)
+        return np.asarray(scaled / scaled.sum(axis=1, keepdims=True))
+
+    return run
+
+
 def _utility(params: dict[str, Any], _: Path | None) -> Run:
     costs = np.asarray(params["costs"], dtype=np.float64)
     return lambda p: -(p.astype(np.float64) @ costs)
@@ -258,6 +273,7 @@ STEPS: dict[str, Made] = {
     "curves": _curves,
     "reweigh": _reweigh,
     "utility": _utility,
+    "offset_by_group": _offset_by_group,
     "decide": _decide,
     "exp": _exp,
     "interval_end": _interval_end,
