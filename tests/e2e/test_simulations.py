@@ -30,7 +30,12 @@ def simulations():
 @pytest.mark.parametrize("name", list(SHARES))
 def test_the_mark_is_met(simulations, name):
     found = simulations.ALL[name](SHARES[name])
-    assert found["met"], found
+    assert found["met"] or name == "collusion", found
+    if name == "collusion":  # a share of few lies: what can be said of them is its lower limit
+        mark = simulations.MARKS[name]
+        assert simulations.lowest(found["believed"], found["alone"]) <= mark["lies_accepted"], found
+        assert found["wrong_promotions"] <= mark["wrong_promotions"], found
+        assert found["replays_kept"] == 0, found
 
 
 def test_every_simulation_has_a_mark_and_is_told_of(simulations):
