@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-ROUNDS = 25
-PATIENCE = 4
+ROUNDS = 100
+PATIENCE = 25
 """Rounds without a gain after which no more are tried."""
-LEAST_WEIGHT = 0.06
-LEAST_GAIN = 1e-3
+LEAST_WEIGHT = 0.03
+LEAST_GAIN = 2e-4
 
 
 def greedy_weights(
