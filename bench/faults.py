@@ -2,8 +2,8 @@
 
 Every probe is bytes over a raw socket (or a signal), and what must come back is a status out of few; afterwards an
 ordinary request must be answered within ten seconds. Only the status is judged, not its form, which favours the peers.
-Rows of the list of faults that need the media, the store, the releases or the feedback of volant apply to no peer and are
-left out. Prints a JSON line per server and probe, and one per server with the count.
+Rows of the list of faults that need the media, the store, the releases or the feedback of volant apply to no peer and
+are left out. Prints a JSON line per server and probe, and one per server with the count.
 
     VOLANT_PEERS=/tmp/peers/env/bin/python python bench/faults.py
 """

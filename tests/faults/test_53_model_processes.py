@@ -22,7 +22,7 @@ from volant.testing.served import served
 pytestmark = pytest.mark.slow  # deadlines tell nothing while other tests take the processors
 
 ROW = {"age": 50, "plan": "gold"}
-TEXT = handmade.FILE_TEXT + "[serve]\ndeadline_ms = 6000\nmodel_memory_mb = 800\n"
+TEXT = handmade.FILE_TEXT + "[serve]\ndeadline_ms = 10000\nmodel_memory_mb = 800\n"
 WIDTHS = (100_000, 100_000, 8, 8, 8)
 
 
@@ -66,7 +66,7 @@ def eventually(holds, seconds: float = 60.0) -> None:
         time.sleep(0.1)
 
 
-def hang(length: int = 400_000) -> dict:
+def hang(length: int = 1_000_000) -> dict:
     """A row that takes a model much longer than the deadline."""
     return {"age": 50, "plan": "x" * length}
 
@@ -94,7 +94,7 @@ def test_54_a_prediction_over_its_deadline(service, client):
     before = model_processes(service)
     with ThreadPoolExecutor(10) as pool:
         slow = pool.submit(client.post, "/v1/predict", json={"row": hang()})
-        time.sleep(5.0)
+        time.sleep(9.0)
         others = pool.map(lambda _: client.post("/v1/predict", json={"row": ROW}).status_code, range(9))
         answer = slow.result()
         assert answer.status_code == 504, answer.text
