@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow  # deadlines tell nothing while other tests take t
 
 ROW = {"age": 50, "plan": "gold"}
 TEXT = handmade.FILE_TEXT + "[serve]\ndeadline_ms = 10000\nmodel_memory_mb = 800\n"
-WIDTHS = (100_000, 100_000, 8, 8, 8)
+WIDTHS = (100_000, 100_000, *[8] * 10)
 
 
 def slow_pipeline() -> Pipeline:
@@ -66,7 +66,7 @@ def eventually(holds, seconds: float = 60.0) -> None:
         time.sleep(0.1)
 
 
-def hang(length: int = 1_000_000) -> dict:
+def hang(length: int = 400_000) -> dict:
     """A row that takes a model much longer than the deadline."""
     return {"age": 50, "plan": "x" * length}
 
