@@ -363,6 +363,32 @@ class StoreSection(Section):
     url: str | None = Field(None, description="PostgreSQL URL of the ledger; by default SQLite in `.volant/`.")
 
 
+class LogSection(Section):
+    """How long predictions, and what was said of them, are kept. A service removes what is older once an hour."""
+
+    keep: str | None = Field(
+        None,
+        description='How old a prediction may be that nobody said anything of (`"400d"`); for ever by default. Never '
+        "less than `feedback.maturity`, and not while a turn or a question needs it.",
+    )
+    keep_evidence: str | None = Field(
+        None,
+        description="The same for predictions with feedback, counted from the last of it; they go together. What is "
+        "gone teaches nothing in the next turn. For ever by default.",
+    )
+    archive: str | None = Field(
+        None,
+        description="A folder, beside the product file, into which all that is removed is written as Parquet first.",
+    )
+
+    @field_validator("keep", "keep_evidence")
+    @classmethod
+    def _age(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_duration(value)
+        return value
+
+
 class ProductFile(Section):
     """One file that describes a product."""
 
@@ -383,6 +409,7 @@ class ProductFile(Section):
     review: ReviewSection = Field(default=ReviewSection(), description="Questions to reviewers.")
     notify: NotifySection = Field(default=NotifySection(), description="Messages about what happened by itself.")
     store: StoreSection = Field(default=StoreSection(), description="Storage.")
+    log: LogSection = Field(default=LogSection(), description="How long predictions and feedback are kept.")
     sign: SignSection = Field(default=SignSection(), description="Seals of releases.")
 
 

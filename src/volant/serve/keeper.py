@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -27,8 +28,13 @@ INDEX_SECONDS = 1.0
 LOOK_SECONDS = 1.0
 """How often the releases that answer are looked at."""
 
+RETAIN_SECONDS = 3600.0
+"""How often what is older than it may be is removed."""
+
 NICENESS = 10
 """Answers come first."""
+
+_logger = logging.getLogger("volant.serve")
 
 
 def keep(plan: Plan) -> None:
@@ -63,7 +69,17 @@ def _works(product: Product, store: Store, figures: ProductFigures, folder: Path
 
     watch = Watch(product, store, Clock(), families)
     shadows = ShadowKeeper(product, store, socket_of(folder, product.name))
+
+    def retain() -> None:
+        from volant.wheel.context import Context
+        from volant.wheel.retain import retain as let_go
+
+        gone = let_go(Context(product, store))
+        if gone.predictions:
+            _logger.info("%d predictions and %d feedback were older than they may be", gone.predictions, gone.feedback)
+
     return [
+        Repeating("retain", RETAIN_SECONDS, retain, figures.failed, at_end=lambda: None),
         Repeating("shadow", LOOK_SECONDS, shadows.look, figures.failed, at_end=shadows.stop),
         Repeating("look", LOOK_SECONDS, watch.look, figures.failed),
         Repeating("index", INDEX_SECONDS, index, figures.failed),

@@ -23,6 +23,7 @@ from volant.store.locks import Locks
 from volant.store.log import FrameLog, PredictionLog
 from volant.store.media_log import MediaLog
 from volant.store.migrate import bring_up_to_date
+from volant.store.retention import Retention
 from volant.store.trust import TrustTable
 from volant.store.turns import Turns
 
@@ -40,7 +41,7 @@ _COUNTED = {
 }
 
 
-class Store(EvidenceColumns, TrustTable, Ledger, History, Turns, Erasure, Keys, Locks):
+class Store(EvidenceColumns, TrustTable, Ledger, History, Turns, Erasure, Retention, Keys, Locks):
     """Everything that a product remembers. Any thread may use it; a forked child opens its own."""
 
     def __init__(self, home: Path, database: Database, clock: Clock) -> None:

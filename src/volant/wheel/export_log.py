@@ -50,7 +50,7 @@ def export_log(context: Context, out: Path, *, since: str | None = None) -> Expo
     try:
         with pq.ParquetWriter(fresh, SCHEMA, compression="zstd") as writer:
             for lot in context.store.each_prediction(_time(since)):
-                writer.write_table(_table(lot))
+                writer.write_table(table_of(lot))
                 rows += len(lot)
         fresh.replace(out)
     finally:
@@ -69,7 +69,8 @@ def _time(text: str | None) -> str:
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
 
 
-def _table(lot: Sequence[PredictionRecord]) -> pa.Table:
+def table_of(lot: Sequence[PredictionRecord]) -> pa.Table:
+    """Predictions as a table of `SCHEMA`."""
     columns = {
         name: [
             json.dumps(getattr(one, name), ensure_ascii=False) if name in _JSON else getattr(one, name) for one in lot

@@ -11,7 +11,7 @@ from volant.core.clock import Clock
 from volant.core.product import Product
 from volant.core.progress import Progress
 from volant.wheel.context import work_on
-from volant.wheel.results import AuditTrail, Deployment, Exported, ExportedLog, KeyResult, Routes, Sealed
+from volant.wheel.results import AuditTrail, Deployment, Exported, ExportedLog, KeyResult, Retained, Routes, Sealed
 
 if TYPE_CHECKING:
     from volant.wheel.ask import Question
@@ -178,6 +178,13 @@ class Operations:
 
         with work_on(self.product, clock=self.clock) as context:
             return export(context, release, out)
+
+    def retain(self) -> Retained:
+        """Remove what is older than the product file allows; see `volant.wheel.retain.retain`."""
+        from volant.wheel.retain import retain
+
+        with work_on(self.product, clock=self.clock) as context:
+            return retain(context)
 
     def export_log(self, out: Path, *, since: str | None = None) -> ExportedLog:
         """Write the log of predictions as Parquet; see `volant.wheel.export_log.export_log`."""

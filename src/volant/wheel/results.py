@@ -287,6 +287,14 @@ class ExportedLog(Result):
 
 
 @dataclass(frozen=True)
+class Retained(Result):
+    """What retention removed: how many predictions, and how much that was said of them."""
+
+    predictions: int
+    feedback: int
+
+
+@dataclass(frozen=True)
 class Sealed(Result):
     """A release that was sealed, and the public key that proves it."""
 

@@ -1,0 +1,85 @@
+"""Retention by rule: what is older than the product file allows is archived, if that is wished, and removed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from volant.core.ids import uuid7
+from volant.core.product import parse_duration
+from volant.store.part import iso
+from volant.store.records import PredictionRecord
+from volant.wheel.context import Context
+from volant.wheel.export_log import SCHEMA, table_of
+from volant.wheel.results import Retained
+
+Find = Callable[[str, str], list[PredictionRecord]]
+"""Predictions older than a time, those after an id: one lot."""
+
+
+def retain(context: Context) -> Retained:
+    """Remove what is older than `log.keep` and `log.keep_evidence` allow; nothing while a turn is open.
+
+    Where silence means something (`feedback.silence`), predictions that nobody spoke of are evidence, too. A lot is on
+    disk in the archive before it goes.
+    """
+    rules, store = context.product.file.log, context.store
+    if store.turn_is_open() or (rules.keep is None and rules.keep_evidence is None):
+        return Retained(0, 0)
+    store.index_segments()
+    quiet_is_evidence = context.product.file.feedback.silence is not None
+    quiet = rules.keep_evidence if quiet_is_evidence else rules.keep
+    gone = [0, 0]
+    for age, find, evidence in (
+        (quiet, store.old_predictions, False),
+        (rules.keep_evidence, store.old_evidence, True),
+    ):
+        for lot in _lots(find, _before(context, age)) if age is not None else ():
+            ids = [one.id for one in lot]
+            _archive(context, lot, ids)
+            done = store.let_go(ids, evidence=evidence)
+            gone = [gone[0] + done["prediction"], gone[1] + done["feedback"]]
+    return Retained(*gone)
+
+
+def _before(context: Context, age: str) -> str:
+    """The time before which things may go: never inside the window in which labels still come."""
+    file = context.product.file.feedback
+    seconds = max(parse_duration(one) for one in (age, file.maturity))
+    return iso(context.clock.now() - timedelta(seconds=seconds))
+
+
+def _lots(find: Find, before: str) -> Iterator[list[PredictionRecord]]:
+    after = ""
+    while lot := find(before, after):
+        yield lot
+        after = lot[-1].id
+
+
+def _archive(context: Context, lot: Sequence[PredictionRecord], ids: Sequence[str]) -> None:
+    """Write predictions and what was said of them, each into a file of its own, and see that they are on disk."""
+    named = context.product.file.log.archive
+    if named is None:
+        return
+    folder = context.product.folder / named
+    folder.mkdir(parents=True, exist_ok=True)
+    name = uuid7()
+    _write(folder / f"predictions-{name}.parquet", table_of(lot).cast(SCHEMA))
+    said = context.store.feedback_on(ids)
+    if said:
+        rows = [{**one, "value": json.dumps(one["value"], ensure_ascii=False)} for one in said]
+        _write(folder / f"feedback-{name}.parquet", pa.Table.from_pylist(rows))
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    fresh = path.with_name(f".{path.name}")
+    pq.write_table(table, fresh, compression="zstd")
+    with fresh.open("rb") as file:
+        os.fsync(file.fileno())
+    fresh.replace(path)
