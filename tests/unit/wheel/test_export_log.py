@@ -52,7 +52,7 @@ def test_it_reads_in_lots(product):
 
 
 def test_nothing_half_is_left(product, tmp_path, monkeypatch):
-    monkeypatch.setattr("volant.wheel.export_log._table", lambda lot: 1 / 0)
+    monkeypatch.setattr("volant.wheel.export_log.table_of", lambda lot: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         volant.open(product.folder).operations.export_log(tmp_path / "log.parquet")
     assert [path.name for path in tmp_path.iterdir()] == ["product"]
