@@ -1,7 +1,8 @@
 """Learn the order of the portfolio on public tables; none of the tables that judge (bench/tables.py) is read.
 
-Every configuration that a learner offers is fitted on folds of each table; its out-of-fold predictions are kept
-under bench/out/portfolio, so that this can be done in parts. `--learn` then puts configurations into order: next
+Every configuration that a learner offers is fitted on folds of each table, and of other questions that are asked of the
+same rows (`QUESTIONS`: two classes are rare among the tables); its out-of-fold predictions are kept under
+bench/out/portfolio, so that this can be done in parts. `--learn` then puts configurations into order: next
 comes the one that lowers the loss of the ensemble of those before it by the largest share, averaged over tables, for
 the time it takes; where none brings anything more, the one that is best by itself.
 Prints one JSON line per fit, and with `--learn` the order, which belongs into src/volant/search/order.json.
@@ -22,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tables import JUDGING, table_of
@@ -37,7 +39,16 @@ from volant.testing.rows import MemoryRows
 OUT = Path(__file__).parent / "out" / "portfolio"
 LEFT_OUT = {"kddcup"}
 """Too large for its share of what is learned; it is measured for memory instead."""
-MOST_ROWS, FOLDS, MOST_SECONDS, MOST_PLACES = 6_000, 2, 8.0, 6
+MOST_ROWS, FOLDS, MOST_SECONDS, MOST_PLACES = 10_000, 2, 8.0, 6
+QUESTIONS = {
+    "above": ("wine_quality", "ames_house_prices", "cpu_act", "puma8NH", "metro_traffic", "bike_hourly"),
+    "fifths": ("cpu_act", "metro_traffic", "bike_hourly"),
+    "most": ("splice", "vehicle", "segmentation"),
+    "components": ("mnist", "fashion_mnist"),
+}
+"""Is the number above its median, in which fifth is it, is it the most frequent class, which digit or garment is it by
+the first principal components."""
+COMPONENTS = 20
 PATIENT = 0.25
 """Power of a configuration's seconds by which its gain is divided: 0 would not mind them at all."""
 LEAST_SHARE = 0.02
@@ -48,7 +59,45 @@ LEAST_ROWS = 600
 
 def learning_tables() -> list[str]:
     listed = json.loads((Path(os.environ["VOLANT_DATA"]) / "tabular_a" / "tables.json").read_text())
-    return [t["name"] for t in listed if t["name"] not in {*JUDGING, *LEFT_OUT}]
+    questions = [f"{name}.{question}" for question, names in QUESTIONS.items() for name in names]
+    return [*(t["name"] for t in listed if t["name"] not in {*JUDGING, *LEFT_OUT}), "bike_hourly", *questions]
+
+
+def asked(name: str) -> tuple[pa.Table, str, str]:
+    """A public table or a question that is asked of its rows: the table, its target and its kind."""
+    source, _, question = name.partition(".")
+    if question == "components":
+        return components(source)
+    table, target, sort = bikes() if source == "bike_hourly" else table_of(source)
+    values = table.column(target).to_numpy()
+    if question == "above":
+        answers, sort = np.where(values > np.median(values), "yes", "no"), "binary"
+    elif question == "fifths":
+        edges = np.quantile(values, [0.2, 0.4, 0.6, 0.8])
+        answers, sort = np.char.add("part ", np.searchsorted(edges, values).astype(str)), "multiclass"
+    elif question == "most":
+        kinds, counts = np.unique(values.astype(str), return_counts=True)
+        answers, sort = np.where(values.astype(str) == kinds[counts.argmax()], "yes", "no"), "binary"
+    else:
+        return table, target, sort
+    return table.set_column(table.column_names.index(target), target, pa.array(answers)), target, sort
+
+
+def bikes() -> tuple[pa.Table, str, str]:
+    """Bicycles hired per hour, by weather and time."""
+    table = pq.read_table(Path(os.environ["VOLANT_DATA"]) / "bike_hourly" / "bike_hourly.parquet")
+    return table.drop_columns(["instant", "dteday"]), "cnt", "regression"
+
+
+def components(name: str) -> tuple[pa.Table, str, str]:
+    """Small pictures as smooth numbers: their first principal components."""
+    kept = np.load(Path(os.environ["VOLANT_DATA"]) / name / f"{name}.npz")
+    some = np.random.default_rng(0).permutation(len(kept["x_train"]))[:MOST_ROWS]
+    pixels = kept["x_train"][some].reshape(len(some), -1) / 255.0
+    pixels = pixels - pixels.mean(axis=0)
+    _, axes = np.linalg.eigh(pixels.T @ pixels)
+    columns = {f"component {i}": pixels @ axes[:, -1 - i] for i in range(COMPONENTS)}
+    return pa.table({**columns, "label": kept["y_train"][some].astype(str)}), "label", "multiclass"
 
 
 def rows_of(name: str, folder: Path) -> tuple[MemoryRows, object, object]:
@@ -57,7 +106,7 @@ def rows_of(name: str, folder: Path) -> tuple[MemoryRows, object, object]:
     from volant.wheel.collect import collect
     from volant.wheel.context import work_on
 
-    table, target, sort = table_of(name)
+    table, target, sort = asked(name)
     if len(table) > MOST_ROWS:
         table = table.take(np.sort(np.random.default_rng(0).choice(len(table), MOST_ROWS, replace=False)))
     pq.write_table(table, folder / "train.parquet")
