@@ -7,43 +7,38 @@ time budget every fit is told how long it may take, and none is begun that could
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from volant.bind.threads import blas_threads
 from volant.core.budget import Spending
 from volant.core.clock import Machine
 from volant.core.progress import Progress
 from volant.core.protocols import Learner, Rows, RunContext, Task
 from volant.core.records import Problem
 from volant.errors import Failure, VolantError, place_of
-from volant.search.before import Before, remember
+from volant.search.before import Before
 from volant.search.calibrate import Calibration, calibrate
-from volant.search.choice import Choice, choose, held_out, leaders, size_of, students
+from volant.search.choice import Choice, choose, held_out, students
 from volant.search.crossing import Crossing
 from volant.search.distil import Lesson
 from volant.search.fits import Configuration, Fit, Fits
 from volant.search.folds import fold_numbers, latest
+from volant.search.lasts import Lasts
 from volant.search.logarithm import Logarithm
 from volant.search.losses import Losses
-from volant.search.pace import LEAST_SECONDS, MOST_LANES, SHORT, Layout, Pace
+from volant.search.pace import MOST_LANES, Layout, Pace
 from volant.search.portfolio import BASELINE, plan
+from volant.search.standings import Standings
 from volant.search.telling import Telling
 from volant.search.trials import Found, HeldOut, Member, Rules, Trial
 from volant.search.tune import Tuning
 from volant.search.views import WithWeights
 from volant.search.weighing import Weighing
 
-FAR_BEHIND = 0.3
-"""Share of the way from the best configuration back to the baseline, from which on another is given up early."""
-HOPEFUL = 3
-"""Learners, the best ones so far, whose other configurations come before those of the rest."""
-MOST = 0.7
-"""Share of what a last fit is expected to take with which it is begun: it ends early then, and has seen all rows."""
 MUCH = 0.01
 """Relative loss by which a release may fall behind the best ensemble before students are taught."""
 
@@ -94,13 +89,10 @@ class Search:
             keeps=rules.keep,
         )
         self.before = before
+        self.lasts = Lasts(self.data, task, self.fits, self.pace, rules, before)
         self.learners = learners
         self.losses = Losses(task, problem, rules.metric, data)
-        self.trials: list[Trial] = []
-        self._best: Trial | None = None
-        self._led, self._leaders = 0, list[Trial]()
-        self._sizes: dict[str, np.ndarray] = {}
-        self._baseline_loss = float("inf")
+        self.standings = Standings(self.losses, self.pace, rules, data.take(np.arange(1)))
         self._lock, self._alone = threading.Lock(), threading.Lock()
         self._stopped = False
 
@@ -108,18 +100,20 @@ class Search:
         """Search until the portfolio, the tuning or the budget is at its end."""
         self.progress.stage("train", self.spending.budget.seconds)
         baseline = self._baseline()
-        self._baseline_loss = self.losses.turned(self._score_of_baseline(baseline))
+        self.standings.baseline_loss = self.losses.turned(self._score_of_baseline(baseline))
         crossing = self._crossing()
         layout = crossing.layout
-        self._try_all(self._next, crossing)
-        for trial in self.trials:
+        self._try_all(self.standings.next, crossing)
+        for trial in self.standings.trials:
             if trial.status == "waiting":
                 trial.status, trial.reason = "skipped", "the budget has no room for it"
         if self.before is None:
             self._tune(crossing)
-        if not self._done():
-            score, members = self.losses.turned(self._baseline_loss), (Member(baseline, 1.0),)
-            return Found(members, Calibration(), tuple(self.trials), baseline, layout.folds, True, None, score)
+        if not self.standings.done():
+            score, members = self.losses.turned(self.standings.baseline_loss), (Member(baseline, 1.0),)
+            return Found(
+                members, Calibration(), tuple(self.standings.trials), baseline, layout.folds, True, None, score
+            )
         choice = self._choice()
         if self.before is None and self._distil(choice, crossing):
             choice = self._choice()
@@ -128,13 +122,13 @@ class Search:
     def _crossing(self) -> Crossing:
         """What is tried, and on which folds: the portfolio, or the members of an earlier result."""
         if self.before is not None:
-            self.trials = self.before.trials()
+            self.standings.trials = self.before.trials()
             lanes = 1 if self.pace.by_work else MOST_LANES
             layout = Layout.of(self.before.folds, self.rules.threads, lanes)
         else:
             log = Logarithm.fitting(self.losses.truth) if self.task.output == "value" else None
-            self.trials = plan(self.learners, self.problem, self.pace.seconds, log)
-            layout = self.pace.layout(self.trials, len(self.data))
+            self.standings.trials = plan(self.learners, self.problem, self.pace.seconds, log)
+            layout = self.pace.layout(self.standings.trials, len(self.data))
         return Crossing(self.data, self._numbers(layout.folds), layout, self.fits, self.pace, self.before)
 
     def _baseline(self) -> Fit:
@@ -160,61 +154,6 @@ class Search:
         if folds > 1:
             return fold_numbers(self.data.keys(), strata, folds, self.rules.seed)
         return np.asarray(np.minimum(fold_numbers(self.data.keys(), strata, 5, self.rules.seed), 1))
-
-    def _done(self) -> list[Trial]:
-        return [t for t in self.trials if t.status == "done"]
-
-    def _leading(self) -> list[Trial]:
-        """What would be combined now, for whose last fits time is kept; under a work budget there is no need."""
-        done = [] if self.pace.by_work else self._done()
-        if len(done) != self._led:
-            self._led, self._leaders = len(done), leaders(done, self._loss_at, self.rules, self._size)
-        return self._leaders
-
-    def _size(self, trial: Trial) -> np.ndarray:
-        """Bytes and milliseconds of a trial, measured once, in haste."""
-        if trial.configuration.key not in self._sizes:
-            self._sizes[trial.configuration.key] = size_of(trial, self.data.take(np.arange(1)))
-        return self._sizes[trial.configuration.key]
-
-    def _loss_at(self, predicted: np.ndarray, rows: np.ndarray) -> float:
-        return self.losses.turned(self.losses.score_of(predicted, rows))
-
-    def _next(self, crossing: Crossing) -> Trial | None:
-        """The first configuration that the budget has room for, of the best learners and of those never tried.
-
-        Where there is none, the first of them that can do a good part of its work in what time there is: its fits
-        end early and may do well nevertheless. Then any other that there is room for.
-        """
-        waiting, best = [t for t in self.trials if t.status == "waiting"], self._leading()
-        tried = {t.learner for t in self.trials if t.status != "waiting"}
-        hopeful = set(list(dict.fromkeys(t.learner for t in sorted(self._done(), key=self.losses.of)))[:HOPEFUL])
-        units, layout, pace = crossing.layout.folds + 1, crossing.layout, self.pace
-        costs = {t.configuration.name: pace.cost(t, layout, best) for t in waiting}
-        first = [t for t in waiting if t.learner in hopeful or t.learner not in tried]
-        for trial in first:
-            if pace.room(units, costs[trial.configuration.name]):
-                return self._in_the_better_way(trial)
-        if not pace.by_work and pace.left() - pace.lasts(best) > 5 * LEAST_SECONDS:
-            for trial in first:
-                if SHORT * costs[trial.configuration.name] <= pace.left() or trial.learner not in tried:
-                    return self._in_the_better_way(trial)
-        for trial in waiting:
-            if pace.room(units, costs[trial.configuration.name]):
-                return self._in_the_better_way(trial)
-        nothing = not self._done() and all(t.status != "running" for t in self.trials)
-        enough = nothing and waiting and pace.room(units, LEAST_SECONDS)
-        return min(waiting, key=pace.expected) if enough else None
-
-    def _in_the_better_way(self, trial: Trial) -> Trial:
-        """Later configurations learn a number in the way, plain or as a logarithm, that the first ones did best in."""
-        done = self._done()
-        logs = [t.configuration.logarithm for t in done]
-        ways = {log is None for log in logs}
-        if len(ways) == 2 and trial.configuration.logarithm is None:
-            best = min(done, key=self.losses.of)
-            trial.configuration = replace(trial.configuration, logarithm=best.configuration.logarithm)
-        return trial
 
     def _try_all(self, following: Callable[[Crossing], Trial | None], crossing: Crossing) -> None:
         """Try what `following` gives until it gives nothing, on as many lanes as the layout has."""
@@ -260,13 +199,13 @@ class Search:
 
     def _cross_validate(self, trial: Trial, crossing: Crossing) -> None:
         with self._lock:
-            limit = self.pace.limit(trial, crossing.layout, self._leading())
+            limit = self.pace.limit(trial, crossing.layout, self.standings.leading())
         for fit in crossing.fit(trial.configuration, limit):
             trial.fits.append(fit)
             with self._lock:
                 self.spending.spend(1)
                 self._advance(f"{trial.configuration.name}, fold {len(trial.fits)}")
-            if self._far_behind(trial, crossing):
+            if self.standings.far_behind(trial, crossing):
                 trial.status, trial.reason = "beaten", "far behind the best on the first folds"
                 return
         trial.predicted = crossing.predicted(trial.fits)
@@ -276,29 +215,22 @@ class Search:
             if not np.isfinite(trial.score):
                 trial.status, trial.reason = "failed", "its predictions are not finite"
                 return
-            trial.status = "done"
-            self._best = min((t for t in (self._best, trial) if t is not None), key=self.losses.of)
+            self.standings.note(trial)
             self.progress.say(f"{trial.configuration.name}: {self.rules.metric} {trial.score:.4f}")
-
-    def _far_behind(self, trial: Trial, crossing: Crossing) -> bool:
-        """Whether a configuration lost so much on its first folds that its other ones are not worth their time."""
-        best = self._best
-        if best is None or best.predicted is None:
-            return False
-        least = FAR_BEHIND * abs(self._baseline_loss - self.losses.of(best))
-        return crossing.beaten(trial.fits, best.predicted, lambda p: self.losses.turned(self.losses.score(p)), least)
 
     def _tune(self, crossing: Crossing) -> None:
         """Spend what is left on options that the portfolio does not hold."""
-        tuning = Tuning.of(self.trials, self.problem, self.rules.seed, self.losses.of)
+        tuning = Tuning.of(self.standings.trials, self.problem, self.rules.seed, self.losses.of)
         if tuning is None:
             return
 
         def following(crossing: Crossing) -> Trial | None:
             trial = tuning.ask()
-            if not self.pace.room(crossing.layout.folds + 1, self.pace.cost(trial, crossing.layout, self._leading())):
+            if not self.pace.room(
+                crossing.layout.folds + 1, self.pace.cost(trial, crossing.layout, self.standings.leading())
+            ):
                 return None
-            self.trials.append(trial)
+            self.standings.trials.append(trial)
             return trial
 
         self._try_all(following, crossing)
@@ -310,19 +242,19 @@ class Search:
         taught = self.data.numbers()[choice.rows]
         lesson = Lesson(taught, choice.mixed(choice.full), self.problem.classes)
         bases = iter(students(choice.done, self.losses.of, 0.8 * self.rules.most_bytes))
-        before = len(self.trials)
+        before = len(self.standings.trials)
 
         def following(crossing: Crossing) -> Trial | None:
             for base in bases:
                 trial = Trial(replace(base.configuration, lesson=lesson))
-                cost = self.pace.cost(trial, crossing.layout, self._leading())
+                cost = self.pace.cost(trial, crossing.layout, self.standings.leading())
                 if self.pace.room(crossing.layout.folds + 1, cost):
-                    self.trials.append(trial)
+                    self.standings.trials.append(trial)
                     return trial
             return None
 
         self._try_all(following, crossing)
-        return len(self.trials) > before
+        return len(self.standings.trials) > before
 
     def _note(self, note: str) -> None:
         with self._lock:
@@ -335,10 +267,10 @@ class Search:
 
     def _choice(self) -> Choice:
         """Weights of the trials; under a work budget no clock is read."""
-        done = self._done()
+        done = self.standings.done()
         rows = held_out(done)
         sample = None if self.pace.by_work else self.data.take(np.arange(1))
-        return choose(done, rows, lambda p: self._loss_at(p, rows), self.rules, sample, self.pace.for_lasts())
+        return choose(done, rows, lambda p: self.standings.loss_at(p, rows), self.rules, sample, self.pace.for_lasts())
 
     def _conclude(self, choice: Choice, baseline: Fit, crossing: Crossing) -> Found:
         for place, (trial, weight) in enumerate(zip(choice.done, choice.small, strict=True)):
@@ -347,14 +279,14 @@ class Search:
         calibration = self._calibration(mixed, choice.rows)
         chosen = sorted((t for t in choice.done if t.weight), key=lambda t: -t.weight)
         return Found(
-            members=tuple(self._members(chosen, crossing)),
+            members=tuple(self.lasts.members(chosen, crossing.numbers)),
             calibration=calibration,
-            trials=tuple(self.trials),
+            trials=tuple(self.standings.trials),
             baseline=baseline,
             folds=crossing.layout.folds,
             only_baseline=False,
             score=self.losses.turned(choice.loss),
-            baseline_score=self.losses.turned(self._baseline_loss),
+            baseline_score=self.losses.turned(self.standings.baseline_loss),
             full_score=self.losses.turned(choice.full_loss),
             held_out=HeldOut(choice.rows, calibration.apply(mixed)),
         )
@@ -363,47 +295,3 @@ class Search:
         if not self.problem.classes:
             return Calibration()
         return calibrate(mixed, self.losses.truth[rows], self.losses.weights[rows], self.rules.seed)
-
-    def _members(self, chosen: Sequence[Trial], crossing: Crossing) -> list[Member]:
-        """The last fits, on all rows, of the chosen; their fits on folds where the budget has no room for one."""
-        once = sorted((t for t in chosen if not t.bagged), key=lambda t: -t.again)
-        exclusive = any(getattr(t.configuration.learner, "exclusive", False) for t in once)
-        crew = 1 if exclusive else max(min(len(once), self.rules.threads), 1)
-        threads = max(self.rules.threads // crew, 1)
-
-        def last(trial: Trial) -> Fit | None:
-            return self._last(trial, threads)
-
-        with blas_threads(threads), ThreadPoolExecutor(crew) as pool:
-            lasts = dict(zip((t.configuration.key for t in once), pool.map(last, once), strict=True))
-        if self.rules.keep:
-            names = {key: fit.folder.name for key, fit in lasts.items() if fit is not None}
-            remember(self.fits.folder.parent, chosen, names, self.data.keys(), crossing.numbers)
-        found: list[Member] = []
-        for trial in chosen:
-            fit = lasts.get(trial.configuration.key)
-            if fit is not None:
-                self.spending.spend(1)
-            fits = [fit] if fit is not None else trial.fits if trial.bagged or self.before else trial.fits[:1]
-            found += [Member(one, trial.weight / len(fits)) for one in fits]
-        return found
-
-    def _last(self, trial: Trial, threads: int) -> Fit | None:
-        """The last fit of a configuration, if there is time for most of it and it answers with numbers."""
-        settled = trial.configuration.settled([f.facts for f in trial.fits])
-        name = f"{settled.key[:12]}-final"
-        fit = self.fits.load(name)
-        if fit is None and self.pace.room(1, MOST * trial.again):
-            context, earlier, rows = self.pace.context(self.pace.left(), threads), None, self.data
-            if self.before is not None:
-                earlier = self.before.earlier(trial.configuration, None)
-                if earlier is None:
-                    return None
-                rows = self.before.lesson(rows, np.arange(len(rows)))
-            fit = self.fits.make(name, settled, rows, context, earlier)
-        return fit if fit is not None and self._is_finite(fit) else None
-
-    def _is_finite(self, fit: Fit) -> bool:
-        """Whether a fit that no held-out row has judged answers with numbers."""
-        rows = self.data.take(np.arange(min(len(self.data), 1_000)))
-        return bool(np.isfinite(fit.predict(rows, self.task.output, self.rules.threads)).all())
