@@ -1,5 +1,7 @@
 """A soak: twenty minutes at half of the most load, three hot swaps, a canary that is promoted and one that is refused.
 
+The load comes from wrk, paced by delays; beside it a few clients look at what they are answered, and by which release.
+
 Prints a JSON line a minute (requests, errors, megabytes) and one at the end with what must hold: no errors, memory flat
 (a line through the second half rises by less than 5 % of its level), the canaries' ends, all rows in the ledger.
 Exit status 1 where it does not hold.
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -29,6 +32,8 @@ from volant.testing import handmade
 from volant.testing.served import served
 
 ROW = {"age": 50, "plan": "gold"}
+CONNECTIONS, LOOKED_AT = 32, 50.0
+"""Connections of wrk, and requests per second that are looked at beside."""
 TEXT = (
     handmade.FILE_TEXT
     + """
@@ -80,15 +85,39 @@ class Load:
                     self.late += due < time.monotonic() - 1.0
 
 
-def most(url: str) -> float:
-    """Requests per second that the service answers to 32 connections of wrk."""
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write('wrk.method = "POST"\nwrk.headers["content-type"] = "application/json"\n')
-        script.write(f"wrk.body = '{json.dumps({'row': ROW})}'\n")
-        script.flush()
-        command = ["wrk", "-t1", "-c32", "-d10s", "-s", script.name, url + "/v1/predict"]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return float(said.partition("Requests/sec:")[2].split()[0])
+def script(folder: Path, pause: float) -> Path:
+    """What wrk does: rows of a thousand subjects, and a pause of so many milliseconds on average between two."""
+    head, tail = json.dumps({"row": ROW, "subject": "@"}).split("@")
+    lua = f"""
+wrk.headers["content-type"] = "application/json"
+local n = 0
+function request()
+  n = n + 1
+  return wrk.format("POST", nil, nil, '{head}s' .. (n % 997) .. '{tail}')
+end
+"""
+    if pause:
+        lua += f"function delay() return math.random(0, {max(round(2 * pause), 1)}) end\n"
+    file = folder / f"load-{pause:.3f}.lua"
+    file.write_text(lua)
+    return file
+
+
+def wrk(url: str, folder: Path, seconds: float, pause: float = 0.0) -> subprocess.Popen:
+    """So many connections of wrk for so many seconds."""
+    connections, how_long = f"-c{CONNECTIONS}", f"-d{seconds:.0f}s"
+    command = ["wrk", "-t1", connections, how_long, "-s", str(script(folder, pause)), url + "/v1/predict"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def told(running: subprocess.Popen) -> dict:
+    """Requests, requests per second and errors, as wrk tells them at its end."""
+    said = running.communicate()[0]
+    requests = int(said.partition(" requests in ")[0].split()[-1])
+    failed = [int(n) for n in re.findall(r"(?:connect|read|write|timeout) (\d+)", said)]
+    refused = sum(int(n) for n in re.findall(r"Non-2xx or 3xx responses: (\d+)", said))
+    rate = float(said.partition("Requests/sec:")[2].split()[0])
+    return {"requests": requests, "per_second": rate, "errors": sum(failed) + refused}
 
 
 def bad() -> Pipeline:
@@ -129,47 +158,49 @@ def plan(store, home: Path) -> list:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=20.0)
-    parser.add_argument("--rate", type=float, help="requests per second; by default half of what wrk finds possible")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         product = handmade.make_served_product(Path(folder), TEXT)
         with served(product.folder) as service, open_store(product.home) as store:
-            rate = options.rate or min(most(service.url) / 2, 1500.0)
-            print(json.dumps({"row": "soak", "rate": round(rate), "minutes": options.minutes}), flush=True)
+            most = told(wrk(service.url, Path(folder), 10))["per_second"]
+            print(json.dumps({"row": "soak", "most_per_second": most, "minutes": options.minutes}), flush=True)
             time.sleep(3)
             before = store.counts()["predictions"]
-            memory, load = soak(service, store, product.home, rate, options.minutes * 60)
+            bulk = wrk(service.url, Path(folder), options.minutes * 60, 1e3 * CONNECTIONS / (most / 2))
+            memory, load = soak(service, store, product.home, options.minutes * 60)
+            bulk = {**told(bulk), "most_per_second": most}
             kinds = Counter(event.kind for event in store.deployments())
             time.sleep(3)
             rows = store.counts()["predictions"] - before
-    return tell(memory, load, kinds, rows)
+    return tell(memory, load, bulk, kinds, rows)
 
 
-def soak(service, store, home: Path, rate: float, seconds: float):
+def soak(service, store, home: Path, seconds: float):
     memory, events = [], plan(store, home)
-    begun = told = time.monotonic()
-    with Load(service.url, rate) as load:
+    begun = last = time.monotonic()
+    with Load(service.url, LOOKED_AT) as load:
         while (passed := time.monotonic() - begun) < seconds:
             if events and passed > events[0][0] * seconds:
                 _, name, go = events.pop(0)
                 go()
                 print(json.dumps({"at": round(passed), "event": name}), flush=True)
             memory.append((passed, sum(memory_of(pid) for pid in family_of(service.process.pid))))
-            if time.monotonic() - told >= 60:
-                told = time.monotonic()
+            if time.monotonic() - last >= 60:
+                last = time.monotonic()
                 facts = {"at": round(passed), "statuses": dict(load.statuses), "memory_mb": round(memory[-1][1], 1)}
                 print(json.dumps({**facts, "late": load.late}), flush=True)
             time.sleep(1.0)
     return memory, load
 
 
-def tell(memory: list, load: Load, kinds: Counter, rows: int) -> int:
+def tell(memory: list, load: Load, bulk: dict, kinds: Counter, rows: int) -> int:
     late = memory[len(memory) // 2 :]
     slope = statistics.linear_regression([at for at, _ in late], [mb for _, mb in late]).slope
     level = statistics.mean(mb for _, mb in late)
     rise = slope * (late[-1][0] - late[0][0]) / level
     facts = {
-        "requests": sum(load.statuses.values()),
+        "load": bulk,
+        "looked_at": sum(load.statuses.values()),
         "statuses": dict(load.statuses),
         "memory_mb": round(level, 1),
         "memory_rise": round(rise, 4),
@@ -180,10 +211,10 @@ def tell(memory: list, load: Load, kinds: Counter, rows: int) -> int:
     }
     held = {
         "memory_flat": rise < 0.05,
-        "no_errors": set(load.statuses) == {200},
+        "no_errors": set(load.statuses) == {200} and not bulk["errors"],
         "bad_canary_ended": kinds["end"] >= 1,
         "good_canary_promoted": kinds["promote"] >= 5,
-        "all_rows_logged": rows >= load.statuses[200],
+        "all_rows_logged": rows >= load.statuses[200] + bulk["requests"],
     }
     print(json.dumps({"row": "soak", **facts, **held}), flush=True)
     return int(not all(held.values()))
