@@ -5,9 +5,13 @@ bootstrap interval), errors, p50, p99 and p99.9 as wrk saw them, seconds from th
 answer, megabytes (proportional set size of all its processes, after the load). Volant logs every prediction; the peers
 log nothing. The servers take turns, forwards and backwards. The last lines give volant's ratios.
 
+Two loads. Closed: each of wrk's connections sends when it was answered, which tells how much a server can do. Open
+(`bench/arrivals.py`): requests arrive at a fixed rate whatever becomes of those before them, and their latency counts
+from the moment for which they were planned, so that a server that stalls cannot hide who had to wait.
+
 Peers come from an environment of their own: VOLANT_PEERS names its interpreter (bentoml litserve mosec mlflow fastapi
-uvicorn uvloop httptools msgspec onnxruntime); without it only volant is measured. `--layout shared` (by default) gives
-server and load both cores, `split` one each. The load is closed: each connection sends when it was answered.
+uvicorn uvloop httptools msgspec onnxruntime); without it only volant is measured. `--layout split` (by default where
+there are two cores or more) pins server and load to cores of their own, `shared` gives both all cores.
 
     VOLANT_PEERS=/tmp/peers/env/bin/python python bench/serving.py --seconds 5 --repeats 5
 """
@@ -193,6 +197,13 @@ class Found:
     times: list[tuple[float, float, float]] = field(default_factory=list)
 
 
+@dataclass
+class Arrived:
+    """What was seen of one server under requests that arrive at a fixed rate, once per repeat."""
+
+    facts: list[dict[str, float]] = field(default_factory=list)
+
+
 def load(
     server: Server, name: str, connections: int, seconds: float, cores: list[int]
 ) -> tuple[float, int, list[float]]:
@@ -204,6 +215,18 @@ def load(
         said = subprocess.run([*command, "-s", script, server.url], capture_output=True, text=True, check=True).stdout
     requests, micros, errors, *times = map(int, re.findall(r"RESULT (.*)", said)[0].split())
     return (requests - errors) / (micros / 1e6), errors, [time_us / 1000 for time_us in times]
+
+
+def arrivals(server: Server, name: str, rate: float, seconds: float, cores: list[int]) -> dict[str, float]:
+    """What an open load at this rate sees."""
+    script = Path(__file__).parent / "arrivals.py"
+    with tempfile.TemporaryDirectory() as folder:
+        body = Path(folder) / "body"
+        body.write_bytes(body_for(name))
+        command = ["taskset", "-c", ",".join(map(str, cores)), sys.executable, script, server.url, body]
+        options = [f"--rate={rate:g}", f"--seconds={seconds:g}"]
+        said = subprocess.run([*command, *options], capture_output=True, text=True, check=True).stdout
+    return json.loads(said)
 
 
 def interval(values: list[float]) -> list[float]:
@@ -222,6 +245,9 @@ def run(name: str, start, loads, seen: dict, cores: list[int], options) -> None:
             found.rates.append(rate)
             found.errors += errors
             found.times.append(tuple(times))
+        for rate in options.rates:
+            arrived = seen.setdefault((name, "open", rate), Arrived())
+            arrived.facts.append(arrivals(server, name, rate, options.seconds, cores))
         memory = sum(memory_of(pid) for pid in family_of(server.pid))
         seen.setdefault((name, "start"), []).append((server.cold, memory))
 
@@ -230,16 +256,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=5.0, help="seconds per measurement")
     parser.add_argument("--repeats", type=int, default=5, help="repeats; each starts every server once")
-    parser.add_argument("--layout", choices=("shared", "split"), default="shared")
+    layouts = ("shared", "split")
+    parser.add_argument("--layout", choices=layouts, default=layouts[len(CORES) > 1], help="who has which cores")
+    parser.add_argument("--rates", type=float, nargs="*", default=[100.0, 1000.0], help="arrivals per second")
     parser.add_argument("--only", nargs="*", default=None, help="servers to measure besides volant")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         say(row="serving", no_data="wrk is not installed")
         return
-    servers, clients = (CORES, CORES) if options.layout == "shared" else (CORES[:1], CORES[-1:])
+    servers, clients = (CORES, CORES) if options.layout == "shared" else (CORES[:-1], CORES[-1:])
     wanted = PEERS if options.only is None else tuple(options.only)
     names = ("volant", *wanted) if os.environ.get("VOLANT_PEERS") else ("volant",)
-    say(row="machine", cores=len(CORES), load=os.getloadavg()[0], layout=options.layout, seconds=options.seconds)
+    say(
+        row="machine",
+        cores=len(CORES),
+        load=os.getloadavg()[0],
+        layout=options.layout,
+        server_cores=servers,
+        load_cores=clients,
+        seconds=options.seconds,
+    )
     seen: dict = {}
     with tempfile.TemporaryDirectory() as folder:
         onnx = Path(folder) / "model.onnx"
@@ -257,6 +293,7 @@ def main() -> None:
         with open_store(Path(folder) / "product" / ".volant") as store:
             say(row="kept", predictions=store.counts()["predictions"])
     tell(names, seen)
+    tell_open(names, seen, options.rates)
 
 
 def tell(names, seen: dict) -> None:
@@ -287,6 +324,22 @@ def tell(names, seen: dict) -> None:
                 row=f"volant / {name}, 32 connections",
                 ratio=round(statistics.median(ratios), 2),
                 interval_95=interval(ratios),
+            )
+
+
+def tell_open(names, seen: dict, rates: list[float]) -> None:
+    for name in names:
+        for rate in rates:
+            arrived = seen.get((name, "open", rate))
+            if arrived is None:
+                continue
+            kept = ("answered_per_second", "p50_ms", "p99_ms", "p999_ms", "late_ms")
+            found = {key: [one[key] for one in arrived.facts if one[key] is not None] for key in kept}
+            say(
+                row=f"serving, {name}, {rate:g} arrivals a second",
+                errors=sum(one["errors"] for one in arrived.facts),
+                **{key: round(statistics.median(values), 3) for key, values in found.items() if values},
+                p99_interval_95=interval(found["p99_ms"]),
             )
 
 

@@ -112,6 +112,9 @@ class Application:
     def refusal(self, error: Exception, request: Request) -> Response:
         """The answer that says what went wrong; of what nobody foresaw, no more than that."""
         request_id = request.id.decode()
+        if isinstance(error, MemoryError):
+            what, fix = "there is no memory for the request", "send fewer rows, or try again in a second"
+            error = HttpError(503, "overloaded", what, fix=fix)
         if not isinstance(error, VolantError):
             _logger.error("request %s failed: %s", request_id, place_of(error))
             error = Failure("something went wrong inside volant", code="internal")

@@ -32,6 +32,9 @@ MOST_TARGET = 8 * 1024
 SWALLOWED = 64 * 1024
 """A refused body that is announced to be no longer is read to its end, so that the connection can go on."""
 
+MOST_FRAMING = 256 * 1024
+"""Bytes that may come around a body: sizes of chunks and what is said beside them, trailers."""
+
 LINGER_BYTES = 16 * 1024 * 1024
 """Bytes read and thrown away after a refusal, so that the client gets to read it."""
 
@@ -96,14 +99,32 @@ class Connection(asyncio.Protocol):
             if self.received > LINGER_BYTES:
                 self._transport.abort()
             return
-        if self.phase == IDLE:
+        idle = self.phase == IDLE
+        if idle:
             self.phase, self.since = HEAD, time.monotonic()
         self._begun = 0
         self._feed(data)
-        if self._in_head and self._begun < 2:  # else it began somewhere within these bytes
+        if self._in_head and self._begun <= idle:  # else it began somewhere within these bytes
             self._head_size += len(data)
             if self._head_size > MOST_HEAD:
                 self._refuse_rest(_too_large(431, "the head of the request is too large", "headers"))
+        elif self.received > SWALLOWED and self.phase == BODY:
+            self._bound_body()
+
+    def _bound_body(self) -> None:
+        """Refuse what brings more framing than body, and what there is no room for."""
+        intake = None if self._arriving is None else self._arriving.intake
+        if self.received > MOST_FRAMING + 2 * (0 if intake is None else intake.size):
+            self._refuse_rest(_too_large(413, "there is more around the body than in it", "body"))
+        elif intake is not None and not self._listener.has_room(intake.takes.most):
+            what = "too many large bodies are arriving"
+            self._refuse_rest(HttpError(503, "overloaded", what, where="body", fix="try again in a second"))
+
+    @property
+    def held(self) -> int:
+        """Bytes of bodies that wait here, the one that arrives among them."""
+        intake = None if self._arriving is None else self._arriving.intake
+        return self.outbox.held + (0 if intake is None else intake.size)
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -132,6 +153,8 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._forget_head()
         self._begun += 1
+        if self.phase == IDLE:  # it begins within the bytes that ended another one
+            self.phase, self.since = HEAD, time.monotonic()
 
     def on_url(self, url: bytes) -> None:
         self._target += url
@@ -209,11 +232,6 @@ class Connection(asyncio.Protocol):
             return
         self.phase, self.since = IDLE, time.monotonic()
         self.received = 0
-        try:
-            if exchange.intake is not None and exchange.error is None:
-                exchange.request.body = exchange.intake.whole()
-        except VolantError as error:
-            exchange.error = error
         self.outbox.add(exchange)
 
     # ------------------------------------------------------------ refusing and ending

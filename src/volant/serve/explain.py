@@ -29,6 +29,7 @@ class Explain:
 
     async def __call__(self, request: Request) -> Response:
         traffic = self._deck.need_traffic()
+        self._guard.refuse_if_used_up(request.holder)
         answer, rows = await self._elsewhere.explain(traffic, request.body)
         self._guard.charge(request.holder or ANYONE, rows)
         return Response(answer)

@@ -57,6 +57,7 @@ class TakeFeedback:
 
     async def __call__(self, request: Request) -> Response:
         holder = request.holder or ANYONE
+        self._guard.refuse_if_used_up(request.holder)
         items = [replace(item, api_key=holder.key.id or None) for item in self.read(request.body)]
         self._refuse_false_reviewer(items, holder)
         try:

@@ -52,15 +52,23 @@ class Gathering:
         for lot in _lots(waiting):
             for small, outcome in zip(lot, self._outcomes(lot), strict=True):
                 try:
-                    small.pending.tell(self._settle(small, outcome))
+                    small.pending.tell(self._settled(small, outcome))
                 except Exception as error:  # one connection that breaks must not keep the others waiting
                     _logger.error("an answer could not be sent: %s", place_of(error))
+
+    def _settled(self, small: Small, outcome: Answered | Exception) -> Response | Exception:
+        try:
+            return self._settle(small, outcome)
+        except Exception as error:  # whoever asked is told
+            return error
 
     def _outcomes(self, lot: Sequence[Small]) -> Sequence[Answered | Exception]:
         try:
             if len(lot) == 1:
                 return [self._answerer.answer(lot[0].traffic, lot[0].request.body)]
             return self._answerer.answer_all(lot[0].traffic, [one.request.body for one in lot], [""] * len(lot))
+        except MemoryError as error:  # one by one they may find room
+            return [error] if len(lot) == 1 else [self._outcomes([one])[0] for one in lot]
         except Exception as error:  # whoever asked is told
             return [error] * len(lot)
 

@@ -22,8 +22,8 @@ class Intake:
 
     def __init__(self, takes: Takes, headers: Mapping[bytes, bytes]) -> None:
         self.size = 0
-        self._takes = takes
-        self._packed = headers.get(b"content-encoding", b"").lower() == b"gzip"
+        self.takes = takes
+        self.packed = headers.get(b"content-encoding", b"").lower() == b"gzip"
         self._pieces: list[bytes] = []
 
     def add(self, piece: bytes) -> None:
@@ -35,8 +35,8 @@ class Intake:
         if not piece:
             return
         self.size += len(piece)
-        if self.size > self._takes.most:
-            raise self._takes.too_large()
+        if self.size > self.takes.most:
+            raise self.takes.too_large()
         self._pieces.append(piece)
         count = len(self._pieces)
         if count > MOST_PIECES and self.size < count * SMALL_PIECE:
@@ -50,7 +50,7 @@ class Intake:
             HttpError: 400 for an empty body or one that is not what its coding says, 413 where it grows too large.
         """
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        body = self._unpacked(body) if self._packed and body else body
+        body = self._unpacked(body) if self.packed and body else body
         if not body:
             raise HttpError(
                 400, "request-invalid", "the body is empty", where="body", fix="send a JSON object, or a file"
@@ -60,11 +60,11 @@ class Intake:
     def _unpacked(self, body: bytes) -> bytes:
         unpacking = zlib.decompressobj(_GZIP)
         try:
-            plain = unpacking.decompress(body, self._takes.most + 1)
+            plain = unpacking.decompress(body, self.takes.most + 1)
         except zlib.error:
             raise _not_gzip() from None
-        if len(plain) > self._takes.most:
-            raise self._takes.too_large()
+        if len(plain) > self.takes.most:
+            raise self.takes.too_large()
         if not unpacking.eof or unpacking.unused_data:
             raise _not_gzip()
         return plain

@@ -86,6 +86,15 @@ class Guard:
         self._limits.take(holder.key)
         request.holder = holder
 
+    def refuse_if_used_up(self, holder: Holder | None) -> None:
+        """Look at the quota once more: requests that came in one piece were let in before any of them was charged.
+
+        Raises:
+            HttpError: 429.
+        """
+        if holder is not None and holder.key.quota is not None:
+            self._limits.refuse_if_used_up(holder.key)
+
     def charge(self, holder: Holder, rows: int) -> None:
         """Count rows that were predicted or said against a quota."""
         if holder.key.quota is not None:

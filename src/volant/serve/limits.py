@@ -107,15 +107,26 @@ class Limits:
         """One request of a key.
 
         Raises:
-            HttpError: 429 with `Retry-After`: too many requests, or the quota is used up.
+            HttpError: 429 with `Retry-After`: too many requests, or the quota is used up; 503: there is no place.
         """
-        place = self._slots.get(key.id)
-        if place is None:
+        if key.rate is None and key.quota is None:
             return
+        place = self._slots.get(key.id)
+        if place is None:  # a limit that nobody could hold the key to
+            what = f"more than {MOST_KEYS} keys have limits"
+            raise HttpError(503, "overloaded", what, where="Authorization", fix="revoke keys that nobody uses")
         if key.quota is not None and key.period is not None:
             self._refuse_beyond_quota(place, key.quota, key.period)
         if key.rate is not None:
             self._refuse_beyond_rate(place + _OWNER.size, key.rate, key.burst or 1)
+
+    def refuse_if_used_up(self, key: ApiKeyRow) -> None:
+        """Raises:
+        HttpError: 429: the quota was used up since the request was let in.
+        """
+        place = self._slots.get(key.id)
+        if place is not None and key.quota is not None and key.period is not None:
+            self._refuse_beyond_quota(place, key.quota, key.period)
 
     def charge(self, key: ApiKeyRow, rows: int) -> None:
         """Count rows against a key's quota."""

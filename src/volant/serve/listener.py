@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import resource
 import socket
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from volant.errors import BadInput
+from volant.errors import BadInput, place_of
 from volant.serve.connection import BODY, CLOSING, HEAD, IDLE, Connection
 from volant.serve.problems import HttpError
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 BACKLOG = 2048
 MOST_CONNECTIONS = 8192
 """Connections that one process holds; beyond, new ones are told to come back."""
+
+HELD_BYTES = 256 * 1024 * 1024
+"""Bytes of bodies that wait in memory, those of all connections together."""
 
 SPARE_FILES = 128
 """Open files that are left for other things than connections."""
@@ -41,6 +45,9 @@ LINGER_SECONDS = 2.0
 DRAIN_IDLE_SECONDS = 0.5
 DRAIN_SECONDS = 30.0
 """How long requests that were begun may take to end after SIGTERM."""
+
+
+_logger = logging.getLogger("volant.serve")
 
 
 class Listener:
@@ -82,6 +89,10 @@ class Listener:
     def leave(self, connection: Connection) -> None:
         self._connections.discard(connection)
 
+    def has_room(self, most: int) -> bool:
+        """Whether the bodies that wait in memory leave room for more; one of them has `most` bytes at most."""
+        return sum(connection.held for connection in self._connections) <= max(HELD_BYTES, 4 * most)
+
     async def drain(self, seconds: float = DRAIN_SECONDS) -> None:
         """Take no new connections, answer what was sent, and return when all connections are closed."""
         self.draining = True
@@ -102,14 +113,21 @@ class Listener:
     def sweep(self, now: float) -> None:
         """Hold every connection to its deadlines."""
         for connection in list(self._connections):
-            outbox = connection.outbox
-            if outbox.blocked and now - outbox.blocked > UNREAD_SECONDS:
+            try:
+                self._hold_to_deadlines(connection, now)
+            except Exception as error:  # one connection that breaks must not free the others of their deadlines
+                _logger.error("a connection broke: %s", place_of(error))
                 connection.abort()
-            elif outbox.current is not None:
-                if now - outbox.since > self.app.deadline_seconds:
-                    outbox.give_up()
-            else:
-                self._hold(connection, now - connection.since)
+
+    def _hold_to_deadlines(self, connection: Connection, now: float) -> None:
+        outbox = connection.outbox
+        if outbox.blocked and now - outbox.blocked > UNREAD_SECONDS:
+            connection.abort()
+        elif outbox.current is not None:
+            if now - outbox.since > self.app.deadline_seconds:
+                outbox.give_up()
+        else:
+            self._hold(connection, now - connection.since)
 
     def _hold(self, connection: Connection, waited: float) -> None:
         """Hold a connection that we wait for to its deadlines."""

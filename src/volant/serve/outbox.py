@@ -68,6 +68,12 @@ class Outbox:
         """Whether every request was answered."""
         return self.current is None and not self._waiting
 
+    @property
+    def held(self) -> int:
+        """Bytes of the bodies that were not answered yet."""
+        current = 0 if self.current is None else len(self.current.request.body)
+        return current + sum(exchange.intake.size for exchange in self._waiting if exchange.intake is not None)
+
     def add(self, exchange: Exchange) -> None:
         """Answer this once its turn comes. Beyond `MOST_WAITING` no more is read of the client."""
         self._waiting.append(exchange)
@@ -120,10 +126,22 @@ class Outbox:
                 self._task = self._listener.loop.create_task(self._later(exchange, found))
 
     def _answer(self, exchange: Exchange) -> Response | Awaitable[Response]:
+        if exchange.error is None and exchange.intake is not None:
+            try:
+                exchange.request.body = self._body(exchange.intake)
+            except VolantError as refused:
+                exchange.error = refused
+            exchange.intake = None
         if exchange.error is not None or exchange.route is None:
             error = exchange.error or Failure("a request without a route", code="internal")
             return self._app.refusal(error, exchange.request)
         return self._app.answer(exchange.request, exchange.route)
+
+    def _body(self, intake: Intake) -> bytes:
+        """The whole body. It is unpacked only when its turn comes: many small packed ones may be large together."""
+        if intake.packed and not self._listener.has_room(intake.takes.most):
+            raise HttpError(503, "overloaded", "too many large bodies wait", where="body", fix="try again in a second")
+        return intake.whole()
 
     def _found(self, exchange: Exchange, response: Response) -> None:
         """The answer to what was pending, if anybody still waits for it."""
@@ -173,16 +191,20 @@ class Outbox:
 
     def _done(self, exchange: Exchange, response: Response, keep: bool) -> None:
         self.current = None
+        if not keep:  # nothing may be written behind the last answer
+            self._closed = True
+            self._waiting.clear()
         self._app.done(exchange.request, response.status, time.perf_counter() - exchange.began)
         self._over(keep)
 
     def give_up(self) -> None:
         """The request that is being answered takes too long: answer in its place."""
         exchange = self.current
-        if self._task is None or exchange is None:
+        if exchange is None:
             return
-        self._task.cancel()
-        self._task = None
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
         if exchange.streaming:
             self._transport.abort()
             return

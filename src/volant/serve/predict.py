@@ -71,6 +71,7 @@ class Predict:
     def __call__(self, request: Request) -> Response | Awaitable[Response]:
         traffic = self._deck.need_traffic()
         self._journal.refuse_if_failed()
+        self._guard.refuse_if_used_up(request.holder)
         given, wanted = forms(request.headers)
         name = named(request)
         if name or given != JSON or wanted != JSON or len(request.body) > traffic.inline_bytes:
