@@ -10,6 +10,8 @@ from tests.tables import rows
 
 from volant.core.records import Feedback
 from volant.store import PredictionRecord, open_store
+from volant.testing.served import served
+from volant.testing.simulate import Service
 from volant.wheel.collect import collect
 from volant.wheel.context import work_on
 from volant.wheel.erase import places_of
@@ -104,6 +106,21 @@ def test_a_person_who_is_erased_was_never_there(pair):
     assert not (left.predictions)
     assert not (left.feedback)
     assert not (left.models)
+
+
+def test_a_running_service_lets_go_of_a_person(pair):
+    """What it has logged goes while it runs, and it goes on answering."""
+    _, never = pair
+    name = "somebody-who-uses-the-service"
+    with served(never.product.folder, "--workers", "1") as running:
+        service = Service(running.url)
+        row = {"size": 0.5, "shape": "s1", "open": True, "made": None}
+        service.call("POST", "/v1/predict", {"rows": [row], "subject": name})
+        done = never.operations.erase(name)
+        assert done.complete, (done.left, done.found)
+        assert done.rows["prediction"] == 1
+        assert len(service.predict([row])) == 1
+        assert not places_of(never.product.home, name)
 
 
 def test_what_comes_of_them_later_is_not_taken(pair):

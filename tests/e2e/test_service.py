@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -9,10 +10,12 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 
+from volant.serve.orphan import LEFT_SECONDS
 from volant.store import open_store
 from volant.testing import handmade
 from volant.testing.served import served
@@ -84,6 +87,36 @@ def test_what_was_answered_survives_a_kill(product):
         service.stop(signal.SIGKILL)
     with open_store(product.home) as store:
         assert len(store.find_predictions(ids)) == len(ids)
+
+
+def test_nobody_outlives_the_process_that_started_the_others(product):
+    """Killed without a word, it leaves no process behind, however busy they are and although callers stay connected."""
+    with served(product.folder, "--workers", "2") as service:
+        children = children_of(service.process.pid)
+        assert len(children) == 3  # two that answer, and the keeper
+
+        def ask():
+            with httpx.Client(base_url=service.url) as client, contextlib.suppress(httpx.TransportError):
+                while True:
+                    predict(client)
+
+        with ThreadPoolExecutor(2) as pool:
+            for _ in range(2):
+                pool.submit(ask)
+            service.stop(signal.SIGKILL)
+            wait_until(lambda: not any(map(lives, children)), LEFT_SECONDS + 10)
+
+
+def children_of(parent):
+    status = {path.parent.name: path.read_text() for path in Path("/proc").glob("[0-9]*/status")}
+    return [int(pid) for pid, text in status.items() if f"\nPPid:\t{parent}\n" in text]
+
+
+def lives(pid):
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_a_new_champion_is_swapped_in_under_load(product):

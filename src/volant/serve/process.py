@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import signal
 import socket
 import ssl
@@ -28,7 +27,7 @@ from volant.serve.tracing import Tracing
 from volant.store import Store, open_store
 
 BEAT_SECONDS = 0.5
-"""How often a process gives a sign of life and looks whether the one that started it still lives."""
+"""How often a process gives a sign of life."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ async def _work(
     first = not board.silent(process)
     if first:
         await listener.listen(listening, plan.tls)
-    beating = loop.create_task(_beat(app, listener, process, board, stop))
+    beating = loop.create_task(_beat(app, listener, process, board))
     await loop.run_in_executor(None, app.start)
     if not first:
         await listener.listen(listening, plan.tls)
@@ -108,14 +107,11 @@ async def _work(
     app.figures.leave_snapshot()
 
 
-async def _beat(app: Application, listener: Listener, process: int, board: Board, stop: asyncio.Event) -> None:
-    """Give signs of life, leave figures for the others, and stop once nobody looks after this process any more."""
-    parent, told = os.getppid(), 0.0
-    loop = asyncio.get_running_loop()
+async def _beat(app: Application, listener: Listener, process: int, board: Board) -> None:
+    """Give signs of life, and leave figures for the others."""
+    loop, told = asyncio.get_running_loop(), 0.0
     while True:
         board.write(process, app.deployment, listener.open)
-        if os.getppid() != parent:
-            stop.set()
         if loop.time() - told >= SNAPSHOT_SECONDS:
             told = loop.time()
             app.figures.leave_snapshot()

@@ -19,6 +19,7 @@ from volant.errors import Failure, place_of
 from volant.serve.board import Board
 from volant.serve.keeper import keep
 from volant.serve.listener import DRAIN_SECONDS
+from volant.serve.orphan import end_with
 from volant.serve.process import Plan, work
 
 STALL_SECONDS = 30.0
@@ -106,6 +107,7 @@ class Supervisor:
     def _start(self, number: int) -> None:
         """Start the process of that number; the last one is the keeper."""
         self._started[number] = time.monotonic()
+        own = os.getpid()
         pid = os.fork()
         if pid:
             self._children[pid] = number
@@ -113,6 +115,7 @@ class Supervisor:
         status = 1
         try:
             _forget_signals()
+            end_with(own)
             self._child(number)
             status = 0
         except BaseException as error:  # nothing of the parent's may run in the child

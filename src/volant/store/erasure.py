@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, delete, select
@@ -14,7 +16,10 @@ from volant.store import flock, tables
 from volant.store.audit import Audit
 from volant.store.part import fields
 from volant.store.predictions import in_lots
-from volant.store.segment import SUFFIX
+from volant.store.segment import ASKED, SUFFIX
+
+FREE_SECONDS = 10.0
+"""How long running processes have to begin new segments."""
 
 
 @dataclass(frozen=True)
@@ -133,11 +138,27 @@ class Erasure(Audit):
                 connection.close()
         return True
 
-    def live_segments(self) -> list[str]:
-        """Segments that processes which run now still hold, with what was logged before."""
+    def free_segments(self, patience: float = FREE_SECONDS) -> list[str]:
+        """Have running processes begin new segments, so that the ones that they held can be indexed and deleted.
+
+        Gives the names of those that are still held after so many seconds: whoever holds them hangs, or is busy.
+        """
+        held, until = self._live(), time.monotonic() + patience
+        asked = [path.with_suffix(ASKED) for path in held]
+        for path in asked:
+            path.touch()
+        while held and time.monotonic() < until:
+            time.sleep(0.05)
+            held = [path for path in held if flock.is_held(path)]
+        for path in asked:
+            path.unlink(missing_ok=True)
+        return [path.name for path in held]
+
+    def _live(self) -> list[Path]:
+        """Segments that processes which run now hold."""
         folders = (self.home / "segments", self.home / "media")
         paths = [path for folder in folders for path in sorted(folder.glob(f"*{SUFFIX}"))]
-        return [path.name for path in paths if flock.is_held(path)]
+        return [path for path in paths if flock.is_held(path)]
 
 
 def _tombstones(connection: Connection) -> Tombstones:

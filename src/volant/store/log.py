@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from volant.store.segment import Segment
 
 FLUSH_SECONDS = 0.005
 """A flush to disk begins at most this long after a prediction was written. Power loss costs no more."""
+
+ASKED_SECONDS = 0.5
+"""How often a log looks whether another process wants its segment to be done with."""
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 """A segment that would grow beyond this is closed, and a new one begun."""
@@ -117,17 +121,40 @@ class FrameLog:
         """Begin a new segment where this one would grow too large; whether it was necessary."""
         if not (self._segment.size and self._segment.size + size > self._segment_bytes):
             return False
+        self._begin_anew()
+        return True
+
+    def _begin_anew(self) -> None:
         following = Segment.create(self._folder)
         self._retired.append(self._segment)
         self._segment = following
-        return True
 
     def _flush_for_ever(self) -> None:
+        looked = time.monotonic()
         while not self._closing.is_set():
-            self._dirty.wait()
-            self._closing.wait(FLUSH_SECONDS)
-            self._dirty.clear()
-            self._sync()
+            if self._dirty.wait(ASKED_SECONDS):
+                self._closing.wait(FLUSH_SECONDS)
+                self._dirty.clear()
+                self._sync()
+            if time.monotonic() - looked >= ASKED_SECONDS:
+                looked = time.monotonic()
+                self._let_go_if_asked()
+
+    def _let_go_if_asked(self) -> None:
+        """Begin a new segment where another process wants this one to be done with."""
+        with self._lock:
+            if self._failure is not None or self._closing.is_set() or not self._segment.is_asked_for():
+                return
+            try:
+                self._begin_anew()
+            except OSError as error:
+                self._fail(error)
+                return
+            self._forget()
+        self._sync()
+
+    def _forget(self) -> None:
+        """Forget what the last segment held."""
 
     def _sync(self) -> None:
         with self._syncing:

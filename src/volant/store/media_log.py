@@ -42,6 +42,9 @@ class MediaLog(FrameLog):
             self._held.add(digest)
         return digest.hex()
 
+    def _forget(self) -> None:
+        self._held = set()
+
 
 def frames_of(path: Path) -> Iterator[bytes]:
     """The files in a segment, up to the first frame that is not whole."""

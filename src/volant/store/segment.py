@@ -10,6 +10,8 @@ from volant.store import disk, flock
 
 SUFFIX = ".seg"
 FRESH = ".new"
+ASKED = ".asked"
+"""Whoever wants a live segment to be done with makes a file of its name with this ending."""
 
 
 class Segment:
@@ -56,6 +58,14 @@ class Segment:
         if not self._listed:
             disk.sync_path(self.path.parent)
             self._listed = True
+
+    def is_asked_for(self) -> bool:
+        """Whether another process wants this segment to be done with; it is told only once."""
+        try:
+            self.path.with_suffix(ASKED).unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
     def close(self) -> None:
         os.close(self._descriptor)

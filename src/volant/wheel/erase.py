@@ -44,6 +44,16 @@ class PersonalData(Result):
 
 
 @dataclass(frozen=True)
+class _Gone:
+    """What was deleted of a person, whose name has the hash `hashed`, and the segments that running processes keep."""
+
+    hashed: str
+    rows: dict[str, int]
+    datasets: tuple[str, ...]
+    held: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Erased(Result):
     """`volant erase`: the proof. It names nobody: `subject` is a keyed hash.
 
@@ -101,6 +111,7 @@ def erase(context: Context, name: str, *, retrain: bool = True, budget: str | No
     store = context.store
     with store.lock("train", wait=0.0):
         hashed = store.bury(name)
+        held = tuple(store.free_segments())
         store.index_segments()
         ids = {row["id"] for row in store.predictions_of(name)}
         holding = [dataset.digest for dataset in _holding(context, name, ids)]
@@ -108,12 +119,12 @@ def erase(context: Context, name: str, *, retrain: bool = True, budget: str | No
         models = sorted({*_models(context, holding), *_remembered(context, hashed)})
         store.finish_erasure(hashed, {"models": models})
         context.progress.stage("erase")
-        counts = dict(store.erase_rows(name))
+        gone = _Gone(hashed, dict(store.erase_rows(name)), tuple(holding), held)
         collect(context)  # the version without them, with the cuts of those before
         _forget_datasets(context, holding, models)
     outcome, unchanged = _retrain(context, before, models, budget) if retrain else (None, None)
     stained = [one for one in models if one != unchanged]
-    return _proof(context, name, hashed, counts, holding, stained, outcome)
+    return _proof(context, name, gone, stained, outcome)
 
 
 def _owned(dataset: Dataset) -> bool:
@@ -193,15 +204,7 @@ def _retrain(
     return turn.outcome, made if made in models else None
 
 
-def _proof(
-    context: Context,
-    name: str,
-    hashed: str,
-    counts: dict[str, int],
-    holding: list[str],
-    models: list[str],
-    outcome: str | None,
-) -> Erased:
+def _proof(context: Context, name: str, gone: _Gone, models: list[str], outcome: str | None) -> Erased:
     """Delete what may go by now, look through every byte, and write down what was done."""
     champion, left = serving(context), []
     routed = {row.release for row in standing(context.store.deployments()).routes()}
@@ -212,13 +215,12 @@ def _proof(
     left += [f"the release {one[:12]} learned from the person and serves; train again" for one in sorted(kept)]
     if not context.store.squeeze():
         left.append("PostgreSQL frees deleted rows when it vacuums, and backups keep them")
-    live = context.store.live_segments()
-    left += [f"segment {one} is held by a running service; restart it, then erase again" for one in live]
+    left += [f"segment {one} is held by a process that does not let go; end it, then erase again" for one in gone.held]
     found = tuple(places_of(context.product.home, name)) if len(name) >= LEAST_NAME else ()
     made = Erased(
-        hashed,
-        counts,
-        tuple(holding),
+        gone.hashed,
+        gone.rows,
+        gone.datasets,
         tuple(models),
         champion if outcome == "promoted" else None,
         outcome,
@@ -226,11 +228,11 @@ def _proof(
         complete=not found and not left,
         left=tuple(left),
     )
-    path = context.folder("reports") / f"erasure-{hashed[:12]}.json"
+    path = context.folder("reports") / f"erasure-{gone.hashed[:12]}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_file_atomic(path, json.dumps(made.record(), indent=1).encode())
-    facts = {"complete": made.complete, "rows": counts, "outcome": outcome}
-    context.store.finish_erasure(hashed, facts)
+    facts = {"complete": made.complete, "rows": gone.rows, "outcome": outcome}
+    context.store.finish_erasure(gone.hashed, facts)
     return replace(made, report=path)
 
 

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from volant.errors import BadInput, Failure
-from volant.store import PredictionLog, disk
-from volant.store.segment import Segment
+from volant.store import PredictionLog, disk, flock
+from volant.store.segment import ASKED, Segment
 
 
 @pytest.fixture
@@ -171,3 +171,21 @@ def test_a_segment_swept_before_it_was_named_is_made_again(folder, monkeypatch):
     assert segment.path.exists()
     assert segment.path.stem != swept[0].stem
     segment.close()
+
+
+def test_a_segment_that_is_asked_for_is_let_go_at_once(folder, predict):
+    """Another process asks for it, although nothing more is logged; what follows goes into the next one."""
+    log = PredictionLog(folder)
+    log.append(predict(3))
+    [first] = folder.glob("*.seg")
+    first.with_suffix(ASKED).touch()
+    until = time.monotonic() + 10
+    while flock.is_held(first):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    size = first.stat().st_size
+    log.append(predict(2))
+    assert first.stat().st_size == size
+    assert len(list(folder.glob("*.seg"))) == 2
+    assert not list(folder.glob(f"*{ASKED}"))
+    log.close()
