@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -29,10 +28,10 @@ def json_columns(texts: pa.ChunkedArray) -> pa.Table:
 
 def _parsed(texts: pa.ChunkedArray) -> pa.Table:
     """A lot, with the row number in the column "" so that a table without fields has rows too."""
-    joined = pc.binary_join(pa.ListArray.from_arrays([0, len(texts)], texts.combine_chunks()), "\n")[0].as_py()
-    options = pa.json.ReadOptions(use_threads=False, block_size=max(2 * len(joined.encode()), 1024))
+    joined = pc.binary_join(pa.ListArray.from_arrays([0, len(texts)], texts.combine_chunks()), "\n")[0].as_buffer()
+    options = pa.json.ReadOptions(use_threads=False, block_size=max(2 * joined.size, 1024))
     try:
-        found = pa.json.read_json(io.BytesIO(joined.encode()), read_options=options)
+        found = pa.json.read_json(pa.BufferReader(joined), read_options=options)
         if len(found) == len(texts) and found.num_columns:
             return found
     except pa.ArrowInvalid:

@@ -67,9 +67,10 @@ def row_keys(table: pa.Table, *, subject: str | None, inputs: Sequence[str]) -> 
 
     Rows without a subject get a key of their own content, so that equal rows stay together.
     """
-    hashed = np.char.add("#", np.vectorize("{:016x}".format, otypes=["U16"])(content_hashes(table.select(inputs))))
+    digits = content_hashes(table.select(inputs)).astype(">u8").tobytes().hex()
+    hashed = [f"#{digits[start : start + 16]}" for start in range(0, len(digits), 16)]
     if not len(table) or subject is None:
-        return hashed.astype(object)
+        return np.array(hashed, dtype=object)
     named = table.column(subject).cast(pa.string()).to_pylist()
     return np.array([h if s is None else str(s) for s, h in zip(named, hashed, strict=True)], dtype=object)
 
@@ -97,10 +98,12 @@ def assign(
     """
     if times is not None:
         return _by_time(times, judge, test, cuts)
+    if labels is None:
+        encoded = pa.array(keys, pa.string()).dictionary_encode()
+        units = np.array(keyed_unit(salt, encoded.dictionary.to_pylist()))
+        return _sides(units, test, test + judge)[encoded.indices.to_numpy(zero_copy_only=False)], {}
     unique, first, inverse = np.unique(keys.astype(str), return_index=True, return_inverse=True)
     units = np.array(keyed_unit(salt, unique))
-    if labels is None:
-        return _sides(units, test, test + judge)[inverse], {}
     sides, found = _by_stratum(units, labels[first].astype(str), judge, test, cuts)
     return sides[inverse], found
 
