@@ -294,6 +294,17 @@ def test_70_duplicate_feedback(client, service):
     assert len({receipt["id"] for receipt in receipts}) == 1
 
 
+def test_70_a_key_that_came_with_other_feedback(client):
+    """It is no replay: acknowledged as one, what was said would be lost."""
+    answers = client.post("/v1/predict", json={"rows": [ROW] * 2}).json()["predictions"]
+    said = [
+        {"prediction_id": one["id"], "kind": "rating", "value": "up", "idempotency_key": "reused"} for one in answers
+    ]
+    refused(client.post("/v1/feedback", json={"feedback": said}), 422, "feedback[1].idempotency_key")
+    assert client.post("/v1/feedback", json={"feedback": said[:1]}).status_code == 200
+    refused(client.post("/v1/feedback", json={"feedback": said[1:]}), 422, "feedback[0].idempotency_key")
+
+
 def test_71_feedback_for_an_unknown_id(client):
     said = {"prediction_id": "01980000-0000-7000-8000-000000000000", "kind": "rating", "value": "up"}
     refused(client.post("/v1/feedback", json={"feedback": [said]}), 404, "feedback[0].prediction_id")

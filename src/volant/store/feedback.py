@@ -20,6 +20,7 @@ from volant.store.validation import checked
 _PAGE = 1000
 _table = tables.feedback
 _Key = tuple[str, str]
+_About = tuple[str, str]
 
 
 class FeedbackLog(Predictions, Audit):
@@ -98,9 +99,11 @@ class FeedbackLog(Predictions, Audit):
 
 def _append(connection: Connection, rows: list[dict[str, Any]]) -> list[Receipt] | BadInput:
     """Insert the rows of one group that are not there yet, unless one of them is bad."""
-    first = _first_receipts(connection, rows)
+    first, said = _first_receipts(connection, rows)
     new = _without_replays(rows, first)
     places = {row["id"]: f"items[{position}]" for position, row in enumerate(rows)}
+    if troubles := _reused(rows, said, places):
+        return BadInput("an idempotency key came with other feedback", code="feedback-invalid", troubles=troubles)
     if troubles := _unknown(connection, new, places):
         return BadInput("feedback names unknown predictions", code="prediction-unknown", troubles=troubles)
     if troubles := _wrong_succession(connection, new, places):
@@ -128,16 +131,35 @@ def _key(row: Mapping[str, Any]) -> _Key:
     return row["source"], row["idempotency_key"]
 
 
-def _first_receipts(connection: Connection, rows: list[dict[str, Any]]) -> dict[_Key, Receipt]:
-    """Receipts of rows that were stored before under the same source and key."""
+def _about(row: Mapping[str, Any]) -> _About:
+    return row["prediction_id"], row["kind"]
+
+
+def _reused(rows: list[dict[str, Any]], said: dict[_Key, _About], places: Mapping[str, str]) -> list[Trouble]:
+    """Keys that came with other feedback, which is no replay: taken for one, it would be acknowledged and lost."""
+    what, fix = "the key came with other feedback before", "use a new key for every new piece of feedback"
+    return [
+        Trouble(what, f"{places[row['id']]}.idempotency_key", None, (), fix)
+        for row in rows
+        if row["idempotency_key"] is not None and said.setdefault(_key(row), _about(row)) != _about(row)
+    ]
+
+
+def _first_receipts(
+    connection: Connection, rows: list[dict[str, Any]]
+) -> tuple[dict[_Key, Receipt], dict[_Key, _About]]:
+    """Receipts of rows that were stored before under the same source and key, and what those were about."""
     keys = [_key(row) for row in rows if row["idempotency_key"] is not None]
     first: dict[_Key, Receipt] = {}
+    said: dict[_Key, _About] = {}
+    columns = _table.c.source, _table.c.idempotency_key, _table.c.seq, _table.c.id
     for start in range(0, len(keys), _PAGE // 2):
         pair = tuple_(_table.c.source, _table.c.idempotency_key)
-        query = select(_table.c.source, _table.c.idempotency_key, _table.c.seq, _table.c.id)
-        for source, key, seq, id in connection.execute(query.where(pair.in_(keys[start : start + _PAGE // 2]))):
+        query = select(*columns, _table.c.prediction_id, _table.c.kind)
+        for source, key, seq, id, *about in connection.execute(query.where(pair.in_(keys[start : start + _PAGE // 2]))):
             first[source, key] = Receipt(seq, id, duplicate=True)
-    return first
+            said[source, key] = about[0], about[1]
+    return first, said
 
 
 def _without_replays(rows: list[dict[str, Any]], first: dict[_Key, Receipt]) -> list[dict[str, Any]]:
