@@ -30,8 +30,8 @@ class Runner:
     """A compiled pipeline. It has no state, so threads may share it.
 
     `groups` are the runs of numbers that are made ready at once: the inputs of each, by the name of the value that they
-    become (see `steps.floats`). Who has that value at hand may give it in their place. `alone` are the inputs that
-    something else needs, too.
+    become (see `steps.floats`). Who has that value at hand may give it in their place, where no column bears its name.
+    `alone` are the inputs that something else needs, too.
     """
 
     def __init__(self, pipeline: Pipeline, folder: Path, threads: int = DEFAULT_THREADS) -> None:
@@ -59,8 +59,9 @@ class Runner:
 
     def _run(self, batch: Batch) -> dict[str, np.ndarray]:
         values: dict[str, np.ndarray] = dict(batch)
+        given = [output for output, inputs in self.groups.items() if output in batch and not batch.keys() >= {*inputs}]
         for run, inputs, output in self._fast:
-            if output not in values:
+            if output not in given:
                 values[output] = run(*[values[name] for name in inputs])
         return {name: values[source] for name, source in self.pipeline.outputs.items()}
 
