@@ -80,8 +80,13 @@ def _compiled(step: Step, folder: Path, threads: int) -> Compiled:
 
 
 def _together(pipeline: Pipeline, steps: Sequence[Compiled]) -> list[Compiled]:
-    """The same steps, with numbers that are stacked side by side made ready at once: it is most of a row's time."""
-    source = {step.output: step.inputs[0] for step in pipeline.steps if step.op == "float"}
+    """The same steps, with numbers that are stacked side by side made ready at once: it is most of a row's time.
+
+    A column that bears the name of a value is left where it is read: later on it would be that value.
+    """
+    made = {step.output for step in pipeline.steps}
+    numbers = [step for step in pipeline.steps if step.op == "float" and step.inputs[0] not in made]
+    source = {step.output: step.inputs[0] for step in numbers}
     fast: list[Compiled] = []
     for step, (run, inputs, output) in zip(pipeline.steps, steps, strict=True):
         if step.op == "stack":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,6 +68,23 @@ def test_a_release_answers_alike_however_its_numbers_come(release, rows):
         assert found.dtype == quick[name].dtype
         np.testing.assert_array_equal(found, quick[name])
         np.testing.assert_array_equal(found, release.predict(chosen)[name])
+
+
+@pytest.mark.parametrize("name", ["x", "pair", "x 0", "alone"])
+def test_columns_may_bear_the_names_of_values_that_the_pipeline_makes(tmp_path, name):
+    fields = tuple(replace(field, name=name) if field.name == "a" else field for field in SIGNATURE.inputs)
+    steps = tuple(replace(s, inputs=tuple(name if i == "a" else i for i in s.inputs)) for s in PIPELINE.steps)
+    steps = tuple(sorted(steps, key=lambda s: name not in s.inputs or s.op != "float"))
+    signature = replace(SIGNATURE, inputs=fields)
+    clashing = Release("d" * 64, tmp_path, signature, Runner(replace(PIPELINE, steps=steps), tmp_path))
+    plain = Release("d" * 64, tmp_path, SIGNATURE, Runner(PIPELINE, tmp_path))
+    rows = [{name if column == "a" else column: cell for column, cell in row.items()} for row in ROWS]
+    table = Reader(signature).read(json.dumps({"rows": rows}).encode(), 100)
+    expected = plain.predict(rows_to_batch(ROWS, SIGNATURE)[0])
+    for batch in (Batches(clashing).of([(table, None)]), rows_to_batch(rows, signature)[0]):
+        found = clashing.predict(batch)
+        for output, values in expected.items():
+            np.testing.assert_array_equal(found[output], values)
 
 
 @pytest.mark.parametrize("cell", [0.1, -0.0, 3.4028235e38, 3.5e38, -1e300, None, True, 5e-324, float("nan")])
