@@ -16,7 +16,6 @@ import argparse
 import contextlib
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -28,7 +27,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from serving import LUA, body_for, model, product
+from serving import LUA, TELLING, body_for, counted, model, product
 
 from volant.core.product import read
 from volant.serve.top import family_of
@@ -95,14 +94,14 @@ def own(folder: Path) -> Iterator[tuple[str, int]]:
 
 def load(url: str, body: Path | None, seconds: float) -> tuple[int, float, int]:
     """Requests answered, per second, and errors."""
-    script = LUA.format(body=body) if body else re.sub(r"wrk\..*\n", "", LUA)
+    script = LUA.format(body=body) if body else TELLING
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script)
         file.flush()
         command = ["wrk", "-t1", "-c16", f"-d{seconds:g}s", "-s", file.name, url]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    requests, micros, errors, *_ = map(int, re.findall(r"RESULT (.*)", said)[0].split())
-    return requests, requests / (micros / 1e6), errors
+    requests, took, errors, _ = counted(said)
+    return requests, requests / took, errors
 
 
 def main() -> None:

@@ -50,10 +50,7 @@ PEERS = ("bare", "fastapi", "litserve", "bentoml", "mosec", "mlflow")
 PATHS = {"bare": "/", "mosec": "/inference", "mlflow": "/invocations"}
 WIDTH, TREES, DEPTH = 10, 50, 4
 CORES = sorted(os.sched_getaffinity(0))
-LUA = """
-wrk.method = "POST"
-wrk.headers["content-type"] = "application/json"
-wrk.body = io.open("{body}"):read("*a")
+TELLING = """
 done = function(summary, latency, requests)
   local e = summary.errors
   io.write(string.format("RESULT %d %d %d %d %d %d\\n", summary.requests, summary.duration,
@@ -61,6 +58,13 @@ done = function(summary, latency, requests)
     latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
 end
 """
+"""Has wrk say in one line what it counted; see `counted`."""
+LUA = """
+wrk.method = "POST"
+wrk.headers["content-type"] = "application/json"
+wrk.body = io.open("{body}"):read("*a")
+"""
+LUA += TELLING
 
 
 def say(**facts) -> None:
@@ -213,8 +217,14 @@ def load(
         script.write_text(LUA.format(body=body))
         command = ["taskset", "-c", ",".join(map(str, cores)), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s"]
         said = subprocess.run([*command, "-s", script, server.url], capture_output=True, text=True, check=True).stdout
+    requests, took, errors, times = counted(said)
+    return (requests - errors) / took, errors, times
+
+
+def counted(said: str) -> tuple[int, float, int, list[float]]:
+    """What wrk counted: requests, seconds, errors, and milliseconds at p50, p99 and p99.9."""
     requests, micros, errors, *times = map(int, re.findall(r"RESULT (.*)", said)[0].split())
-    return (requests - errors) / (micros / 1e6), errors, [time_us / 1000 for time_us in times]
+    return requests, micros / 1e6, errors, [time_us / 1000 for time_us in times]
 
 
 def arrivals(server: Server, name: str, rate: float, seconds: float, cores: list[int]) -> dict[str, float]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
+from serving import TELLING, counted
 
 from volant.core.records import Pipeline, Step
 from volant.serve.top import family_of, memory_of
@@ -99,7 +99,7 @@ end
     if pause:
         lua += f"function delay() return math.random(0, {max(round(2 * pause), 1)}) end\n"
     file = folder / f"load-{pause:.3f}.lua"
-    file.write_text(lua)
+    file.write_text(lua + TELLING)
     return file
 
 
@@ -113,11 +113,8 @@ def wrk(url: str, folder: Path, seconds: float, pause: float = 0.0) -> subproces
 def told(running: subprocess.Popen) -> dict:
     """Requests, requests per second and errors, as wrk tells them at its end."""
     said = running.communicate()[0]
-    requests = int(said.partition(" requests in ")[0].split()[-1])
-    failed = [int(n) for n in re.findall(r"(?:connect|read|write|timeout) (\d+)", said)]
-    refused = sum(int(n) for n in re.findall(r"Non-2xx or 3xx responses: (\d+)", said))
-    rate = float(said.partition("Requests/sec:")[2].split()[0])
-    return {"requests": requests, "per_second": rate, "errors": sum(failed) + refused}
+    requests, seconds, errors, _ = counted(said)
+    return {"requests": requests, "per_second": round(requests / seconds, 1), "errors": errors}
 
 
 def bad() -> Pipeline:

@@ -59,7 +59,7 @@ class Runner:
 
     def _run(self, batch: Batch) -> dict[str, np.ndarray]:
         values: dict[str, np.ndarray] = dict(batch)
-        given = [output for output, inputs in self.groups.items() if output in batch and not batch.keys() >= {*inputs}]
+        given = [o for o, inputs in self.groups.items() if o in batch and any(name not in batch for name in inputs)]
         for run, inputs, output in self._fast:
             if output not in given:
                 values[output] = run(*[values[name] for name in inputs])

@@ -85,8 +85,9 @@ def choose(
         bags = [np.append(len(done[i].fits) * weighed(i), 0.0) for i in places]
         sizes = np.stack(lasts + bags)
         both = greedy_weights([*arrays, *arrays], loss, sizes=sizes, room=room, rounds=rounds)
-        small = [a + b for a, b in zip(both[: len(places)], both[len(places) :], strict=True)]
-        bagged = frozenset(i for i, weight in zip(places, both[len(places) :], strict=True) if weight)
+        by_last, by_bag = both[: len(places)], both[len(places) :]
+        small = [a + b for a, b in zip(by_last, by_bag, strict=True)]
+        bagged = frozenset(i for i, weight in zip(places, by_bag, strict=True) if weight)
     return Choice(
         done,
         _spread(full, places, len(done)),

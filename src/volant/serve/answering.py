@@ -92,18 +92,10 @@ class Answerer:
         Raises:
             VolantError: see `problems.STATUS`. Where a model failed, the rows are logged all the same.
         """
-        begun = time.time_ns() if self.traced else 0
-        found = self._begun(traffic, body, name)
+        found = self.answer_all(traffic, [body], [name])[0]
         if isinstance(found, VolantError):
             raise found
-        for arm in dict.fromkeys(found.arms):
-            predict(arm, [found])
-        predicted = time.time_ns() if self.traced else 0
-        self._log.append(self._records(found))
-        ended = _ended(found)
-        if isinstance(ended, VolantError):
-            raise ended
-        return _timed(ended, begun, predicted) if self.traced else ended
+        return found
 
     def answer_all(
         self, traffic: Traffic, bodies: Sequence[bytes], names: Sequence[str]

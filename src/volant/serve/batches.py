@@ -24,9 +24,8 @@ class Batches:
         self._names = [field.name for field in release.signature.inputs]
         kinds = {field.name: type_of(field, release.signature) for field in release.signature.inputs}
         numbers = {name for name, kind in kinds.items() if kind.storage in (pa.float64(), pa.bool_())}
-        groups = release.runner.groups
-        able = {output: names for output, names in groups.items() if output not in kinds}
-        self._groups = [(output, names) for output, names in able.items() if numbers.issuperset(names)]
+        groups = release.runner.groups.items()
+        self._groups = [(made, names) for made, names in groups if made not in kinds and numbers.issuperset(names)]
         grouped = {name for _, names in self._groups for name in names}
         alone = release.runner.alone | (kinds.keys() - grouped)
         self._alone = [(name, kind) for name, kind in kinds.items() if name in alone]

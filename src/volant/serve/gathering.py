@@ -64,8 +64,6 @@ class Gathering:
 
     def _outcomes(self, lot: Sequence[Small]) -> Sequence[Answered | Exception]:
         try:
-            if len(lot) == 1:
-                return [self._answerer.answer(lot[0].traffic, lot[0].request.body)]
             return self._answerer.answer_all(lot[0].traffic, [one.request.body for one in lot], [""] * len(lot))
         except MemoryError as error:  # one by one they may find room
             return [error] if len(lot) == 1 else [self._outcomes([one])[0] for one in lot]

@@ -121,8 +121,10 @@ class Limits:
             self._refuse_beyond_rate(place + _OWNER.size, key.rate, key.burst or 1)
 
     def refuse_if_used_up(self, key: ApiKeyRow) -> None:
-        """Raises:
-        HttpError: 429: the quota was used up since the request was let in.
+        """Look at a key's quota once more.
+
+        Raises:
+            HttpError: 429: it was used up since the request was let in.
         """
         place = self._slots.get(key.id)
         if place is not None and key.quota is not None and key.period is not None:

@@ -37,8 +37,7 @@ class Retention(Audit):
         return self._old(_prediction.c.at < before, _spoken(), last.scalar_subquery() < before, after=after, lot=lot)
 
     def _old(self, *rules: ColumnElement[bool], after: str, lot: int) -> list[PredictionRecord]:
-        asked = exists().where(tables.question.c.prediction_id == _prediction.c.id, tables.question.c.state == OPEN)
-        query = select(_prediction).where(_prediction.c.id > after, ~asked, *rules).order_by(_prediction.c.id)
+        query = select(_prediction).where(_prediction.c.id > after, ~_asked(), *rules).order_by(_prediction.c.id)
         with self._database.read() as connection:
             return [PredictionRecord(**fields(row)) for row in connection.execute(query.limit(lot))]
 
@@ -61,10 +60,7 @@ class Retention(Audit):
             if _turn_is_open(connection):
                 return gone
             for some in in_lots(predictions):
-                asked = exists().where(
-                    tables.question.c.prediction_id == _prediction.c.id, tables.question.c.state == OPEN
-                )
-                rules = [_prediction.c.id.in_(some), ~asked, *(() if evidence else (~_spoken(),))]
+                rules = [_prediction.c.id.in_(some), ~_asked(), *(() if evidence else (~_spoken(),))]
                 ids = list(connection.execute(select(_prediction.c.id).where(*rules)).scalars())
                 for name in _GO_WITH_IT:
                     table = getattr(tables, name)
@@ -81,3 +77,8 @@ def _turn_is_open(connection: Connection) -> bool:
 def _spoken() -> ColumnElement[bool]:
     """Whether anything was said of a prediction."""
     return exists().where(_feedback.c.prediction_id == _prediction.c.id)
+
+
+def _asked() -> ColumnElement[bool]:
+    """Whether somebody is asked about a prediction and has not answered yet."""
+    return exists().where(tables.question.c.prediction_id == _prediction.c.id, tables.question.c.state == OPEN)

@@ -26,6 +26,7 @@ from volant.evidence.label_view import ACCEPTED, LabelView
 from volant.evidence.reference import Second
 from volant.search.fits import Configuration, Fit, Fits
 from volant.search.folds import fold_numbers
+from volant.search.pace import SHORT
 from volant.wheel.context import Context
 
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ QUICK = ("image_features", "boosted_trees", "linear")
 """Learners that look twice, the first that fits the problem."""
 SHARE = 0.2
 """Share of the time left that a second look may take."""
-SHORT = 0.4
-"""Share of what the fits are expected to need with which they are begun all the same: they can end early."""
 
 
 class Allowance:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,11 @@ class LinearModel:
     features: Features
     lines: Lines
     classes: int
-    unsure: np.ndarray
-    """How unsure each coefficient is, the bias last, (k + 1, m): what online learning moves them by."""
+    unsure: Callable[[], np.ndarray]
+    """How unsure each coefficient is, the bias last, (k + 1, m): what online learning moves them by.
+
+    It is worked out only where a fit is kept: it takes a look at all rows.
+    """
 
     def export(self, folder: Path) -> Pipeline:
         lines = self.lines
@@ -98,7 +102,7 @@ class Linear:
 
     def keep(self, model: LinearModel, folder: Path) -> None:
         lines = model.lines
-        held = {"weights": lines.weights, "bias": lines.bias, "unsure": model.unsure}
+        held = {"weights": lines.weights, "bias": lines.bias, "unsure": model.unsure()}
         for name, values in held.items():
             np.save(folder / f"{name}.npy", values, allow_pickle=False)
         about = {"scale": lines.scale, "shift": lines.shift, "features": model.features.record()}
@@ -111,14 +115,14 @@ class Linear:
         features, lines, unsure = _kept(earlier, classes)
         data = enough(data.take(np.flatnonzero(data.weights() > 0)), features.width, context.seed)
         if not len(data):
-            return LinearModel(features, lines, classes, unsure)
+            return LinearModel(features, lines, classes, lambda: unsure)
         target = load("tasks", problem.task).encode(data, problem)
         part, signs = Part(features.matrix(data), target, data.weights()), directions(features)
         if earlier.way == "online":
             if not classes:
                 part = Part(part.x, (part.y - lines.shift) / lines.scale, part.weights)
-            lines, unsure = learn(part, lines, unsure, np.array(signs))
-            return LinearModel(features, lines, classes, unsure)
+            lines, moved = learn(part, lines, unsure, np.array(signs))
+            return LinearModel(features, lines, classes, lambda: moved)
         effort = Effort(options.iterations, hours.left(0.9), context.threads)
         if classes:
             return _model(features, settle_classes(part, options.penalty, signs, effort, lines), classes, part, options)
@@ -126,7 +130,7 @@ class Linear:
 
 
 def _model(features: Features, lines: Lines, classes: int, part: Part, options: LinearOptions) -> LinearModel:
-    return LinearModel(features, lines, classes, variances(part, options.penalty, lines))
+    return LinearModel(features, lines, classes, partial(variances, part, options.penalty, lines))
 
 
 def _kept(earlier: Earlier, classes: int) -> tuple[Features, Lines, np.ndarray]:

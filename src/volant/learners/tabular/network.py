@@ -4,22 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
-from volant.core.clock import Machine
-from volant.core.plugins import missing
-from volant.core.protocols import Earlier, Range, Rows, RunContext
-from volant.core.records import Cost, Problem, Support
-from volant.learners.tabular.features import support
-from volant.learners.tabular.network_fit import (
-    NetworkModel,
-    fit_network,
-    keep_network,
-    network_cost,
-    resume_network,
-    settled_until,
-)
+from volant.core.protocols import Range
+from volant.core.records import Problem
+from volant.learners.tabular.network_fit import TabularNetwork
 from volant.neural.architecture import Architecture, Training
 
 STEPS = 900
@@ -51,24 +39,13 @@ class NetworkOptions:
     until: float = 1.0
 
 
-class Network:
+class Network(TabularNetwork):
     """Neural networks that share their layers (TabM), trained by Adam with early stopping on held-out rows."""
 
     name = "network"
     version = 1
     summary = "a neural network for tables: an ensemble of members that share layers (TabM), by torch"
     options = NetworkOptions
-    ways = ("warm",)
-
-    def missing(self) -> str:
-        return missing("torch", "neural")
-
-    def supports(self, problem: Problem) -> Support:
-        return support(problem, missing=self.missing())
-
-    def estimate(self, problem: Problem, machine: Machine) -> Cost:
-        chosen = self.portfolio(problem)[0]
-        return network_cost(problem, machine, _architecture(chosen), _training(chosen))
 
     def portfolio(self, problem: Problem) -> Sequence[NetworkOptions]:
         batch = 32 if problem.rows < 600 else 64 if problem.rows < 1_500 else 128 if problem.rows < 15_000 else 256
@@ -83,9 +60,6 @@ class Network:
             replace(base, members=2, width=256, pieces=0, dropout=0.2, epochs=min(2 * epochs, MOST_EPOCHS)),
         )
 
-    def settle(self, options: NetworkOptions, facts: Sequence[Mapping[str, Any]]) -> NetworkOptions:
-        return replace(options, until=settled_until(facts))
-
     def space(self, problem: Problem) -> Mapping[str, Range]:
         return {
             "rate": Range(0.01, 0.2, log=True),
@@ -97,36 +71,21 @@ class Network:
             "pieces": Range(choices=(0, 8, 12, 24)),
         }
 
-    def fit(self, data: Rows, problem: Problem, options: NetworkOptions, context: RunContext) -> NetworkModel:
-        return fit_network(data, problem, _architecture(options), _training(options), context)
-
-    def keep(self, model: NetworkModel, folder: Path) -> None:
-        keep_network(model, folder)
-
-    def resume(
-        self, earlier: Earlier, data: Rows, problem: Problem, options: NetworkOptions, context: RunContext
-    ) -> NetworkModel:
-        return resume_network(earlier, data, problem, _architecture(options), _training(options), context)
-
-
-def _architecture(options: NetworkOptions) -> Architecture:
-    return Architecture(
-        layers=(options.width,) * options.depth,
-        members=options.members,
-        pieces=options.pieces,
-        activation=options.activation,
-        one_hot=options.one_hot,
-    )
-
-
-def _training(options: NetworkOptions) -> Training:
-    return Training(
-        epochs=options.epochs,
-        batch=options.batch,
-        patience=options.patience,
-        until=options.until,
-        rate=options.rate,
-        decay=options.decay,
-        dropout=options.dropout,
-        average=options.average,
-    )
+    def plan(self, options: NetworkOptions) -> tuple[Architecture, Training]:
+        architecture = Architecture(
+            layers=(options.width,) * options.depth,
+            members=options.members,
+            pieces=options.pieces,
+            activation=options.activation,
+            one_hot=options.one_hot,
+        )
+        return architecture, Training(
+            epochs=options.epochs,
+            batch=options.batch,
+            patience=options.patience,
+            until=options.until,
+            rate=options.rate,
+            decay=options.decay,
+            dropout=options.dropout,
+            average=options.average,
+        )

@@ -13,10 +13,11 @@ import numpy as np
 
 from volant.bind.boosting import Part
 from volant.core.clock import Machine
+from volant.core.plugins import missing
 from volant.core.protocols import Earlier, Rows, RunContext
-from volant.core.records import Column, Cost, Pipeline, Problem
+from volant.core.records import Column, Cost, Pipeline, Problem, Support
 from volant.learners.tabular.boosting import Aim, Hours
-from volant.learners.tabular.features import answer, usable
+from volant.learners.tabular.features import answer, support, usable
 from volant.learners.tabular.matrix import Features
 from volant.learners.tabular.network_export import network_model
 from volant.learners.tabular.network_features import Layout, network_features
@@ -72,11 +73,6 @@ def _columns(column: Column, pieces: int) -> int:
     return {"timestamp": 4 * pieces, "text": 256, "category": 6, "boolean": 1}.get(column.type, 1 + pieces // 2)
 
 
-def settled_until(facts: Sequence[Mapping[str, Any]]) -> float:
-    """The progress at which the last fit ends: where the fits on folds were best, on the whole."""
-    return max(0.01, round(float(np.mean([f["best"] for f in facts])), 3))
-
-
 def fit_network(
     data: Rows, problem: Problem, architecture: Architecture, training: Training, context: RunContext
 ) -> NetworkModel:
@@ -119,6 +115,41 @@ def resume_network(
     slower = replace(training, epochs=max(1, round(RESUMED * training.epochs)), rate=SLOWER * training.rate)
     trainer = _Trainer(inputs, architecture, slower, len(problem.classes), context)
     return NetworkModel(layout, *trainer.run(part, held_out, hours, aim, state))
+
+
+class TabularNetwork:
+    """What the learners of tables by torch share; each says what its options mean by `plan`."""
+
+    ways = ("warm",)
+
+    def plan(self, options: Any) -> tuple[Architecture, Training]:
+        """The network that options ask for, and how it learns."""
+        raise AssertionError("each learner has its own options")
+
+    def portfolio(self, problem: Problem) -> Sequence[Any]:
+        raise AssertionError("each learner has its own options")
+
+    def missing(self) -> str:
+        return missing("torch", "neural")
+
+    def supports(self, problem: Problem) -> Support:
+        return support(problem, missing=self.missing())
+
+    def estimate(self, problem: Problem, machine: Machine) -> Cost:
+        return network_cost(problem, machine, *self.plan(self.portfolio(problem)[0]))
+
+    def settle(self, options: Any, facts: Sequence[Mapping[str, Any]]) -> Any:
+        """The last fit ends where those on folds were best, on the whole."""
+        return replace(options, until=max(0.01, round(float(np.mean([f["best"] for f in facts])), 3)))
+
+    def fit(self, data: Rows, problem: Problem, options: Any, context: RunContext) -> NetworkModel:
+        return fit_network(data, problem, *self.plan(options), context)
+
+    def keep(self, model: NetworkModel, folder: Path) -> None:
+        keep_network(model, folder)
+
+    def resume(self, earlier: Earlier, data: Rows, problem: Problem, options: Any, context: RunContext) -> NetworkModel:
+        return resume_network(earlier, data, problem, *self.plan(options), context)
 
 
 @dataclass(frozen=True)
