@@ -210,6 +210,14 @@ class Asks(Protocol):
 
 
 @runtime_checkable
+class Wakes(Protocol):
+    """Optional ability of a learner that needs something heavy: to get it before its fits are planned and timed."""
+
+    def wake(self) -> None:
+        """Import what every fit needs."""
+
+
+@runtime_checkable
 class Sketches(Protocol):
     """Optional ability of a learner whose usual fits take long: options with which one takes a moment."""
 
@@ -376,5 +384,6 @@ __all__ = [
     "Sketches",
     "Task",
     "Tunes",
+    "Wakes",
     "goes_on",
 ]

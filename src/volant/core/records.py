@@ -75,6 +75,7 @@ class Problem:
     `classes` are labels in the order of every probability vector; empty where the task has none.
     `costs` is what answers cost, `costs[truth][answer]`, (C, C); empty where every mistake costs the same.
     `interval` is the share of truths that the interval given with every answer is to hold; 0 where none is given.
+    `picture` is the usual width and height of pictures among the inputs in pixels, zeros where it is not known.
     """
 
     task: str
@@ -85,6 +86,7 @@ class Problem:
     metric: str = ""
     costs: tuple[tuple[float, ...], ...] = ()
     interval: float = 0.0
+    picture: tuple[int, int] = (0, 0)
 
     def types(self) -> frozenset[str]:
         return frozenset(c.type for c in self.inputs)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
 
-from volant.core.protocols import Asks, Learner, Range
+from volant.core.protocols import Asks, Learner, Range, Wakes
 from volant.core.records import Problem
 from volant.errors import BadInput, Trouble, nearest
 
@@ -33,6 +33,11 @@ class Given:
         """What these options lack, as the learner says."""
         return self._learner.lacks(options) if isinstance(self._learner, Asks) else ""
 
+    def wake(self) -> None:
+        """Import what its fits need, where that is much."""
+        if isinstance(self._learner, Wakes):
+            self._learner.wake()
+
     def example(self, folder: Path) -> Any:
         """Options that lack nothing, as the learner gives them."""
         return self._learner.example(folder) if isinstance(self._learner, Asks) else None
@@ -55,7 +60,8 @@ def with_given(portfolio: Sequence[Any], learner: str, given: Mapping[str, Any])
     """
     troubles = []
     for name, value in given.items() if portfolio else ():
-        known = [field.name for field in fields(portfolio[0])]
+        constraints = {field.name: field.metadata for field in fields(portfolio[0])}
+        known = list(constraints)
         where = f"volant.toml, train.options.{learner}.{name}"
         if name not in known:
             what = f"the learner {learner} has no option {name!r}"
@@ -65,9 +71,27 @@ def with_given(portfolio: Sequence[Any], learner: str, given: Mapping[str, Any])
             troubles.append(
                 Trouble(f"the option is of the kind {kind}", where, type(value).__name__, fix=f"give a {kind}")
             )
+        else:
+            troubles += _outside(where, value, constraints[name])
     if troubles:
         raise BadInput("options of learners do not fit", code="product-file-invalid", troubles=troubles)
     return list(dict.fromkeys(replace(options, **given) for options in portfolio))
+
+
+def _outside(where: str, value: Any, constraints: Mapping[str, Any]) -> Iterator[Trouble]:
+    """What an option's field says against a value: `choices`, `least`, `most`, or a `complaint` about it."""
+    choices = constraints.get("choices")
+    if choices is not None and value not in choices:
+        named = tuple(choice for choice in choices if choice)
+        yield Trouble("the option knows no such value", where, str(value), named, None, nearest(str(value), named))
+    least, most = constraints.get("least", value), constraints.get("most", value)
+    if not least <= value <= most:
+        bounds = [f"at least {constraints['least']}"] if "least" in constraints else []
+        bounds += [f"at most {constraints['most']}"] if "most" in constraints else []
+        yield Trouble("the option is out of its range", where, str(value), fix=f"give {' and '.join(bounds)}")
+    complaint = constraints["complaint"](value) if "complaint" in constraints else ""
+    if complaint:
+        yield Trouble(complaint, where, str(value))
 
 
 def _is_like(value: Any, default: Any) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from volant.core.budget import Spending
 from volant.core.clock import Machine
-from volant.core.protocols import Learner, RunContext
+from volant.core.protocols import Learner, RunContext, Wakes
 from volant.core.records import Problem
 from volant.search.folds import how_many
 from volant.search.trials import AGAIN, Rules, Trial
@@ -71,6 +71,14 @@ class Pace:
         self.problem, self.machine, self.rules, self.spending, self.tail = problem, machine, rules, spending, tail
         self.by_work = spending.budget.units is not None
         self._ratios: dict[str, float] = {}
+
+    def wake(self, trials: Sequence[Trial]) -> None:
+        """Let learners get what they need before their fits are timed, those that there is time for afterwards."""
+        waiting = {t.learner: t for t in reversed(trials) if t.status == "waiting"}
+        for trial in waiting.values():
+            learner = trial.configuration.learner
+            if isinstance(learner, Wakes) and self.room(1, SHORT * self.seconds(learner)):
+                learner.wake()
 
     def layout(self, trials: Sequence[Trial], rows: int) -> Layout:
         """As many folds as each learner's first configuration can afford; under a work budget one at a time."""

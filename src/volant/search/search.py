@@ -123,11 +123,13 @@ class Search:
         """What is tried, and on which folds: the portfolio, or the members of an earlier result."""
         if self.before is not None:
             self.standings.trials = self.before.trials()
+            self.pace.wake(self.standings.trials)
             lanes = 1 if self.pace.by_work else MOST_LANES
             layout = Layout.of(self.before.folds, self.rules.threads, lanes)
         else:
             log = Logarithm.fitting(self.losses.truth) if self.task.output == "value" else None
             self.standings.trials = plan(self.learners, self.problem, self.pace.seconds, log)
+            self.pace.wake(self.standings.trials)
             layout = self.pace.layout(self.standings.trials, len(self.data))
         return Crossing(self.data, self._numbers(layout.folds), layout, self.fits, self.pace, self.before)
 

@@ -17,7 +17,7 @@ from volant.data.quality import quality_scores, run_checks, write_quality_report
 from volant.errors import BadInput, Refused, Trouble
 from volant.wheel.collect import collect
 from volant.wheel.context import Context
-from volant.wheel.posed import posed
+from volant.wheel.posed import pictured, posed
 from volant.wheel.results import CheckReport, Estimate
 
 STOP = "stop"
@@ -124,7 +124,7 @@ def estimate_training(context: Context, dataset: Dataset) -> Estimate | None:
     problem = problem_or_none(context, dataset)
     if problem is None:
         return None
-    problem = replace(problem, rows=dataset.facts["sides"].get("train", 0))
+    problem = pictured(replace(problem, rows=dataset.facts["sides"].get("train", 0)), dataset)
     named = context.product.file.train.learners
     learners = [v for n, v in load_all("learners").items() if (named is None or n in named) and v.supports(problem)]
     costs = [learner.estimate(problem, context.machine) for learner in learners]

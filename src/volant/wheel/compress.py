@@ -23,6 +23,7 @@ from volant.compress.measure import (
 from volant.compress.networks import Network, inputs, networks
 from volant.compress.tuning import Effort, Lessons
 from volant.compress.variants import Study, makers
+from volant.core.budget import Budget, Spending
 from volant.core.ids import file_digest, files_digest
 from volant.core.records import Batch, Pipeline, Problem, Verdict
 from volant.data.dataset import Dataset
@@ -65,7 +66,8 @@ def compress(
             fix="trees and lines are as small as they are; with quality.limits `volant train` chooses smaller ones",
         )
     with context.store.lock("train", wait=0.0):
-        dataset = assemble(context).dataset
+        budget = Budget.parse(context.product.file.train.budget)
+        dataset = assemble(context, Spending(budget, context.clock)).dataset
         problem = context.task.problem(dataset.part("train"), context.product.file.task.target, context.metric)
         problem = replace(problem, classes=release.signature.classes or problem.classes)
         return _Compressing(context, release, pipeline, dataset, problem, served).run(found, epochs, only)

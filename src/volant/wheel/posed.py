@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
+from volant.columns.pictures import size_of
 from volant.core.product import DecideSection
+from volant.core.protocols import Rows
 from volant.core.records import Problem, Schema
 from volant.errors import BadInput, Trouble, nearest
 from volant.evaluate.fairness import GAPS, positive_class
@@ -15,8 +19,22 @@ from volant.wheel.fairness import columns_of, metric_of
 from volant.wheel.monotone import with_directions, wrong_directions
 
 PLACE = "volant.toml"
+LOOKED_AT = 20
+"""Pictures whose size is looked at."""
 NUMERIC = ("mean_error", "mae")
 """Rates of predicted numbers."""
+
+
+def pictured(problem: Problem, rows: Rows) -> Problem:
+    """The problem with the usual size of its pictures, as a few of them say: it tells what learning takes."""
+    for column in problem.inputs:
+        if column.type == "image" and len(rows):
+            some = rows.take(np.unique(np.linspace(0, len(rows) - 1, min(LOOKED_AT, len(rows))).astype(np.int64)))
+            sizes = [size_of(bytes(cell)) for cell in some.batch([column.name])[column.name] if cell is not None]
+            if sizes:
+                width, height = np.median(sizes, axis=0)
+                return replace(problem, picture=(int(width), int(height)))
+    return problem
 
 
 def posed(context: Context, problem: Problem, schema: Schema) -> Problem:

@@ -42,7 +42,7 @@ from volant.wheel.history import LOST_RACE, deploy_verdict, rival_release, said_
 from volant.wheel.intervals import band_of, seconds_for_interval, with_interval, with_promise
 from volant.wheel.learn import assemble
 from volant.wheel.personal import with_offsets
-from volant.wheel.posed import posed
+from volant.wheel.posed import pictured, posed
 from volant.wheel.report import write_candidate_report
 from volant.wheel.results import Entry, TrainResult
 from volant.wheel.resume import Beginning, beginning
@@ -133,7 +133,7 @@ def train_on(
     rows = dataset.part("train")
     problem = context.task.problem(rows, context.product.file.task.target, context.metric)
     problem = with_promise(context, problem, rows)
-    problem = posed(context, problem, dataset.schema)
+    problem = pictured(posed(context, problem, dataset.schema), rows)
     rivals = Rivals(champion, served, must_go)
     made = make_candidate(context, dataset, problem, spending, champion, anew=anew or must_go)
     return conclude(context, dataset, problem, made, rivals, spending, started)

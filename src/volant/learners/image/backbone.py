@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from volant.core.clock import Machine
 from volant.core.plugins import missing
 from volant.core.protocols import Range, Rows, RunContext
 from volant.core.records import Cost, Problem
-from volant.learners.image.network_fit import Fitting, ImageModel, PictureNetwork, fit_images, image_cost
+from volant.learners.image.learning import AUGMENTED, Learning
+from volant.learners.image.network_fit import Fitting, ImageModel, fit_images
+from volant.learners.image.network_learner import PictureNetwork, image_cost
 from volant.neural.image.design import Design, Recipe
 
 PER_ROW, WEIGHTS = 9e9, 2.2e7
@@ -19,7 +21,7 @@ WAYS = ("frozen", "layers", "lora")
 
 
 @dataclass(frozen=True)
-class BackboneOptions:
+class BackboneOptions(Learning):
     """`source` is a local folder or the id of a network on the hub.
 
     `tune`: `frozen` trains a head on features that stay as they are; `layers` all layers after that, the deeper the
@@ -34,7 +36,7 @@ class BackboneOptions:
     decay: float = 0.05
     rank: int = 8
     smoothing: float = 0.1
-    augment: str = "light"
+    augment: str = field(default="light", metadata=AUGMENTED)
     side: int = 0
 
 
@@ -73,15 +75,8 @@ class Backbone(PictureNetwork):
     def fit(self, data: Rows, problem: Problem, options: BackboneOptions, context: RunContext) -> ImageModel:
         from volant.bind.transformers import side_of
 
-        recipe = Recipe(
-            options.epochs,
-            options.batch,
-            options.rate,
-            options.decay,
-            options.smoothing if problem.classes else 0.0,
-            clip=1.0,
-        )
-        design = Design("backbone", source=options.source)
+        recipe = options.taught(Recipe(options.epochs, options.batch, options.rate, clip=1.0), problem)
+        design = Design("backbone", dropout=options.dropout, source=options.source)
         side = options.side or side_of(options.source)
         fitting = Fitting((design,), recipe, options.augment, side=side, tune=options.tune, rank=options.rank)
         return fit_images(data, problem, fitting, context)

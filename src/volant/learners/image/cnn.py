@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from volant.core.clock import Machine
 from volant.core.protocols import Range, Rows, RunContext
 from volant.core.records import Cost, Problem
-from volant.learners.image.network_fit import Fitting, ImageModel, PictureNetwork, fit_images, image_cost
+from volant.learners.image.decoding import looked_at
+from volant.learners.image.learning import AUGMENTED, Learning
+from volant.learners.image.network_fit import Fitting, ImageModel, fit_images
+from volant.learners.image.network_learner import PictureNetwork, image_cost
 from volant.neural.image.design import Design, Recipe
 
-PER_ROW, WEIGHTS = 2e7, 1.3e5
-"""Operations for one picture of 32 × 32 pixels, and numbers that are learned."""
+WEIGHTS = 1.3e5
+"""Numbers that are learned."""
 
 
 @dataclass(frozen=True)
-class CnnOptions:
-    """Adam at `rate` (0 finds one) for `epochs`; `augment` is a preset or names with commas.
+class CnnOptions(Learning):
+    """AdamW at `rate` (0 finds one) for `epochs`; `augment` is a preset or names with commas.
 
-    `dropout` leaves out features before the head, `decay` and `l1` draw weights to zero. `side` 0 fits the pictures.
+    `side` 0 fits the pictures.
     """
 
     epochs: int = 10
     batch: int = 32
     rate: float = 1e-3
-    augment: str = "none"
-    dropout: float = 0.0
-    decay: float = 0.0
-    l1: float = 0.0
+    augment: str = field(default="none", metadata=AUGMENTED)
     side: int = 0
+
+
+def work(height: int, width: int) -> float:
+    """Operations for one picture: three convolutions, the maps made smaller twice, and dense layers."""
+    pool = max(2, round((min(height, width) / 8) ** 0.5))
+    maps = [height * width / pool ** (2 * place) for place in range(3)]
+    return 2.0 * (27 * 32 * maps[0] + 9 * 32 * 64 * maps[1] + 9 * 64 * 64 * maps[2] + 64 * 64 * maps[2])
 
 
 class Cnn(PictureNetwork):
@@ -41,7 +48,7 @@ class Cnn(PictureNetwork):
     options = CnnOptions
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
-        return image_cost(problem, machine, PER_ROW, WEIGHTS, self.portfolio(problem)[0].epochs)
+        return image_cost(problem, machine, work(*looked_at(problem)), WEIGHTS, self.portfolio(problem)[0].epochs)
 
     def portfolio(self, problem: Problem) -> Sequence[CnnOptions]:
         base = CnnOptions()
@@ -51,6 +58,6 @@ class Cnn(PictureNetwork):
         return {"rate": Range(3e-4, 5e-3, log=True), "epochs": Range(5, 40, whole=True)}
 
     def fit(self, data: Rows, problem: Problem, options: CnnOptions, context: RunContext) -> ImageModel:
-        recipe = Recipe(options.epochs, options.batch, options.rate, options.decay, l1=options.l1)
+        recipe = options.taught(Recipe(options.epochs, options.batch, options.rate), problem)
         design = Design("cnn", dropout=options.dropout)
         return fit_images(data, problem, Fitting((design,), recipe, options.augment, side=options.side), context)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from volant.core.clock import Machine
 from volant.core.protocols import Range, Rows, RunContext
 from volant.core.records import Cost, Problem
-from volant.learners.image.network_fit import Fitting, ImageModel, PictureNetwork, fit_images, image_cost
+from volant.learners.image.learning import AUGMENTED, Learning
+from volant.learners.image.network_fit import Fitting, ImageModel, fit_images
+from volant.learners.image.network_learner import PictureNetwork, image_cost
 from volant.neural.image.design import Design, Recipe
 
 LADDER = ((16, 32, 64), (24, 64, 96), (32, 96, 128), (48, 160, 192), (64, 256, 256))
@@ -20,10 +22,12 @@ MOST_EPOCHS, MOST_ROWS_SEEN = 40, 400_000
 FEW = 1_500
 """Rows below which the narrowest network does, where no deadline says what there is time for."""
 PER_ROW, WEIGHTS = 6e7, 3e5
+"""Operations for one picture, and numbers that are learned. Larger pictures are cut into patches that leave about as
+many of them, and are made smaller where time is short."""
 
 
 @dataclass(frozen=True)
-class ConvnetOptions:
+class ConvnetOptions(Learning):
     """`widths` as numbers with commas, or empty for those that fit the time (without a deadline the middle ones).
 
     `batch` 0 gives as many steps as a training needs; `rate` is Muon's for batches of 500 rows. `augment` is a preset,
@@ -37,7 +41,7 @@ class ConvnetOptions:
     batch: int = 0
     rate: float = 0.24
     smoothing: float = 0.2
-    augment: str = "auto"
+    augment: str = field(default="auto", metadata=AUGMENTED)
     views: int = 2
     side: int = 0
     attacked: float = 0.0
@@ -76,14 +80,14 @@ class Convnet(PictureNetwork):
             epochs=most if timed else options.epochs,
             batch=options.batch,
             rate=options.rate or ConvnetOptions.rate,
-            smoothing=options.smoothing if problem.classes else 0.0,
             looks=12,
             quick=True,
             attacked=options.attacked if problem.classes else 0.0,
         )
+        recipe = options.taught(recipe, problem)
         ladder = LADDER if timed else LADDER[:1] if problem.rows < FEW else LADDER[:3]
         widths = [tuple(int(w) for w in options.widths.split(","))] if options.widths else ladder
-        designs = tuple(Design("convnet", found) for found in widths)
+        designs = tuple(Design("convnet", found, dropout=options.dropout) for found in widths)
         fitting = Fitting(
             designs,
             recipe,

@@ -19,7 +19,8 @@ from volant.runtime.load import Runner
 
 LOOKED_AT = 200
 """Pictures that are looked at for their size and colours."""
-MOST_SIDE = 224
+MOST_SIDE, UNKNOWN = 224, 32
+"""Sides of pictures: at the most, and where nothing is known of them."""
 IN_MEMORY = 2_000_000_000
 """Bytes of pixels up to which they stay in memory; more are mapped from a file."""
 CHUNK = 1_024
@@ -51,6 +52,15 @@ def picture_support(problem: Problem, missing: str = "") -> Support:
 def has_others(problem: Problem) -> bool:
     """Whether there are columns beside the picture that a network can use."""
     return bool(usable(problem))
+
+
+def looked_at(problem: Problem) -> tuple[int, int]:
+    """Height and width to which pictures of a problem are usually brought."""
+    width, height = problem.picture
+    if not (width and height):
+        return UNKNOWN, UNKNOWN
+    scale = min(1.0, fitting_side(min(width, height)) / min(width, height))
+    return _whole(height * scale), _whole(width * scale)
 
 
 @dataclass(frozen=True)
@@ -105,7 +115,7 @@ def decoder_for(
     cells = [cell for cell in data.take(places).batch([column])[column] if cell is not None]
     sizes = np.array([size_of(bytes(cell)) for cell in cells] or [(32, 32)], dtype=np.float64)
     width, height = np.median(sizes, axis=0)
-    wanted = float(side) or min(_fitting(min(width, height)), most)
+    wanted = float(side) or min(fitting_side(min(width, height)), most)
     if square or not (sizes == sizes[0]).all():
         width = height = min(width, height)
     scale = min(1.0, wanted / min(width, height)) if not side else wanted / min(width, height)
@@ -121,7 +131,7 @@ def decoder_for(
     return Decoder(column, {**params, "channels": 1}) if grey else found
 
 
-def _fitting(side: float) -> float:
+def fitting_side(side: float) -> float:
     """Of small pictures all pixels; of larger ones as many as tell what they show."""
     if side <= SMALL:
         return side

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from volant.core.clock import Machine
-from volant.core.plugins import load, missing
+from volant.core.plugins import load
 from volant.core.protocols import Rows, RunContext
-from volant.core.records import Cost, Pipeline, Problem, Step, Support
+from volant.core.records import Pipeline, Problem, Step
 from volant.learners.image.decoding import (
     PIXELS,
     Decoder,
     decoder_for,
     has_others,
-    picture_support,
     pictures,
 )
 from volant.learners.tabular.boosting import Aim, Hours
@@ -32,32 +30,12 @@ if TYPE_CHECKING:
 
 TRAINING = 0.88
 """Share of a fit's time that is left after decoding which goes into training; the rest exports and tries it."""
-FLOPS = 6e10
-"""Floating-point operations per second and core, as measured on small processors."""
-IMPORT, DECODING = 3.0, 1e-4
-"""Seconds until torch is there, and for decoding a small picture."""
 JUDGES = 2_048
 """Held-out rows that are looked at while a network trains."""
 COMPARED, COMPARED_LAST = 64, 1_024
 """Rows that an export is compared on, and those of a last fit, which serves, where there is time."""
 FEWEST = 8
 """Rows below which they are repeated, so that there is something to normalise."""
-
-
-Options = TypeVar("Options")
-
-
-class PictureNetwork:
-    """What the learners of pictures by torch share: what they need, what they take, and options that stay as given."""
-
-    def missing(self) -> str:
-        return missing("torch", "neural")
-
-    def supports(self, problem: Problem) -> Support:
-        return picture_support(problem, self.missing())
-
-    def settle(self, options: Options, facts: Sequence[Mapping[str, Any]]) -> Options:
-        return options
 
 
 @dataclass(frozen=True)
@@ -120,13 +98,6 @@ class ImageModel:
 
     def facts(self) -> dict[str, Any]:
         return dict(self.training)
-
-
-def image_cost(problem: Problem, machine: Machine, per_row: float, weights: float, epochs: float) -> Cost:
-    """What one fit takes whose network does `per_row` operations for a picture and holds `weights` numbers."""
-    cores = max(machine.cores, 1) ** 0.9
-    seconds = IMPORT + problem.rows * (DECODING / cores + 3.0 * epochs * per_row / (FLOPS * cores))
-    return Cost(seconds=seconds, bytes=int(1.2e9 + 16 * weights + 3.0 * 64 * 64 * problem.rows))
 
 
 def fit_images(data: Rows, problem: Problem, fitting: Fitting, context: RunContext) -> ImageModel:
@@ -229,7 +200,7 @@ def _trained(
     """The exported network, and facts about its training."""
     from volant.neural.image.building import build, largest, with_batch
     from volant.neural.image.export import exported_network
-    from volant.neural.image.training import with_rate
+    from volant.neural.image.optimising import with_rate
     from volant.neural.loop import torch_threads
 
     outputs, recipe = max(len(problem.classes), 1), fitting.recipe

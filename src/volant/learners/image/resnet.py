@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from volant.core.clock import Machine
 from volant.core.protocols import Range, Rows, RunContext
 from volant.core.records import Cost, Problem
-from volant.learners.image.network_fit import Fitting, ImageModel, PictureNetwork, fit_images, image_cost
+from volant.learners.image.decoding import looked_at
+from volant.learners.image.learning import AUGMENTED, Learning
+from volant.learners.image.network_fit import Fitting, ImageModel, fit_images
+from volant.learners.image.network_learner import PictureNetwork, image_cost
 from volant.neural.image.design import Design, Recipe
 
-PER_ROW, WEIGHTS = 1.1e9, 1.1e7
-"""Operations for one picture of 32 × 32 pixels, and numbers that are learned, of 18 layers at full width."""
+PER_PIXEL, WEIGHTS = 1.1e6, 1.1e7
+"""Operations for one pixel that the blocks see, and numbers that are learned, of 18 layers at full width."""
+LARGE = 96
+"""Side in pixels from which the first layers make pictures four times smaller."""
 FULL = 64
 
 
 @dataclass(frozen=True)
-class ResnetOptions:
+class ResnetOptions(Learning):
     """`layers` is 18 or 50, `width` that of the first blocks. `augment` is a preset or names with commas."""
 
     layers: int = 18
@@ -27,7 +32,7 @@ class ResnetOptions:
     rate: float = 3e-3
     decay: float = 0.05
     smoothing: float = 0.1
-    augment: str = "light"
+    augment: str = field(default="light", metadata=AUGMENTED)
     side: int = 0
     attacked: float = 0.0
 
@@ -43,7 +48,9 @@ class Resnet(PictureNetwork):
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         chosen = self.portfolio(problem)[0]
         share = (chosen.width / FULL) ** 2
-        return image_cost(problem, machine, PER_ROW * share, WEIGHTS * share, chosen.epochs)
+        height, width = looked_at(problem)
+        seen = height * width / (16 if min(height, width) >= LARGE else 1)
+        return image_cost(problem, machine, PER_PIXEL * seen * share, WEIGHTS * share, chosen.epochs)
 
     def portfolio(self, problem: Problem) -> Sequence[ResnetOptions]:
         base = ResnetOptions(batch=128 if problem.rows >= 1_500 else 32)
@@ -61,13 +68,8 @@ class Resnet(PictureNetwork):
         }
 
     def fit(self, data: Rows, problem: Problem, options: ResnetOptions, context: RunContext) -> ImageModel:
-        recipe = Recipe(
-            options.epochs,
-            options.batch,
-            options.rate,
-            options.decay,
-            options.smoothing if problem.classes else 0.0,
-            attacked=options.attacked if problem.classes else 0.0,
-        )
-        design = Design("resnet", (options.width,), options.layers)
+        attacked = options.attacked if problem.classes else 0.0
+        recipe = Recipe(options.epochs, options.batch, options.rate, attacked=attacked)
+        recipe = options.taught(recipe, problem)
+        design = Design("resnet", (options.width,), options.layers, options.dropout)
         return fit_images(data, problem, Fitting((design,), recipe, options.augment, side=options.side), context)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from volant.core.clock import Machine
 from volant.core.protocols import Range, Rows, RunContext
 from volant.core.records import Cost, Problem
-from volant.learners.image.network_fit import Fitting, ImageModel, PictureNetwork, fit_images, image_cost
+from volant.learners.image.decoding import looked_at
+from volant.learners.image.learning import AUGMENTED, Learning
+from volant.learners.image.network_fit import Fitting, ImageModel, fit_images
+from volant.learners.image.network_learner import PictureNetwork, image_cost
 from volant.neural.image.design import Design, Recipe
 
 PATCHES = 64
 
 
 @dataclass(frozen=True)
-class VitOptions:
+class VitOptions(Learning):
     """`depth` layers of `width` numbers per patch; `dropout` leaves out branches. `augment` as elsewhere."""
 
     width: int = 192
@@ -26,7 +29,7 @@ class VitOptions:
     decay: float = 0.05
     dropout: float = 0.1
     smoothing: float = 0.1
-    augment: str = "standard"
+    augment: str = field(default="standard", metadata=AUGMENTED)
     side: int = 0
 
 
@@ -41,7 +44,11 @@ class Vit(PictureNetwork):
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         chosen = self.portfolio(problem)[0]
         weights = 12.0 * chosen.depth * chosen.width**2
-        return image_cost(problem, machine, 2 * PATCHES * weights, weights, chosen.epochs)
+        height, width = looked_at(problem)
+        size = max(2, round((height * width / PATCHES) ** 0.5))
+        patches = (height // size) * (width // size)
+        each = weights + 2 * patches * chosen.width * chosen.depth + 3 * size**2 * chosen.width
+        return image_cost(problem, machine, 2 * patches * each, weights, chosen.epochs)
 
     def portfolio(self, problem: Problem) -> Sequence[VitOptions]:
         base = VitOptions(batch=128 if problem.rows >= 1_500 else 32)
@@ -60,13 +67,6 @@ class Vit(PictureNetwork):
         }
 
     def fit(self, data: Rows, problem: Problem, options: VitOptions, context: RunContext) -> ImageModel:
-        recipe = Recipe(
-            options.epochs,
-            options.batch,
-            options.rate,
-            options.decay,
-            options.smoothing if problem.classes else 0.0,
-            clip=1.0,
-        )
+        recipe = options.taught(Recipe(options.epochs, options.batch, options.rate, clip=1.0), problem)
         design = Design("vit", (options.width,), options.depth, options.dropout)
         return fit_images(data, problem, Fitting((design,), recipe, options.augment, side=options.side), context)

@@ -15,9 +15,9 @@ from volant.neural.image.design import Design, Recipe
 from volant.neural.image.layers import Shape, begun_at, pixels_of
 from volant.neural.image.network import Beside, ImageNetwork
 from volant.neural.image.objective import ImageObjective
+from volant.neural.image.optimising import optimiser_of, quick_head
 from volant.neural.image.resnet import ResNet
 from volant.neural.image.rows import ImageRows
-from volant.neural.image.training import optimiser_of, quick_head
 from volant.neural.image.vit import Vit
 from volant.neural.precision import quick_kind, reckoned_in
 

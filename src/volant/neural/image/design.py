@@ -20,6 +20,9 @@ PRESETS: dict[str, tuple[str, ...]] = {
 """What each preset is made of."""
 
 
+OPTIMISERS = ("adamw", "sgd", "muon")
+SCHEDULES = ("one_cycle", "cosine", "linear", "constant")
+
 SMALL = 48
 """Side in pixels up to which pictures are small: they stay as large as they are, and lose what is cut off."""
 
@@ -99,7 +102,9 @@ class Recipe:
     `quick` is the recipe of the quick network: Muon for filters, and steps of the rest by the sum of losses.
     `attacked` is how far pixels are moved against the network while it trains, of 255; 0 for not at all.
     `deeper` is what the rate of each layer of a pretrained network is multiplied with, from the head down.
-    `l1` draws weights to zero. A `rate` of 0 is found by a short training before the real one.
+    `l1` draws weights to zero. A `rate` of 0 is found by a short training before the real one. `schedule` is what
+    rates follow, else the optimiser's usual one, after they rose in the share `warm_up`. `pieces` are the parts of a
+    batch that are worked on one after another. `compiled` has torch compile the steps.
     """
 
     epochs: float
@@ -116,4 +121,9 @@ class Recipe:
     attacked: float = 0.0
     deeper: float = 1.0
     l1: float = 0.0
+    optimiser: str = "adamw"
+    schedule: str = ""
+    warm_up: float = 0.0
+    pieces: int = 1
+    compiled: bool = False
     augmentation: Augmentation = field(default_factory=Augmentation)

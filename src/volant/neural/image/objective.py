@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -39,6 +39,7 @@ class ImageObjective:
         attacked: float = 0.0,
     ) -> None:
         self.model: nn.Module = network
+        self.compiled: Callable[..., torch.Tensor] | None = None
         self.attacked, self.dice = attacked, network.dice
         self.kind, self.held_out, self.smoothing = kind, held_out, smoothing
         self.device = device or torch.device("cpu")
@@ -48,7 +49,7 @@ class ImageObjective:
         pictures, targets, weights, *beside = batch
         if self.attacked:
             pictures = self._moved(pictures, targets, beside)
-        said = self.model(pictures, *beside).float()
+        said = (self.compiled or self.model)(pictures, *beside).float()
         return (weights * losses(said, targets, self.kind, self.smoothing)).mean()
 
     def _moved(self, pictures: torch.Tensor, targets: torch.Tensor, beside: list[torch.Tensor]) -> torch.Tensor:

@@ -16,9 +16,10 @@ from volant.neural.image.convnet import ConvNet  # noqa: E402
 from volant.neural.image.design import Augmentation, Recipe  # noqa: E402
 from volant.neural.image.layers import Shape, begun_at, pixels_of  # noqa: E402
 from volant.neural.image.network import Beside, ImageNetwork  # noqa: E402
+from volant.neural.image.optimising import quick_head  # noqa: E402
 from volant.neural.image.resnet import ResNet  # noqa: E402
 from volant.neural.image.rows import ImageRows  # noqa: E402
-from volant.neural.image.training import Circumstances, quick_head, train  # noqa: E402
+from volant.neural.image.training import Circumstances, train  # noqa: E402
 from volant.neural.image.vit import Vit  # noqa: E402
 from volant.neural.image.whitening import Patches, directions  # noqa: E402
 from volant.neural.loop import torch_threads  # noqa: E402
