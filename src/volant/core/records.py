@@ -281,6 +281,37 @@ class Gap:
     champion: float | None = None
 
 
+LOGGED = "logged traffic"
+"""The slice by which a comparison of rewards is named in a verdict."""
+REWARD = "reward"
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What a release earns more than the one that serves, by logged traffic that others answered, as shares of the
+    largest reward, per person.
+
+    `rows` of `people` were looked at; `low` and `high` bound `gain`. The two decide differently on the share `differs`;
+    on the share `untold` of all rows one of them decides what was hardly ever shown, and the bounds allow for any
+    reward there. `effective` is how many people of equal weight tell as much of what the release earns.
+    """
+
+    rows: int
+    people: int
+    gain: float
+    low: float
+    high: float
+    champion: float
+    challenger: float
+    differs: float
+    untold: float
+    effective: float
+
+    def comparison(self) -> Comparison:
+        """The same as verdicts hold it."""
+        return Comparison(REWARD, LOGGED, self.people, self.gain, self.low, self.high, self.champion, self.challenger)
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the gate decided, and why. Refusals are recorded like promotions."""

@@ -230,7 +230,7 @@ def _signalled(
     if not len(rows):
         return _Implied(rows, []), np.empty(0), np.empty(0), np.empty(0, dtype=bool), rows
     ends = rows[_last_of_each(evidence.item[rows], evidence.actor[rows])]
-    fields = _added_up(evidence, rows)
+    fields = added_up(evidence, rows)
     decode, outputs = msgspec.json.Decoder().decode, evidence.predictions.outputs
     found: list[Any] = [None] * len(ends)
     weight, place = np.ones(len(ends)), np.full(len(ends), np.nan)
@@ -249,7 +249,7 @@ def _signalled(
     return _Implied(codes, labels), weight, place, idle, ends
 
 
-def _added_up(evidence: Evidence, rows: np.ndarray) -> dict[str, np.ndarray]:
+def added_up(evidence: Evidence, rows: np.ndarray) -> dict[str, np.ndarray]:
     """The fields of each bundle: of every field the latest value that was sent."""
     texts = pa.chunked_array([pa.array(evidence.values).take(pa.array(evidence.value[rows]))])
     parsed = json_columns(texts)

@@ -70,14 +70,28 @@ def bounds(values: np.ndarray, least: float, most: float, alpha: float) -> Bound
     return Bounds(len(values), float(values.mean()), low, high)
 
 
-def _lowest(values: np.ndarray, least: float, most: float, alpha: float) -> float:
+def bounds_of_average(values: np.ndarray, least: float, most: float, alpha: float) -> Bounds:
+    """Bounds of what these values are on average expected to be, where that may change from one to the next.
+
+    They are looked at once, after all of them: a stretch of them that was better proves nothing of the whole. The
+    product of 1 + λ(μᵢ − m) is at most 1 where the μᵢ are at most m on average, as the logarithm is concave.
+    """
+    if not len(values):
+        return Bounds(0, float("nan"), least, most)
+    low = _lowest(values, least, most, alpha / 2, peeked=False)
+    high = -_lowest(-values, -most, -least, alpha / 2, peeked=False)
+    return Bounds(len(values), float(values.mean()), low, high)
+
+
+def _lowest(values: np.ndarray, least: float, most: float, alpha: float, *, peeked: bool = True) -> float:
     """The largest claim about the mean that is refuted from below; the wealth falls as the claim rises."""
     refuted, standing = least, most
     for _ in range(_STEPS):
         claim = (refuted + standing) / 2
         if claim <= least or claim >= most:
             break
-        if log_wealth(values, least, claim).max() >= -np.log(alpha):
+        path = log_wealth(values, least, claim)
+        if (path.max() if peeked else path[-1]) >= -np.log(alpha):
             refuted = claim
         else:
             standing = claim

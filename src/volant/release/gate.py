@@ -12,8 +12,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from volant.core.records import Comparison, Gap, Verdict
+from volant.core.records import Comparison, Gap, Verdict, Worth
 from volant.release.fairness import FairnessRules, fair, unfair
+from volant.release.rewards import earned, earns_less
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class CandidateFacts:
 
     `champion` is None for a first release, which is compared with the baseline learner. `scores` are point
     values on the judge rows. Costs are None where they were not measured. The two digests name the rows that
-    each side was scored on; they must be equal. `gaps` tell how far groups of people lie apart on them.
+    each side was scored on; they must be equal. `gaps` tell how far groups of people lie apart on them. `worth` is what
+    it would have earned on logged traffic, None where there are no rewards.
     """
 
     candidate: str
@@ -62,6 +64,7 @@ class CandidateFacts:
     candidate_rows: str = ""
     champion_rows: str = ""
     gaps: tuple[Gap, ...] = ()
+    worth: Worth | None = None
 
 
 def alpha_for_turn(alpha: float, turn: int) -> float:
@@ -90,13 +93,14 @@ def decide(comparisons: Sequence[Comparison], rules: GateRules, facts: Candidate
     elif not refusals and not alone:
         refusals += [*_no_gain(comparisons, rules, facts), *_harmed(comparisons, rules)]
     refusals += [*_below_minima(rules, facts), *unfair(rules.fairness, facts.gaps), *_over_limits(rules, facts)]
+    refusals += earns_less(facts.worth, rules.tolerance, rules.alpha)
     reasons = refusals or [*_merits([] if alone else comparisons, rules, facts)]
     return Verdict(
         challenger=facts.candidate,
         champion=facts.champion,
         passed=not refusals,
         reasons=tuple(reasons),
-        comparisons=tuple(comparisons),
+        comparisons=(*comparisons, *([facts.worth.comparison()] if facts.worth else ())),
         alpha=rules.alpha,
         gaps=tuple(facts.gaps),
     )
@@ -224,6 +228,7 @@ def _merits(comparisons: Sequence[Comparison], rules: GateRules, facts: Candidat
                 f"What serves has learned from somebody who was erased, so it must go; {one.metric} is {_change(one)} "
                 f"{_than(facts)} ({_values(one)}, {one.n:,} rows), which is not surely worse than is tolerated."
             )
+            yield from earned(facts.worth, rules.tolerance, rules.alpha)
             return
         yield (
             f"{one.metric} is {_change(one)} {_than(facts)} ({_values(one)}, {one.n:,} rows), and at "
@@ -231,6 +236,7 @@ def _merits(comparisons: Sequence[Comparison], rules: GateRules, facts: Candidat
             f"more than {_size(rules.min_gain, one)} is needed."
         )
         yield from _held(slices, rules)
+        yield from earned(facts.worth, rules.tolerance, rules.alpha)
     if rules.minimum:
         kept = ", ".join(f"{name} {_number(facts.scores[name])}" for name in rules.minimum)
         yield f"All minima are kept on the judge rows: {kept}."

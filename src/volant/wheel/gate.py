@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from volant.core.ids import digest
 from volant.core.protocols import Bounded, Rows
-from volant.core.records import Batch, Comparison, Problem, Schema, Score, Verdict
+from volant.core.records import Batch, Comparison, Problem, Schema, Score, Verdict, Worth
 from volant.data.dataset import Dataset
 from volant.evaluate.compare import compare
 from volant.evaluate.slices import declared_slices
@@ -95,8 +95,12 @@ def judge(
     problem: Problem,
     champion: Release | None,
     must_go: bool = False,
+    worth: Callable[[float], Worth | None] = lambda alpha: None,
 ) -> Verdict:
-    """Compare on the judge rows and let the gate decide. Nothing is written. `must_go`: see `GateRules`."""
+    """Compare on the judge rows and let the gate decide. Nothing is written. `must_go`: see `GateRules`.
+
+    `worth` gives what the candidate would have earned on logged traffic, with bounds at a level.
+    """
     name = judge_set(context)
     turn = looks(context) + 1 if champion else 1
     alpha = alpha_for_turn(context.product.file.quality.alpha, turn) if champion else context.product.file.quality.alpha
@@ -111,10 +115,16 @@ def judge(
     facts = replace(judged.facts, champion=None if champion is None else champion.digest, gaps=gaps)
     asked = rules(context, rows.schema, tuple(slices), alpha)
     asked = replace(asked, must_go=must_go and champion is not None)
+    facts = replace(facts, worth=_sure(worth(alpha), asked) if champion is not None else None)
     verdict = decide(comparisons, asked, facts)
     if champion is not None and problem.interval and not verdict.passed and not _has_interval(champion, context):
         verdict = _for_its_interval(context, judged.units, before, rows, comparisons, asked, facts)
     return replace(verdict, alpha=alpha, turn=turn, judge=name)
+
+
+def _sure(worth: Worth | None, asked: GateRules) -> Worth | None:
+    """What was earned; where the champion must go, only if that is surely too little."""
+    return None if worth is not None and asked.must_go and not worth.high < -asked.tolerance else worth
 
 
 def _has_interval(release: Release, context: Context) -> bool:

@@ -8,6 +8,7 @@ from volant.core.product import parse_duration
 from volant.core.records import Verdict
 from volant.errors import BadInput, Refused
 from volant.release.gate import alpha_for_turn
+from volant.release.rewards import on_trial
 from volant.release.traffic import standing
 from volant.runtime.load import Release, open_release
 from volant.store.history import CHAMPIONS, Kind
@@ -55,6 +56,8 @@ def open_candidate(context: Context, digest: str) -> Release:
     return open_release(context.folder("candidates") / digest, digest=digest)
 
 
+TRIAL = 0.1
+"""The share that a canary begins with where the product file sets none."""
 LOST_RACE = "The champion was changed while this candidate was judged against another, so it must be judged anew."
 
 
@@ -87,7 +90,8 @@ def deploy_verdict(
     facts = {"verdict": number, "scores": {c.slice or c.metric: c.challenger for c in verdict.comparisons}}
     reason = verdict.reasons[0] if verdict.reasons else ""
     if verdict.passed:
-        kind, route = _entry(context, served)
+        trial = on_trial(verdict, context.product.file.quality.tolerance)
+        kind, route = _entry(context, served, trial=trial)
         try:
             context.store.deploy(verdict.challenger, kind, reason, contract, served, {**facts, **route})
         except Refused:
@@ -98,13 +102,17 @@ def deploy_verdict(
     return "refuse"
 
 
-def _entry(context: Context, served: str | None) -> tuple[Kind, dict[str, Any]]:
-    """How a release that passed comes in, and what its route is then."""
+def _entry(context: Context, served: str | None, *, trial: bool) -> tuple[Kind, dict[str, Any]]:
+    """How a release that passed comes in, and what its route is then.
+
+    On trial it is a canary until what it earns decides (`volant.wheel.live`), and time alone does not promote it.
+    """
     rollout = context.product.file.serve.rollout
-    if served is None or not rollout.share:
+    if served is None or not (rollout.share or trial):
         return "promote", {}
-    seconds = parse_duration(rollout.after)
-    return "canary", {"share": rollout.share, "policy": "canary", "promote_after": seconds}
+    share = min(rollout.share or TRIAL, standing(context.store.deployments()).free / 2)
+    seconds = None if trial else parse_duration(rollout.after)
+    return "canary", {"share": round(share, 6), "policy": "canary", "promote_after": seconds}
 
 
 def history(context: Context) -> list[Deployment]:

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from volant.core.product import parse_duration
 from volant.core.records import Batch, Problem, Schema
 from volant.errors import BadInput, Refused
 from volant.evidence.label_view import ACCEPTED, JUDGED, LabelView
 from volant.evidence.made_for import read_reference
+from volant.evidence.people import People, people
 from volant.evidence.sequential import bounds, first_sure, spent
 from volant.release.traffic import ARMS, Standing, share_of, standing
 from volant.runtime.load import Release
@@ -72,7 +75,7 @@ class LiveReport(Result):
 
 @dataclass(frozen=True)
 class Trusted:
-    """Rows of traffic whose labels were asked for at random and are believed, oldest first, with when each came.
+    """Rows of traffic whose labels were asked for at random and are believed, oldest first, with when and of whom.
 
     Where a label is not certain, the other one has the rest of the probability, `share`. `answered` is the class that
     was answered, null where that was a number.
@@ -85,14 +88,24 @@ class Trusted:
     at: np.ndarray
     release: np.ndarray
     answered: pa.Array
+    subject: pa.Array
     schema: Schema
 
     def since(self, moment: int) -> Trusted:
         """Those that came at that time or later, in microseconds; the first `MOST` of them."""
-        kept = np.flatnonzero(self.at >= moment)[:MOST]
-        labels, other, answered = (one.take(pa.array(kept)) for one in (self.labels, self.other, self.answered))
-        columns = self.share[kept], self.at[kept], self.release[kept], answered
-        return Trusted(self.rows.take(kept), labels, other, *columns, self.schema)
+        return self._some(np.flatnonzero(self.at >= moment)[:MOST])
+
+    def of_people(self, moment: int, ripe: int) -> tuple[Trusted, People]:
+        """The same by people, each of whom counts once; `ripe`: what came before has matured."""
+        kept = np.flatnonzero(self.at >= moment)
+        whose = people(self.subject.take(pa.array(kept)), self.at[kept], ripe).first(MOST)
+        return self._some(kept[whose.rows]), whose
+
+    def _some(self, kept: np.ndarray) -> Trusted:
+        columns = self.answered, self.subject
+        labels, other, answered, subject = (one.take(pa.array(kept)) for one in (self.labels, self.other, *columns))
+        known = self.share[kept], self.at[kept], self.release[kept], answered, subject
+        return Trusted(self.rows.take(kept), labels, other, *known, self.schema)
 
     def __len__(self) -> int:
         return len(self.at)
@@ -166,8 +179,9 @@ def _trusted(context: Context, found: Harvest, view: LabelView) -> Trusted | Non
     second = np.where(share > 0, view.verdicts.other[rows], codes)
     labels, other = (cells_of(schema, target, view, some) for some in (codes, second))
     release = np.array(predictions.release.take(pa.array(at)).to_pylist(), dtype=object)
-    told = predictions.at[at], release, predictions.label.take(pa.array(at))
-    return Trusted(found.rows.take(pa.array(at)), labels, other, share, *told, schema)
+    label, subject = predictions.label.take(pa.array(at)), predictions.subject.take(pa.array(at))
+    told = found.rows.take(pa.array(at)), labels, other, share
+    return Trusted(*told, predictions.at[at], release, label, subject, schema)
 
 
 def _duel(context: Context, trusted: Trusted, event: DeploymentRow, rival: str, level: float) -> Duel | None:
@@ -176,14 +190,15 @@ def _duel(context: Context, trusted: Trusted, event: DeploymentRow, rival: str, 
     except BadInput as bad:
         context.progress.say(f"two releases cannot be compared: {bad.what}")
         return None
-    recent = trusted.since(_micros(event.at))
+    ripe = context.clock.now() - timedelta(seconds=parse_duration(context.product.file.feedback.maturity))
+    recent, whose = trusted.of_people(_micros(event.at), int(ripe.timestamp() * 1e6))
     if not len(recent):
         return Duel(ours.digest, theirs.digest, 0, 0.0, -1.0, 1.0, level, "wait")
     scale = float((read_reference(theirs) or {}).get("scale") or 1.0)
     classes = tuple(dict.fromkeys((*theirs.signature.classes, *ours.signature.classes)))
     gains = _points(context, ours, recent, classes, scale) - _points(context, theirs, recent, classes, scale)
     weights = _even(recent, event)
-    gains, most = gains * weights, float(weights.max()) + 1e-9
+    gains, most = whose.mean(gains * weights), float(weights.max()) + 1e-9
     found = bounds(gains, -most, most, 2 * level)
     decision, _ = verdict_of(gains, most, level)
     return Duel(ours.digest, theirs.digest, len(gains), found.mean, found.low, found.high, level, decision)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from volant.core import plugins
 from volant.core.budget import Budget, Spending
 from volant.core.ids import digest, uuid7
 from volant.core.protocols import Learner
-from volant.core.records import Pipeline, Problem, Signature
+from volant.core.records import Pipeline, Problem, Signature, Worth
 from volant.data.dataset import Dataset
 from volant.data.profile import profile
 from volant.errors import BadInput
@@ -47,6 +47,7 @@ from volant.wheel.report import write_candidate_report
 from volant.wheel.results import Entry, TrainResult
 from volant.wheel.resume import Beginning, beginning
 from volant.wheel.watch import reference_of
+from volant.wheel.worth import worth_of
 
 SHORT = 0.25
 """Share of the budget that a full evaluation may take; where it would take more, a brief one must do."""
@@ -166,7 +167,15 @@ def conclude(
     same = champion is not None and champion.digest == made.digest and said is None
     verdict = said.verdict if said else None
     if verdict is None and not same:
-        verdict = judge(context, made.judged, judge_rows(dataset), problem, champion, rivals.must_go)
+        verdict = judge(
+            context,
+            made.judged,
+            judge_rows(dataset),
+            problem,
+            champion,
+            rivals.must_go,
+            _worth(context, made, champion),
+        )
     seconds = time.monotonic() - started
     number = None if said is None else said.seq
     kind = "refuse" if verdict is None else deploy_verdict(context, verdict, made.signature.contract, served, number)
@@ -178,6 +187,10 @@ def conclude(
     left = spending.remaining_seconds()
     report = write_candidate_report(context, dataset, made.folder, result, made.evaluation, left)
     return replace(result, report=report)
+
+
+def _worth(context: Context, made: Made, champion: Release | None) -> Callable[[float], Worth | None]:
+    return lambda alpha: None if champion is None else worth_of(context, made.digest, champion, alpha)
 
 
 def _note(made: Made, same: bool) -> str:

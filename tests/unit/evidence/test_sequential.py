@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from volant.evidence.sequential import bounds, first_sure, log_wealth, spent
+from volant.evidence.sequential import bounds, bounds_of_average, first_sure, log_wealth, spent
 
 
 def three(rng, up, down, n):
@@ -69,3 +69,11 @@ def test_all_tests_together_spend_no_more():
 def test_a_claim_below_the_least_value_makes_no_sense():
     with pytest.raises(ValueError, match="below the mean"):
         log_wealth(np.ones(3), 0.0, 0.0)
+
+
+def test_a_stretch_that_was_better_proves_nothing_of_the_whole():
+    values = np.concatenate([np.tile([0.4, 0.8], 500), np.tile([-0.8, -0.4], 500)])
+    now = bounds_of_average(values, -1.0, 1.0, 0.05)
+    assert now.low < 0 < now.high
+    assert bounds(values, -1.0, 1.0, 0.05).low > 0.2
+    assert np.isnan(bounds_of_average(np.empty(0), -1.0, 1.0, 0.05).mean)
