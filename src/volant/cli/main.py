@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "ship": "Write what runs the service: Docker, systemd, Kubernetes",
     "export": "Write a release as ONNX with clients that need no volant",
     "log": "Export the log of predictions to Parquet",
+    "retain": "Remove predictions and feedback older than the product file allows",
     "top": "Watch the running service",
     "keys": "Make, list, rotate and revoke keys of the service",
     "feedback": "Import or export answers to predictions",

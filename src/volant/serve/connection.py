@@ -29,6 +29,11 @@ IDLE, HEAD, BODY, CLOSING = range(4)
 MOST_HEAD = 16 * 1024
 MOST_HEADERS = 100
 MOST_TARGET = 8 * 1024
+ONCE = frozenset(
+    (b"host", b"transfer-encoding", b"content-type", b"content-encoding", b"authorization", b"idempotency-key")
+)
+"""Headers of which a second one would be read by some and not by others, a proxy before the service among them."""
+
 SWALLOWED = 64 * 1024
 """A refused body that is announced to be no longer is read to its end, so that the connection can go on."""
 
@@ -70,6 +75,7 @@ class Connection(asyncio.Protocol):
         self._head_size = 0
         self._count = 0
         self._size = 0
+        self._twice = b""
         self._in_head = True
 
     # ------------------------------------------------------------ what the socket says
@@ -170,8 +176,8 @@ class Connection(asyncio.Protocol):
             what = f"there are more than {MOST_HEADERS} headers, or {MOST_HEAD} bytes of them"
             self._refuse_rest(_too_large(431, what, "headers"))
         name = name.lower()
-        if name == b"host" and name in self._headers:
-            value = b""
+        if name in ONCE and name in self._headers:
+            self._twice = self._twice or name
         self._headers[name] = value
 
     def on_headers_complete(self) -> None:
@@ -200,7 +206,11 @@ class Connection(asyncio.Protocol):
         version = self._parser.get_http_version()
         if version not in ("1.1", "1.0"):
             return HttpError(400, "request-invalid", "this is not a request in HTTP/1.1", fix="use an HTTP client")
-        if self._headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        if self._twice:
+            where = self._twice.decode().title()
+            return HttpError(400, "request-invalid", "a header stands twice", where=where, fix="send it once")
+        coding = self._headers.get(b"transfer-encoding")
+        if coding is not None and (version == "1.0" or coding.lower() != b"chunked"):  # 1.0 knows no codings
             return HttpError(400, "request-invalid", "the body comes in an unknown coding", where="Transfer-Encoding")
         if version == "1.1" and not self._headers.get(b"host"):
             return HttpError(400, "request-invalid", "a request needs exactly one Host", where="Host")

@@ -6,6 +6,7 @@ that started it.
 
 from __future__ import annotations
 
+import gc
 import resource
 import signal
 import socket
@@ -93,6 +94,8 @@ class Model:
             del self._traffic[old]
         used = {arm.slot.release.digest for t in self._traffic.values() for arm in (t.champion, *t.arms)}
         self._slots = {digest: slot for digest, slot in self._slots.items() if digest in used}
+        gc.collect()
+        gc.freeze()  # releases hold no cycles, so they are let go of all the same
         return "ready"
 
     def _slot(self, digest: str) -> Slot:

@@ -118,9 +118,11 @@ class Predict:
     async def _asked(self, traffic: Traffic, request: Request, body: bytes, name: str) -> bytes:
         """The answer to a body of JSON, wherever it is made: the one that was given before, if it was."""
         if name:
-            told, name = await asyncio.to_thread(self._before.look, traffic, body, name)
-            if told is not None:
-                return told
+            return await self._before.answer(traffic, body, name, partial(self._made, traffic, request, body))
+        return await self._made(traffic, request, body, "")
+
+    async def _made(self, traffic: Traffic, request: Request, body: bytes, name: str) -> bytes:
+        """A new answer; a name makes it the same request as another one of that name."""
         if len(body) <= traffic.inline_bytes:
             return self._at_once(traffic, request, body, name)
         try:

@@ -97,14 +97,19 @@ async def _work(
     await loop.run_in_executor(None, app.start)
     if not first:
         await listener.listen(listening, plan.tls)
-    gc.collect()
-    gc.freeze()  # what was loaded stays: the collector need not walk through it again and again
+    keep_out_of_the_collector()
     ready()
     await stop.wait()
     await listener.drain()
     beating.cancel()
     await loop.run_in_executor(None, app.close)
     app.figures.leave_snapshot()
+
+
+def keep_out_of_the_collector() -> None:
+    """What is loaded by now stays: the garbage collector need not walk through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 async def _beat(app: Application, listener: Listener, process: int, board: Board) -> None:

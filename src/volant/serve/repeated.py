@@ -1,19 +1,22 @@
 """Requests that a client repeats because it is unsure whether they came through: answered as before, logged once.
 
 The ids of the predictions follow from the caller and the key that came with the request. Whoever answers a request with
-a key looks for these ids first, so any process does, also after a restart; and where two answer the same request at the
-same time, the ledger keeps one row per id.
+a key looks for these ids first, so any process does, also after a restart. Of those that come at the same time one is
+answered and the others wait for it; and whatever happens, the ledger keeps one row per id.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 import msgspec
 
+from volant.serve.claims import Claims
 from volant.serve.http import Request
 from volant.serve.problems import HttpError
 from volant.store.records import DeploymentRow, PredictionRecord
@@ -91,11 +94,32 @@ class Reads(Protocol):
 
 
 class Before:
-    """Looks up what was answered before."""
+    """Answers a repeated request as it was answered before.
 
-    def __init__(self, ledger: Ledger, reader: Reads) -> None:
+    Args:
+        ledger: where the answers are.
+        reader: reads bodies.
+        claims: keeps two from being made at once under one name.
+    """
+
+    def __init__(self, ledger: Ledger, reader: Reads, claims: Claims) -> None:
         self._ledger = ledger
         self._reader = reader
+        self._claims = claims
+
+    async def answer(self, traffic: Traffic, body: bytes, name: str, make: Callable[[str], Awaitable[bytes]]) -> bytes:
+        """The answer to a request of this name: the one that was given before, else a new one by `make`.
+
+        Raises:
+            VolantError: see `look`, or what `make` raises.
+        """
+        return await self._claims.alone(name, partial(self._answered, traffic, body, name, make))
+
+    async def _answered(
+        self, traffic: Traffic, body: bytes, name: str, make: Callable[[str], Awaitable[bytes]]
+    ) -> bytes:
+        told, name = await asyncio.to_thread(self.look, traffic, body, name)
+        return await make(name) if told is None else told
 
     def look(self, traffic: Traffic, body: bytes, name: str) -> tuple[bytes | None, str]:
         """The answer that a request of this name was given, or None and the name to predict under.

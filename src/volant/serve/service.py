@@ -15,6 +15,7 @@ from volant.core.records import Signature
 from volant.errors import BadInput, VolantError
 from volant.serve.about import About
 from volant.serve.answering import Answerer
+from volant.serve.claims import Claims
 from volant.serve.deck import Deck
 from volant.serve.elsewhere import Elsewhere, Threads
 from volant.serve.explain import Explain
@@ -80,6 +81,7 @@ class Service:
         self._keeps = keeps
         self._shown = None if folder is None else Shown(socket_of(folder, product.name))
         self._writer = FeedbackWriter(store)
+        self._claims = Claims(product.home / "claims")
         limits = Limits.shared(product.home)
         self.guard = Guard(resolve(product.file.serve.key), limits, self._clock)
         self.guard.learn(store.api_keys())
@@ -108,6 +110,7 @@ class Service:
         self._writer.close()
         self.journal.close(index=self._keeps)
         self.guard.close()
+        self._claims.close()
 
     def watch(self) -> None:
         """Take up new keys and a new champion, look at the product file, and mend the log."""
@@ -160,7 +163,7 @@ class Service:
             guard=self.guard,
             elsewhere=self.elsewhere,
             shown=self._shown,
-            before=Before(self._store, self.answerer),
+            before=Before(self._store, self.answerer, self._claims),
             most_rows=file.max_rows,
         )
         feedback = TakeFeedback(

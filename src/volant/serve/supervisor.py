@@ -6,7 +6,6 @@ It opens no store, loads no model and answers nobody, so there is little that co
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import os
 import select
@@ -20,7 +19,7 @@ from volant.serve.board import Board
 from volant.serve.keeper import keep
 from volant.serve.listener import DRAIN_SECONDS
 from volant.serve.orphan import end_with
-from volant.serve.process import Plan, work
+from volant.serve.process import Plan, keep_out_of_the_collector, work
 
 STALL_SECONDS = 30.0
 """A process whose event loop gave no sign of life for so long is killed and started anew."""
@@ -62,8 +61,7 @@ class Supervisor:
         Raises:
             Failure: code `internal`: a process dies again and again.
         """
-        gc.collect()
-        gc.freeze()  # children share what was loaded: the collector must not touch it
+        keep_out_of_the_collector()  # children share what was loaded: whoever walks through it copies it
         with _signals() as signalled:
             for number in range(self._plan.workers + 1):
                 self._start(number)

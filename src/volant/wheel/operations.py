@@ -179,12 +179,12 @@ class Operations:
         with work_on(self.product, clock=self.clock) as context:
             return export(context, release, out)
 
-    def retain(self) -> Retained:
+    def retain(self, *, dry_run: bool = False) -> Retained:
         """Remove what is older than the product file allows; see `volant.wheel.retain.retain`."""
         from volant.wheel.retain import retain
 
         with work_on(self.product, clock=self.clock) as context:
-            return retain(context)
+            return retain(context, dry_run=dry_run)
 
     def export_log(self, out: Path, *, since: str | None = None) -> ExportedLog:
         """Write the log of predictions as Parquet; see `volant.wheel.export_log.export_log`."""

@@ -288,10 +288,15 @@ class ExportedLog(Result):
 
 @dataclass(frozen=True)
 class Retained(Result):
-    """What retention removed: how many predictions, and how much that was said of them."""
+    """What retention removed, or would: how many predictions, and how much that was said of them.
+
+    `held` is why nothing may go at all, where that is so.
+    """
 
     predictions: int
     feedback: int
+    removed: bool = True
+    held: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 
 from volant.core.ids import uuid7
 from volant.core.product import parse_duration
+from volant.store import disk
 from volant.store.part import iso
 from volant.store.records import PredictionRecord
 from volant.wheel.context import Context
@@ -23,15 +23,17 @@ Find = Callable[[str, str], list[PredictionRecord]]
 """Predictions older than a time, those after an id: one lot."""
 
 
-def retain(context: Context) -> Retained:
+def retain(context: Context, *, dry_run: bool = False) -> Retained:
     """Remove what is older than `log.keep` and `log.keep_evidence` allow; nothing while a turn is open.
 
     Where silence means something (`feedback.silence`), predictions that nobody spoke of are evidence, too. A lot is on
-    disk in the archive before it goes.
+    disk in the archive before it goes. With `dry_run` everything stays, and is counted.
     """
     rules, store = context.product.file.log, context.store
-    if store.turn_is_open() or (rules.keep is None and rules.keep_evidence is None):
-        return Retained(0, 0)
+    if rules.keep is None and rules.keep_evidence is None:
+        return Retained(0, 0, not dry_run, "the product file names no age: everything is kept for ever")
+    if store.turn_is_open():
+        return Retained(0, 0, not dry_run, "a turn is open, and what it works with must stay")
     store.index_segments()
     quiet_is_evidence = context.product.file.feedback.silence is not None
     quiet = rules.keep_evidence if quiet_is_evidence else rules.keep
@@ -41,11 +43,20 @@ def retain(context: Context) -> Retained:
         (rules.keep_evidence, store.old_evidence, True),
     ):
         for lot in _lots(find, _before(context, age)) if age is not None else ():
-            ids = [one.id for one in lot]
-            _archive(context, lot, ids)
-            done = store.let_go(ids, evidence=evidence)
-            gone = [gone[0] + done["prediction"], gone[1] + done["feedback"]]
-    return Retained(*gone)
+            done = _counted(context, lot) if dry_run else _let_go(context, lot, evidence=evidence)
+            gone = [gone[0] + done[0], gone[1] + done[1]]
+    return Retained(*gone, removed=not dry_run)
+
+
+def _let_go(context: Context, lot: Sequence[PredictionRecord], *, evidence: bool) -> tuple[int, int]:
+    ids = [one.id for one in lot]
+    _archive(context, lot, ids)
+    done = context.store.let_go(ids, evidence=evidence)
+    return done["prediction"], done["feedback"]
+
+
+def _counted(context: Context, lot: Sequence[PredictionRecord]) -> tuple[int, int]:
+    return len(lot), len(context.store.feedback_on([one.id for one in lot]))
 
 
 def _before(context: Context, age: str) -> str:
@@ -80,6 +91,6 @@ def _archive(context: Context, lot: Sequence[PredictionRecord], ids: Sequence[st
 def _write(path: Path, table: pa.Table) -> None:
     fresh = path.with_name(f".{path.name}")
     pq.write_table(table, fresh, compression="zstd")
-    with fresh.open("rb") as file:
-        os.fsync(file.fileno())
+    disk.sync_path(fresh)
     fresh.replace(path)
+    disk.sync_path(path.parent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volant.cli.toml import dumps
@@ -23,6 +23,7 @@ tables = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(tables)
 def test_any_table_comes_back(record):
     assert tomllib.loads(dumps(record)) == record

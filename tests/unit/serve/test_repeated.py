@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import pytest
 
+from volant.serve.claims import Claims
 from volant.serve.repeated import ids_of
 from volant.store.keys import Wanted
 from volant.testing import handmade
@@ -57,6 +59,69 @@ def test_two_at_the_same_time_are_one(running):
     first, second = asyncio.run(scenario())
     assert [one["id"] for one in first.json()["predictions"]] == [one["id"] for one in second.json()["predictions"]]
     assert running.store.counts()["predictions"] == 2
+
+
+def test_two_at_the_same_time_are_one_even_while_a_release_is_swapped_in(running, monkeypatch):
+    """The first one is on its way under the old release, with the new one in place before the second is looked at."""
+    before, look = running.service.deck.traffic, running.store.find_predictions
+    monkeypatch.setattr(running.store, "find_predictions", lambda ids: (look(ids), time.sleep(0.5))[0])
+
+    async def scenario():
+        both = []
+        for center in (20.0, 30.0):
+            headers = {"idempotency-key": "k"}
+            both.append(asyncio.ensure_future(running.ask("POST", "/v1/predict", json={"rows": ROWS}, headers=headers)))
+            await asyncio.sleep(0.1)
+            running.new_release(center)
+            running.service.watch()
+        return await asyncio.gather(*both)
+
+    first, second = asyncio.run(scenario())
+    assert running.service.deck.traffic is not before
+    assert first.json() == second.json()
+    assert first.json()["release"] == before.champion.slot.name
+    assert running.store.counts()["predictions"] == 2
+
+
+def test_what_was_begun_is_ended_before_another_one_of_its_name_begins(tmp_path):
+    """Also where the client is gone: a repetition must find what came of it."""
+    claims, order = Claims(tmp_path / "claims"), []
+
+    async def work(name):
+        order.append(f"{name} begins")
+        await asyncio.sleep(0.05)
+        order.append(f"{name} ends")
+
+    async def scenario():
+        gone = asyncio.ensure_future(claims.alone("k", lambda: work("first")))
+        await asyncio.sleep(0.01)
+        gone.cancel()
+        await asyncio.gather(claims.alone("other", lambda: work("other")), claims.alone("k", lambda: work("second")))
+        assert gone.cancelled()
+
+    asyncio.run(scenario())
+    claims.close()
+    of_k = [one for one in order if "other" not in one]
+    assert of_k == ["first begins", "first ends", "second begins", "second ends"]
+    assert order.index("other begins") < order.index("first ends")
+
+
+def test_a_name_that_failed_is_free_again(tmp_path):
+    claims = Claims(tmp_path / "claims")
+
+    async def fails():
+        raise LookupError
+
+    async def works():
+        return "done"
+
+    async def scenario():
+        with pytest.raises(LookupError):
+            await claims.alone("k", fails)
+        return await claims.alone("k", works)
+
+    assert asyncio.run(scenario()) == "done"
+    claims.close()
 
 
 def test_the_keys_of_two_callers_are_two(start):

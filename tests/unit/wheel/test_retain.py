@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow.parquet as pq
 import pytest
+from tests.commands import volant
 
 from volant.core.clock import Clock
 from volant.core.product import read
@@ -23,16 +24,17 @@ RULES = '[log]\nkeep = "30d"\nkeep_evidence = "90d"\narchive = "old"\n[feedback]
 
 
 @pytest.fixture
-def work(tmp_path):
+def work(tmp_path, store_url):
     """Opens the product with these rules; ten predictions of ages from 0 to 180 days, every other one with feedback."""
-    product = handmade.make_served_product(tmp_path)
+    product = handmade.make_product(tmp_path)
+    where = "" if store_url is None else f'[store]\nurl = "{store_url}"\n'
 
     def opened(rules=RULES):
-        (product.folder / "volant.toml").write_text(handmade.FILE_TEXT + rules)
+        (product.folder / "volant.toml").write_text(handmade.FILE_TEXT + rules + where)
         return work_on(read(product.folder), clock=CLOCK)
 
     with opened() as context:
-        release = context.store.champion().release
+        handmade.promote(context.store, release := handmade.write_release(product.home))
         log = context.store.prediction_log()
         for n in range(10):
             at, told = iso(NOW - timedelta(days=20 * n)), {"age": n, "plan": "gold"}
@@ -55,6 +57,7 @@ def test_what_is_older_than_it_may_be_goes(work, tmp_path):
         assert left(context) == ["p0", "p1", "p2", "p4"]
         assert [row.prediction_id for row in context.store.feedback_rows()] == ["p0", "p2", "p4"]
         assert retain(context) == Retained(0, 0)
+        assert context.store.audit_trail()[-1].action == "retain"
         folder = context.product.folder / "old"
     kept = {name: [pq.read_table(path) for path in folder.glob(f"{name}-*")] for name in ("predictions", "feedback")}
     assert sorted(id for table in kept["predictions"] for id in table["id"].to_pylist()) == [
@@ -67,14 +70,15 @@ def test_what_is_older_than_it_may_be_goes(work, tmp_path):
 
 def test_without_a_rule_everything_stays(work):
     with work("") as context:
-        assert retain(context) == Retained(0, 0)
+        assert "for ever" in retain(context).held
         assert len(left(context)) == 10
 
 
 def test_nothing_goes_while_a_turn_is_open(work):
     with work() as context:
         turn = context.store.begin_turn("now")
-        assert retain(context) == Retained(0, 0)
+        assert retain(context).predictions == 0
+        assert "a turn is open" in retain(context).held
         assert context.store.let_go(["p9"], evidence=True)["prediction"] == 0
         context.store.end_turn(turn.id, "nothing-to-learn")
         assert retain(context).predictions == 6
@@ -111,3 +115,13 @@ def test_a_failed_archive_keeps_everything(work, monkeypatch):
         with pytest.raises(OSError, match="no space"):
             retain(context)
         assert len(left(context)) == 10
+
+
+def test_the_command_says_what_would_go_and_then_removes_it(work, tmp_path, monkeypatch):
+    monkeypatch.setattr(Clock, "now", lambda _: NOW)
+    with work('[log]\nkeep = "1d"\n[feedback]\nmaturity = "1d"\n'):
+        pass
+    would = {"predictions": 5, "feedback": 0, "removed": False, "held": ""}
+    assert volant("-C", tmp_path, "retain", "--dry-run") == (0, would)
+    assert volant("-C", tmp_path, "retain") == (0, {**would, "removed": True})
+    assert volant("-C", tmp_path, "retain", "--dry-run") == (0, {**would, "predictions": 0})
