@@ -58,6 +58,6 @@ class Announcer:
         if not self._as_json:
             write(text)
         elif not self._said:
-            address = re.search(r"https?://\S+", text)
-            write_json({"url": address[0] if address else None, "said": text})
+            products = dict(re.findall(r"^(\S+) is served at (https?://\S+)", text, re.MULTILINE))
+            write_json({"url": next(iter(products.values()), None), "products": products, "said": text})
         self._said = True

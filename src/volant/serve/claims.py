@@ -58,7 +58,8 @@ class Claims:
         pause = FIRST_PAUSE
         while True:
             try:
-                return fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+                return
             except (BlockingIOError, PermissionError):
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)

@@ -18,9 +18,10 @@ from volant.core.product import Product
 from volant.errors import BadInput
 from volant.runtime.load import verify
 from volant.runtime.seal import require_seal
+from volant.serve.certificates import tls
 from volant.serve.keys import Guard, refuse_open_door, resolve
 from volant.serve.limits import MOST_PROCESSES
-from volant.serve.listener import sockets, tls, url_of
+from volant.serve.listener import sockets, url_of
 from volant.serve.logs import set_up
 from volant.serve.process import Plan, store_of
 from volant.serve.supervisor import Supervisor

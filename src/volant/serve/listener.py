@@ -11,7 +11,6 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from volant.errors import BadInput, place_of
@@ -202,24 +201,3 @@ def url_of(listening: socket.socket, scheme: str = "http") -> str:
     """The address of a socket as a URL."""
     host, port = listening.getsockname()[:2]
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-
-
-def tls(certificate: Path, key: Path) -> ssl.SSLContext:
-    """A context for HTTPS from two PEM files.
-
-    Raises:
-        BadInput: code `tls-invalid`.
-    """
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as cause:
-        raise BadInput(
-            "the certificate and its key cannot be used",
-            code="tls-invalid",
-            where="volant.toml, serve.tls",
-            got=type(cause).__name__,
-            fix="name a PEM file with the certificate chain, and one with its key, which this user may read",
-        ) from cause
-    return context

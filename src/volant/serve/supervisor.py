@@ -14,7 +14,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from volant.errors import Failure, place_of
+from volant.errors import Failure, VolantError, place_of
 from volant.serve.board import Board
 from volant.serve.keeper import keep
 from volant.serve.listener import DRAIN_SECONDS
@@ -95,7 +95,11 @@ class Supervisor:
         if signal.SIGTERM in numbers or signal.SIGINT in numbers:
             self._stopping = True
         elif signal.SIGHUP in numbers and self._plan.renew is not None:
-            self._plan.renew()
+            try:
+                self._plan.renew()
+            except VolantError as error:  # whoever is served by the present one goes on to be
+                _logger.error("the certificate was not read again: %s", error.what)
+                return
             for pid, number in self._children.items():
                 if number < self._plan.workers:
                     os.kill(pid, signal.SIGHUP)

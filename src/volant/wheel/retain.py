@@ -37,15 +37,15 @@ def retain(context: Context, *, dry_run: bool = False) -> Retained:
     store.index_segments()
     quiet_is_evidence = context.product.file.feedback.silence is not None
     quiet = rules.keep_evidence if quiet_is_evidence else rules.keep
-    gone = [0, 0]
+    predictions = feedback = 0
     for age, find, evidence in (
         (quiet, store.old_predictions, False),
         (rules.keep_evidence, store.old_evidence, True),
     ):
         for lot in _lots(find, _before(context, age)) if age is not None else ():
             done = _counted(context, lot) if dry_run else _let_go(context, lot, evidence=evidence)
-            gone = [gone[0] + done[0], gone[1] + done[1]]
-    return Retained(*gone, removed=not dry_run)
+            predictions, feedback = predictions + done[0], feedback + done[1]
+    return Retained(predictions, feedback, not dry_run)
 
 
 def _let_go(context: Context, lot: Sequence[PredictionRecord], *, evidence: bool) -> tuple[int, int]:
