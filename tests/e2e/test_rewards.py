@@ -59,7 +59,7 @@ class Shop:
         return digest
 
     def traffic(self, context, count, *, seed, other=None, share=0.0, worth=(0.1, 0.5), clicks=False):
-        """Everybody is answered by the champion or, in that share, by another one; `worth`: of a yes below 50, of a no."""
+        """Everybody is answered by the champion or, in that share, by another; `worth`: of a yes below 50, of a no."""
         chance, champion = np.random.default_rng(seed), context.store.champion().release
         records, said = [], []
         for i in range(count):

@@ -109,8 +109,9 @@ class ImproveSection(Section):
     )
     reward: tuple[float, ...] | None = Field(
         None,
-        description="The least and the largest `reward` that a prediction can bring; then challengers are "
-        "judged by what they would have earned on logged traffic, canaries by what they earn, and predictions without a reward count as the least once they are `feedback.maturity` old.",
+        description="The least and the largest `reward` that a prediction can bring; then challengers are judged by "
+        "what they would have earned on logged traffic, canaries by what they earn, and predictions without a reward "
+        "count as the least once they are `feedback.maturity` old.",
     )
     rollback: bool = Field(
         True,

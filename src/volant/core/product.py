@@ -120,8 +120,8 @@ class TrainSection(Section):
 
     personal: str | None = Field(
         None,
-        description="An input of categories each of whose values gets an offset of its own on the answer, as far as "
-        "its rows prove one out of fold (empirical Bayes).",
+        description="An input of categories, or the column of role `subject`, each of whose values gets an offset of "
+        "its own on the answer, as far as its rows prove one out of fold (empirical Bayes).",
     )
 
     @field_validator("budget")

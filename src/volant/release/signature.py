@@ -20,12 +20,16 @@ def signature_of(
     before: Signature | None = None,
     missing: tuple[str, ...] | None = None,
     beside: Sequence[Column] = (),
+    person: Column | None = None,
 ) -> Signature:
     """The signature of what solves `problem`; `beside` are columns that callers may send and no model sees.
+
+    `person` is the column that says whose row it is, where answers are personal: it may be sent, and no model sees it.
 
     `contract` is that of `before` as long as inputs, outputs and classes stay the same; else it is one higher.
     """
     inputs = tuple(_field(c.name, c.type, profile["columns"][c.name]) for c in problem.inputs)
+    inputs += () if person is None else (Field(person.name, person.type),)
     new = Signature(problem.task, problem.target, inputs, _outputs(problem), problem.classes, missing=missing)
     new = replace(new, beside=tuple(Field(c.name, c.type) for c in beside))
     if before is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,10 +68,26 @@ def moved(answer: np.ndarray, group: np.ndarray, values: Sequence[str], offsets:
     return np.asarray(scaled / scaled.sum(axis=1, keepdims=True))
 
 
+def nameless(group: np.ndarray, salt: str) -> np.ndarray:
+    """Keyed hashes in the place of names, (n,), so that a release names nobody; None stays None."""
+    found = np.empty(len(group), dtype=object)
+    key = salt.encode()[:64]
+    found[:] = [
+        None if one is None else blake2b(str(one).encode(), key=key, digest_size=8).hexdigest() for one in group
+    ]
+    return found
+
+
 def _offset_by_group(of: Making) -> Run:
-    """Answers (n, …) and a column (n,) to answers with the offsets of their groups; see `moved`."""
+    """Answers (n, …) and a column (n,) to answers with the offsets of their groups; see `moved`.
+
+    With `salt` the groups are people, whose values are keyed hashes.
+    """
     values, offsets = list(of.params["values"]), np.asarray(of.params["offsets"], dtype=np.float64)
-    return lambda answer, group: moved(answer, group, values, offsets)
+    salt = of.params.get("salt")
+    if salt is None:
+        return lambda answer, group: moved(answer, group, values, offsets)
+    return lambda answer, group: moved(answer, nameless(group, salt), values, offsets)
 
 
 DECISIONS: dict[str, Callable[[Making], Run]] = {

@@ -11,32 +11,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from volant.core.ids import keyed_unit
 from volant.core.records import Pipeline, Step
-from volant.runtime.decisions import moved
+from volant.runtime.decisions import moved, nameless
 
 LEAST_ROWS = 5
 """Rows that a value needs to have an offset of its own, as for a place in a vocabulary."""
 MOST = 3.0
 """The largest offset of a logarithm."""
+MOST_VALUES = 5_000
+"""Values that can have an offset of their own: those with the most rows, so that a release stays small."""
 ROUNDS = 6
 SURE = 2.0
 
 
 @dataclass(frozen=True)
 class Offsets:
-    """An offset per value of a column, (values, C) for the logarithms of C probabilities, (values, 1) for a number."""
+    """An offset per value of a column, (values, C) for the logarithms of C probabilities, (values, 1) for a number.
+
+    With `salt` the values are people, under keyed hashes of their names.
+    """
 
     column: str
     values: tuple[str, ...]
     offsets: np.ndarray
+    salt: str | None = None
 
     def step(self, source: str) -> Step:
         """The step of a pipeline that adds them to its answer."""
-        params = {"values": list(self.values), "offsets": np.round(self.offsets, 6).tolist()}
+        params: dict[str, Any] = {"values": list(self.values), "offsets": np.round(self.offsets, 6).tolist()}
+        params |= {} if self.salt is None else {"salt": self.salt}
         return Step("offset_by_group", (source, self.column), "personal", params)
 
     def finish(self, pipeline: Pipeline, output: str) -> Pipeline:
@@ -46,7 +54,8 @@ class Offsets:
 
     def apply(self, predicted: np.ndarray, group: np.ndarray) -> np.ndarray:
         """Answers (n, …) with the offsets of their groups (n,)."""
-        return moved(predicted, group, self.values, np.round(self.offsets, 6))
+        named = group if self.salt is None else nameless(group, self.salt)
+        return moved(predicted, named, self.values, np.round(self.offsets, 6))
 
 
 @dataclass(frozen=True)
@@ -63,11 +72,16 @@ class Told:
         return Told(self.predicted[rows], self.truth[rows], self.weights[rows], self.group[rows], self.keys[rows])
 
 
-def learn_offsets(told: Told, column: str) -> Offsets | None:
+def learn_offsets(told: Told, column: str, salt: str | None = None) -> Offsets | None:
     """The offsets that held-out rows prove, or None where they prove none.
 
-    Each half of the rows, by their keys, must gain by what the other half says, `SURE` standard errors in all.
+    Each half of the rows, by their keys, must gain by what the other half says, `SURE` standard errors in all. With
+    `salt` the groups are those whom the keys name, so the halves are of each person's own rows.
     """
+    if salt is not None:
+        told = replace(told, group=nameless(told.group, salt), keys=_each_of(told.keys))
+        found = learn_offsets(told, column)
+        return None if found is None else replace(found, salt=salt)
     half = np.array(keyed_unit("halves for segments", map(str, told.keys))) < 0.5
     gains = []
     for mine in (half, ~half):
@@ -78,6 +92,16 @@ def learn_offsets(told: Told, column: str) -> Offsets | None:
         gains.append(losses(rows, rows.predicted) - losses(rows, found.apply(rows.predicted, rows.group)))
     gain = np.concatenate(gains)
     return _fitted(told, column) if gain.sum() > SURE * np.sqrt((gain**2).sum()) else None
+
+
+def _each_of(keys: np.ndarray) -> np.ndarray:
+    """The rows of each key told apart by their order, (n,)."""
+    seen: dict[str, int] = {}
+    names = []
+    for key in map(str, keys):
+        seen[key] = seen.get(key, 0) + 1
+        names.append(f"{key} {seen[key]}")
+    return np.array(names, dtype=object)
 
 
 def losses(told: Told, predicted: np.ndarray) -> np.ndarray:
@@ -141,6 +165,7 @@ def _coded(group: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
     for one in group:
         if one is not None:
             count[one] = count.get(one, 0) + 1
-    values = tuple(sorted(value for value, rows in count.items() if rows >= LEAST_ROWS))
+    often = sorted((-rows, value) for value, rows in count.items() if rows >= LEAST_ROWS)[:MOST_VALUES]
+    values = tuple(sorted(value for _, value in often))
     place = {value: i for i, value in enumerate(values)}
     return values, np.array([place.get(one, -1) for one in group], dtype=np.int64)

@@ -116,7 +116,7 @@ class Answerer:
 
     def _begun(self, traffic: Traffic, body: bytes, name: str) -> Work | VolantError:
         try:
-            table = self.read(traffic, body)
+            table = traffic.champion.slot.of_people(self.read(traffic, body))
         except VolantError as error:
             return error
         count = len(table)

@@ -16,10 +16,10 @@ from volant.columns.media import is_media
 from volant.core.records import Batch, Signature
 from volant.errors import Failure, VolantError
 from volant.runtime.load import Release, open_release
-from volant.runtime.rows import answers, rows_to_batch
+from volant.runtime.rows import answers, rows_to_batch, type_of
 from volant.runtime.seal import require_seal
 from volant.serve.batches import Batches
-from volant.serve.reader import Reader
+from volant.serve.reader import Reader, Table
 
 INLINE_SECONDS = 0.002
 """A request that is expected to take longer than this leaves the event loop."""
@@ -57,6 +57,22 @@ class Slot:
     def files(self) -> tuple[str, ...]:
         """The names of the inputs whose cells are files."""
         return tuple(field.name for field in self.signature.inputs if is_media(field.type))
+
+    @cached_property
+    def person(self) -> str | None:
+        """The input that says who asks, where answers have offsets of people: the subject of a request goes there."""
+        own = [step.inputs[1] for step in self.release.runner.pipeline.steps if "salt" in step.params]
+        return own[0] if own else None
+
+    def of_people(self, table: Table) -> Table:
+        """The rows with whoever asks in both places, as the input of the release and as the subject that is logged."""
+        if self.person is None:
+            return table
+        kind = type_of(next(field for field in self.signature.inputs if field.name == self.person), self.signature)
+        cells = table.columns[self.person]
+        whose = [cell if one is None else one for one, cell in zip(table.subjects, cells, strict=True)]
+        known = [None if one is None else kind.parse_cell(one) for one in whose]
+        return msgspec.structs.replace(table, columns={**table.columns, self.person: known}, subjects=whose)
 
     @property
     def signature(self) -> Signature:

@@ -91,7 +91,9 @@ def _why_not(context: Context, problem: Problem, champion: Release, *, anew: boo
         return "what the champion learned may not be gone on from"
     if tuple(champion.signature.classes) != tuple(problem.classes):
         return "the classes are others"
-    known = {field.name: field.type for field in champion.signature.inputs}
+    person = context.product.file.train.personal
+    asked = {column.name for column in problem.inputs}
+    known = {f.name: f.type for f in champion.signature.inputs if f.name in asked or f.name != person}
     if known != {column.name: column.type for column in problem.inputs}:
         return "the inputs are others"
     over = {row.id for row in context.store.runs() if row.status != "running"}

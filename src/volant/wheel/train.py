@@ -41,7 +41,7 @@ from volant.wheel.gate import Judged, judge, judge_rows, units_of
 from volant.wheel.history import LOST_RACE, deploy_verdict, rival_release, said_before, serving
 from volant.wheel.intervals import band_of, seconds_for_interval, with_interval, with_promise
 from volant.wheel.learn import assemble
-from volant.wheel.personal import with_offsets
+from volant.wheel.personal import person_of, to_strangers, with_offsets
 from volant.wheel.posed import pictured, posed
 from volant.wheel.report import write_candidate_report
 from volant.wheel.results import Entry, TrainResult
@@ -348,6 +348,7 @@ def _export(
         None if champion is None else champion.signature,
         context.product.file.data.missing,
         beside_of(context, dataset.schema),
+        person_of(context, dataset.schema),
     )
     with Draft(context.folder("candidates")) as draft:
         parts = [Part(m.fit.pipeline, m.fit.folder, m.weight) for m in found.members]
@@ -393,7 +394,7 @@ def evaluate_release(
     if not len(rows):
         rows = judge_rows(dataset)
     return evaluate(
-        release.predict,
+        to_strangers(release, problem),
         rows,
         task=context.task,
         problem=problem,

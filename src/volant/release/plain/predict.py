@@ -14,6 +14,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -211,9 +212,13 @@ def _offset_by_group(params: dict[str, Any], _: Path | None) -> Run:
     place = {value: i for i, value in enumerate(params["values"])}
     offsets = np.asarray(params["offsets"], dtype=np.float64)
     table = np.vstack([offsets, np.zeros((1, offsets.shape[1]))])
+    salt = str(params.get("salt", "")).encode()[:64]
+
+    def named(one: Any) -> Any:
+        return blake2b(str(one).encode(), key=salt, digest_size=8).hexdigest() if salt and one is not None else one
 
     def run(answer: np.ndarray, group: np.ndarray) -> np.ndarray:
-        shift = table[[place.get(one, len(place)) for one in group]]
+        shift = table[[place.get(named(one), len(place)) for one in group]]
         if answer.ndim == 1:
             return np.asarray(answer + shift[:, 0])
         scaled = answer * np.exp(shift)
