@@ -1,10 +1,14 @@
 """Rows 2, 3 and 4: pictures on two cores, against the plain Keras networks of the tutorials.
 
-Each run (row, who, seed) is kept under bench/out/pictures and not repeated, so that rows can be measured in parts;
-without `--run` what there is is compared. Seconds count from the start of the process to the exported network:
-imports, decoding and export are part of them. Training rows are shuffled first; the test rows are read when training
-has ended. Keras is run by the interpreter that VOLANT_KERAS names, in an environment of its own. Needs VOLANT_DATA.
+Each run (row, who, seed) is kept under bench/out/pictures and not repeated, so that rows can be measured in parts, and
+what was interrupted goes on; it is told in a line as soon as it has ended, one that failed too. Without `--run` what
+there is is compared. `--plan` says what would be run and about how many minutes it takes. Seconds count from the start
+of the process to the exported network: imports, decoding and export are part of them. Training rows are shuffled first;
+the test rows are read when training has ended. Keras is run by the interpreter that VOLANT_KERAS names, in an
+environment of its own; how long the quick runs may take follows from how long Keras took, so it comes first. Needs
+VOLANT_DATA.
 
+    python bench/pictures.py --run keras volant-fast volant-long --rows cifar10 --seeds 0 1 2 --plan
     python bench/pictures.py --run keras volant-fast volant-long --rows cifar10 --seeds 0 1 2
     python bench/pictures.py
 """
@@ -18,6 +22,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +35,10 @@ SOONER = 15.0
 LONG = {"cifar10": 600.0, "fashion_mnist": 300.0}
 """Seconds of the long runs; of cats and dogs as many as Keras took."""
 GOALS = {"cifar10": 0.90, "fashion_mnist": 0.945}
+KERAS = {"cifar10": 400.0, "fashion_mnist": 380.0, "cats_dogs": 500.0}
+"""Seconds that Keras takes, about, where it has not been measured here."""
+BESIDES = 40.0
+"""Seconds of a run besides, for test rows and single ones."""
 SPARE = 4.0
 """Seconds of a run that imports and reading take besides the fit."""
 
@@ -111,11 +120,14 @@ def volant(train: str, test: str, seconds: str, seed: str, out: str) -> None:
     Path(out + ".json").write_text(json.dumps(told))
 
 
+def kept(row: str, who: str, seed: int) -> Path:
+    """Where a run is kept."""
+    return OUT / f"{row}-{who}-{seed}.json"
+
+
 def run(row: str, who: str, seed: int) -> None:
-    """One run, kept; nothing if it was made before."""
-    out = OUT / f"{row}-{who}-{seed}"
-    if out.with_suffix(".json").is_file():
-        return
+    """One run, kept and told."""
+    out = kept(row, who, seed).with_suffix("")
     train, test = prepared(row)
     environment = {**os.environ, "BENCH_SEED": str(seed), "BENCH_BEGAN": repr(time.time())}
     if who == "keras":
@@ -124,12 +136,32 @@ def run(row: str, who: str, seed: int) -> None:
     else:
         seconds = _seconds(row, who)
         command = [sys.executable, __file__, "--child", str(train), str(test), str(seconds), str(seed), str(out)]
-    subprocess.run(command, check=True, env={**environment, "BENCH_BEGAN": repr(time.time())})
+    ended = subprocess.run(command, check=False, env={**environment, "BENCH_BEGAN": repr(time.time())})
+    told: dict[str, object] = {"row": row, "who": who, "seed": seed}
+    if ended.returncode:
+        print(json.dumps({**told, "failed": ended.returncode}), flush=True)
+        return
+    facts = json.loads(kept(row, who, seed).read_text())
+    right = accuracy(row, kept(row, who, seed))
+    told |= {"accuracy": round(right[0], 4), "low": round(right[1], 4), "high": round(right[2], 4)}
+    print(json.dumps({**told, "seconds": round(facts["seconds"], 1), "widths": facts.get("widths")}), flush=True)
+
+
+def plan(waiting: Sequence[tuple[str, str, int]]) -> None:
+    """What would be run, and about how long that takes."""
+    total = 0.0
+    for row, who, seed in waiting:
+        seconds = KERAS[row] if who == "keras" else _seconds(row, who)
+        total += seconds + BESIDES
+        told = {"row": row, "who": who, "seed": seed, "minutes": round((seconds + BESIDES) / 60, 1)}
+        print(json.dumps(told))
+    print(json.dumps({"runs": len(waiting), "minutes": round(total / 60, 1)}))
 
 
 def _seconds(row: str, who: str) -> float:
     """How long volant may take: what Keras took over 15, or what the row allows."""
     rivals = [json.loads(path.read_text())["seconds"] for path in sorted(OUT.glob(f"{row}-keras-*.json"))]
+    rivals = rivals or [KERAS[row]]
     if who.endswith("s"):  # volant-60s: to try the script
         return float(who.removeprefix("volant-").removesuffix("s"))
     if who == "volant-fast":
@@ -180,6 +212,7 @@ def main() -> None:
     parser.add_argument("--run", nargs="*", default=[], help="keras, volant-fast, volant-long, or volant-60s")
     parser.add_argument("--rows", nargs="*", default=list(EPOCHS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
+    parser.add_argument("--plan", action="store_true", help="say what would be run, and how long it takes")
     parser.add_argument("--child", nargs=5)
     asked = parser.parse_args()
     if asked.child:
@@ -189,10 +222,13 @@ def main() -> None:
         print(json.dumps({"row": "2-4", "skipped": "no data: set VOLANT_DATA"}))
         return
     OUT.mkdir(parents=True, exist_ok=True)
-    for seed in asked.seeds:
-        for row in asked.rows:
-            for who in asked.run:
-                run(row, who, seed)
+    runs = [(row, who, seed) for seed in asked.seeds for row in asked.rows for who in asked.run]
+    waiting = [one for one in runs if not kept(*one).is_file()]
+    if asked.plan:
+        plan(waiting)
+        return
+    for one in waiting:
+        run(*one)
     summary()
 
 

@@ -65,3 +65,31 @@ def test_82_a_network_goes_back_to_its_last_good_weights_and_says_so(tmp_path, m
     assert any("back to the last good weights at half the rate" in line for line in heard.lines)
     assert result.promoted
     assert {s.metric: s.value for s in result.judged}["roc_auc"] > 0.9
+
+
+def test_82_a_network_for_pictures_goes_back_too_and_ends_where_it_keeps_failing(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    from tests.unit.learners.test_image_networks import fitted, right, rows
+
+    from volant.core.protocols import RunContext
+    from volant.neural.image.objective import ImageObjective
+
+    real, calls, every = ImageObjective.loss, [], 25
+
+    def loss(self, batch, progress):
+        calls.append(1)
+        return real(self, batch, progress) * (float("nan") if len(calls) % every == 0 else 1.0)
+
+    monkeypatch.setattr(ImageObjective, "loss", loss)
+    heard = Heard()
+    runner, model = fitted(
+        "cnn", rows(), tmp_path / "fit", rows(60, seed=5), RunContext(1, rows(60, seed=5), progress=heard)
+    )
+    assert model.facts()["falls"] == 2
+    assert sum("back to the last good weights at half the rate" in line for line in heard.lines) == 2
+    assert right(runner, rows(100, seed=9)) > 0.85
+    every = 1
+    runner, model = fitted("cnn", rows(), tmp_path / "bad", context=RunContext(seed=1, progress=heard))
+    assert any("ends there: it keeps failing" in line for line in heard.lines)
+    said = runner.predict(rows(20).batch(["picture"]))["probability"]
+    assert abs(said.sum(axis=1) - 1.0).max() < 1e-5, "what is left is a network that answers"

@@ -16,6 +16,7 @@ from volant.core import plugins  # noqa: E402
 from volant.core.clock import Machine  # noqa: E402
 from volant.core.protocols import RunContext  # noqa: E402
 from volant.errors import BadInput  # noqa: E402
+from volant.learners.image import decoding  # noqa: E402
 from volant.neural.image import compiled  # noqa: E402
 from volant.neural.image.building import build  # noqa: E402
 from volant.neural.image.design import Design, Recipe  # noqa: E402
@@ -127,6 +128,20 @@ def test_the_compiler_of_torch_gives_the_same_network(tmp_path):
         pytest.skip("there is no compiler here")
     asked = rows(40, seed=3).batch(["picture"])
     np.testing.assert_allclose(plain.predict(asked)["probability"], quick.predict(asked)["probability"], atol=5e-3)
+
+
+def test_pictures_that_fit_nowhere_are_decoded_when_they_are_needed(tmp_path, monkeypatch):
+    whole, _ = fitted("convnet", rows(64), tmp_path / "whole", widths="8,8,16", epochs=3)
+    monkeypatch.setattr(decoding, "IN_MEMORY", 1_000)
+    mapped, _ = fitted("convnet", rows(64), tmp_path / "mapped", widths="8,8,16", epochs=3)
+    monkeypatch.setattr(decoding, "fits_on_disk", lambda size: False)
+    data = rows(64)
+    assert not isinstance(decoding.decoder_for(rows(8), "picture").pixels(data, 2), np.ndarray)
+    never, _ = fitted("convnet", data, tmp_path / "never", widths="8,8,16", epochs=3)
+    asked = rows(40, seed=3).batch(["picture"])
+    said = [runner.predict(asked)["probability"] for runner in (whole, mapped, never)]
+    np.testing.assert_array_equal(said[0], said[1])
+    np.testing.assert_array_equal(said[0], said[2])
 
 
 def flops(design, height, width):

@@ -18,7 +18,9 @@ import json, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
+from volant.neural.checkpoint import Checkpoint
 from volant.neural.crew import crew_here
+from volant.neural.curves import Curves
 from volant.neural.loop import Loop, Plan
 from volant.neural.means import Keeper, Means
 from volant.neural.muon import Muon
@@ -26,6 +28,8 @@ from volant.neural.optimisers import Adam, Group, Together
 from volant.neural.sharded import whole
 
 crew = crew_here()
+write, written = Checkpoint.write, []
+Checkpoint.write = lambda self, path: (written.append(path), write(self, path))
 torch.manual_seed(0)
 model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.GELU(), torch.nn.Linear(8, 2))
 net = crew.wrap(model)
@@ -48,9 +52,11 @@ matrices = tuple(p for p in inner.parameters() if p.ndim == 2)
 rest = tuple(p for p in inner.parameters() if p.ndim < 2)
 optimiser = Together(Muon([Group(matrices, 0.02)]), Adam([Group(rest, 0.01)]))
 keeper = Keeper(Path(sys.argv[2]), steps=2)
-means = Means(crew=crew, clip=10.0, pieces=2, keeper=keeper)
+curves = Curves(Path(f"{sys.argv[2]}-curves-{crew.rank}"))
+means = Means(crew=crew, clip=10.0, pieces=2, keeper=keeper, curves=curves)
 found = Loop(Fit(), (x, y), optimiser, Plan(8, 16), torch.Generator().manual_seed(3), means=means).run()
 weights = [whole(p).flatten().tolist() for p in inner.parameters()]
+Path(f"{sys.argv[1]}.{crew.rank}").write_text(str(len(written)))
 if crew.rank == 0:
     Path(sys.argv[1]).write_text(json.dumps([crew.size, found.loss, weights]))
 """
@@ -92,6 +98,10 @@ def test_two_processes_reach_what_one_reaches(tmp_path, alone, shared):
     assert size == 2
     assert loss == pytest.approx(alone[1], rel=0.05)
     assert close(weights, alone[2])
+    first, second = (int((tmp_path / f"out.json.{rank}").read_text()) for rank in (0, 1))
+    assert first > 0 == second, "checkpoints are written by the first process alone"
+    looks = [tmp_path / f"kept-curves-{rank}" / "curves.jsonl" for rank in (0, 1)]
+    assert [look.is_file() for look in looks] == [True, False]
 
 
 @pytest.mark.slow

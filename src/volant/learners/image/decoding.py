@@ -13,6 +13,7 @@ import numpy as np
 from volant.columns.pictures import size_of
 from volant.core.protocols import Rows
 from volant.core.records import Pipeline, Problem, Step, Support
+from volant.learners.image.undecoded import Undecoded, fits_on_disk
 from volant.learners.tabular.features import usable
 from volant.neural.image.design import SMALL
 from volant.runtime.load import Runner
@@ -85,8 +86,14 @@ class Decoder:
         scale = side / min(height, width)
         return Decoder(self.column, {**self.params, "height": _whole(height * scale), "width": _whole(width * scale)})
 
-    def pixels(self, data: Rows, threads: int) -> np.ndarray:
-        """The pixels of all rows, in memory or, where they are many, in a file that is mapped into it."""
+    def pixels(self, data: Rows, threads: int) -> np.ndarray | Undecoded:
+        """The pixels of all rows, in memory or, where they are many, in a file that is mapped into it.
+
+        Where the disk has no room for that file either, they are decoded whenever they are looked at.
+        """
+        size = float(np.prod((len(data), *self.shape), dtype=np.float64))
+        if size > IN_MEMORY and not fits_on_disk(size):
+            return Undecoded(data, self.step(), self.shape, threads)
         runner = Runner(Pipeline((self.step(),), {PIXELS: PIXELS}), Path(), threads)
         out = _room((len(data), *self.shape))
         for begin in range(0, len(data), CHUNK):
@@ -143,5 +150,5 @@ def _whole(size: float) -> int:
 
 
 def _is_grey(decoder: Decoder, data: Rows) -> bool:
-    pixels = decoder.pixels(data, 1).astype(np.int16)
+    pixels = decoder.pixels(data, 1)[np.arange(len(data))].astype(np.int16)
     return bool((np.abs(pixels - pixels[..., :1]) <= 2).all())

@@ -20,6 +20,8 @@ def moved(
     pictures: np.ndarray, places: np.ndarray, how: Augmentation, flipped: np.ndarray, dice: torch.Generator
 ) -> np.ndarray:
     """The pictures at some places (n, height, width, channels), shifted and flipped while they are read."""
+    if not isinstance(pictures, np.ndarray):
+        pictures, places = pictures[places], np.arange(len(places))
     shifts = _shifts(pictures.shape[1:3], how, flipped, dice)
     if shifts is None:
         return np.ascontiguousarray(pictures[places])

@@ -79,6 +79,13 @@ def train_together(
 
 def _write(folder: Path, rows: ImageRows) -> None:
     folder.mkdir(exist_ok=True)
+    if not isinstance(rows.pictures, np.ndarray):
+        raise Failure(
+            "the pixels of all pictures do not fit on this disk, where several processes would read them",
+            code="too-large",
+            got=f"{rows.pictures.nbytes:,} bytes",
+            fix=f"make room, set side in train.options, or train in one process ({PROCESSES}=1)",
+        )
     arrays = {"pictures": rows.pictures, "targets": rows.targets.numpy(), "weights": rows.weights.numpy()}
     if rows.beside is not None:
         arrays["beside"] = rows.beside.numpy()

@@ -19,6 +19,7 @@ RESIDENT = 0.3
 class ImageRows:
     """Pixels uint8 (n, height, width, channels), targets float32 (n, k), weights (n,), columns beside (n, m).
 
+    Instead of pixels there may be what gives those of some places, for pictures that are decoded when they are needed.
     Targets of classes are probabilities; weights have the mean one.
     """
 
@@ -104,7 +105,11 @@ class Augmented:
 
 def resident(pictures: np.ndarray, device: torch.device) -> torch.Tensor | None:
     """All pictures on a GPU, where they take no more than a share of what memory it has left."""
-    if device.type != "cuda" or pictures.nbytes > RESIDENT * torch.cuda.mem_get_info(device)[0]:
+    if (
+        device.type != "cuda"
+        or not isinstance(pictures, np.ndarray)
+        or pictures.nbytes > RESIDENT * torch.cuda.mem_get_info(device)[0]
+    ):
         return None
     return torch.from_numpy(np.ascontiguousarray(pictures)).to(device)
 
