@@ -20,6 +20,9 @@ from volant.evidence.standing import Standing
 
 PLOT = 0.02
 """How often those who have not proven themselves yet, and say the same of one prediction, have agreed on it."""
+MAJORITY = 0.6
+"""What must stand behind a label of what voices say, if most of them say something else, or the champion would decide
+between them."""
 SURE = 12.0
 """What a reviewer adds."""
 UNKNOWN = 0.5
@@ -29,13 +32,17 @@ UNKNOWN = 0.5
 @dataclass(frozen=True)
 class Merged:
     """Of each prediction (n,) that anybody trusted spoke about: `item`, the winning `label` (a code), how probable it
-    is (`sure`), its `share` of all that was said, and by what its weight in training is multiplied (`weight`)."""
+    is (`sure`), its `share` of all that was said, and by what its weight in training is multiplied (`weight`).
+    `split` tells that voices by themselves, without what was believed before, give the label no majority; `lone` that
+    one voice alone speaks for it."""
 
     item: np.ndarray
     label: np.ndarray
     sure: np.ndarray
     share: np.ndarray
     weight: np.ndarray
+    split: np.ndarray
+    lone: np.ndarray
 
 
 def merge_classes(opinions: Opinions, reference: Reference, standing: Standing) -> Merged:
@@ -47,12 +54,11 @@ def merge_classes(opinions: Opinions, reference: Reference, standing: Standing) 
         standing: of their witnesses; `blind` belongs to these opinions.
     """
     if not len(opinions):
-        nothing = np.empty(0)
-        return Merged(opinions.item, opinions.label, nothing, nothing, nothing)
+        return _nothing(opinions)
     added = _strength(opinions, standing)
     labels = np.int64(len(opinions.labels))
     option, place = np.unique(opinions.item * labels + opinions.label, return_inverse=True)
-    support = _without_echo(added, place, opinions, standing, len(option))
+    support, heads, lone = _without_echo(added, place, opinions, standing, len(option))
     before = np.full(len(option), np.nan)
     before[place] = reference.of(opinions)
     known = ~np.isnan(before)
@@ -69,7 +75,14 @@ def merge_classes(opinions: Opinions, reference: Reference, standing: Standing) 
     best = _first_best(sure, starts, count)
     factor = np.zeros(len(option))
     np.maximum.at(factor, place, opinions.weight)
-    return Merged(item[best], option[best] % labels, sure[best], odds[best] / said, factor[best])
+    split = support[best] < MAJORITY * np.add.reduceat(support, starts)
+    split &= heads[best] <= np.add.reduceat(heads, starts) / 2
+    return Merged(item[best], option[best] % labels, sure[best], odds[best] / said, factor[best], split, lone[best])
+
+
+def _nothing(opinions: Opinions) -> Merged:
+    none, no = np.empty(0), np.empty(0, dtype=bool)
+    return Merged(opinions.item, opinions.label, none, none, none, no, no)
 
 
 def _strength(opinions: Opinions, standing: Standing) -> np.ndarray:
@@ -82,10 +95,12 @@ def _strength(opinions: Opinions, standing: Standing) -> np.ndarray:
 
 def _without_echo(
     added: np.ndarray, place: np.ndarray, opinions: Opinions, standing: Standing, options: int
-) -> np.ndarray:
-    """The log odds that all opinions together add to each label, (options,).
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each label, (options,): the log odds that all opinions together add to it, its voices, and whether it has but
+    one.
 
-    Of a group, and of all the nameless, the strongest voice counts. What all the unproven together add has a bound.
+    Of a group, and of all the nameless, the strongest voice counts. What all the unproven together add has a bound, and
+    they are one voice then. One that is seasoned is enough.
     """
     group, witness = standing.group[opinions.witness], opinions.witness
     strange = ~standing.proven[witness] & (group == 0) & ~opinions.reviewer
@@ -98,7 +113,11 @@ def _without_echo(
     option = voice // size
     proven = np.bincount(option, np.where(unproven, 0.0, loudest), options)
     crowd = np.bincount(option, np.where(unproven, loudest, 0.0), options)
-    return np.asarray(proven - np.log(PLOT + (1 - PLOT) * np.exp(-crowd)))
+    voices = np.bincount(option[~unproven], minlength=options) + (crowd > 0)
+    enough = np.zeros(options, dtype=bool)
+    enough[place[(standing.seasoned[witness] & (group == 0)) | opinions.reviewer]] = True
+    support = proven - np.log(PLOT + (1 - PLOT) * np.exp(-crowd))
+    return support, np.bincount(option, minlength=options), (voices < 2) & ~enough
 
 
 def _first_best(sure: np.ndarray, starts: np.ndarray, count: np.ndarray) -> np.ndarray:
@@ -111,8 +130,7 @@ def _first_best(sure: np.ndarray, starts: np.ndarray, count: np.ndarray) -> np.n
 def merge_numbers(opinions: Opinions, standing: Standing, tolerance: float) -> Merged:
     """The median by trust; its share are the opinions within `tolerance` of it."""
     if not len(opinions):
-        nothing = np.empty(0)
-        return Merged(opinions.item, opinions.label, nothing, nothing, nothing)
+        return _nothing(opinions)
     trust = _shared_trust(opinions, standing)
     order = np.lexsort((trust, opinions.label, opinions.item))
     item, label, trust = opinions.item[order], opinions.label[order], trust[order]
@@ -128,7 +146,8 @@ def merge_numbers(opinions: Opinions, standing: Standing, tolerance: float) -> M
     share = np.add.reduceat(np.where(near, trust, 0.0), starts) / np.maximum(total, 1e-12)
     doubt = np.exp(np.add.reduceat(np.log1p(-np.where(near, np.minimum(trust, 1 - 1e-12), 0.0)), starts))
     factor = np.maximum.reduceat(opinions.weight[order], starts)
-    return Merged(item[starts], label[middle], share * (1 - doubt), share, factor)
+    no = np.zeros(len(starts), dtype=bool)  # the median has a majority, and what is far from it is held
+    return Merged(item[starts], label[middle], share * (1 - doubt), share, factor, no, no)
 
 
 def _shared_trust(opinions: Opinions, standing: Standing) -> np.ndarray:

@@ -13,6 +13,8 @@ from volant.evidence.trust import RIGHT, Answered, Earned, blind_chance, earned,
 
 PROVEN = 0.5
 """Somebody is proven whose rate of right answers is above this with 95 % probability."""
+SEASONED = 0.75
+"""Somebody whose rate of right answers is above this with 95 % probability may contradict all by one voice."""
 HOUR = 3_600_000_000
 FAST, FEWEST = 10.0, 60
 """Answers in the busiest hour that no person gives: so many times what nearly all reach, and so many at least."""
@@ -21,12 +23,14 @@ FAST, FEWEST = 10.0, 60
 @dataclass(frozen=True)
 class Standing:
     """Of each witness (w,): the mean of earned trust, what it is hoped to be (see `Earned`), whether somebody is
-    proven, the group (0: none) and haste. `blind` (k,) is how likely an opinion is from somebody who does not look."""
+    proven or even `seasoned`, the group (0: none) and haste. `blind` (k,) is how likely an opinion is from somebody who
+    does not look."""
 
     trust: Earned
     mean: np.ndarray
     hope: np.ndarray
     proven: np.ndarray
+    seasoned: np.ndarray
     group: np.ndarray
     hasty: np.ndarray
     blind: np.ndarray
@@ -45,7 +49,7 @@ def stand(opinions: Opinions, reference: Reference, audit: np.ndarray, gold: np.
     belief = _with_gold(reference.of(opinions), opinions, gold)
     used = np.flatnonzero(~opinions.reviewer & (reference.code >= 0) & ~_echoes(opinions))
     used = used[np.argsort(opinions.witness[used], kind="stable")]
-    mean, proven = np.full(count, newcomer().mean), np.zeros(count, dtype=bool)
+    mean, low = np.full(count, newcomer().mean), np.full(count, newcomer().low)
     blind = np.full(len(opinions), 1.0 / max(reference.size, 2))
     trust = Earned((), np.empty((0, len(RIGHT))), np.empty(0, dtype=np.int64))
     hope = mean.copy()
@@ -53,13 +57,13 @@ def stand(opinions: Opinions, reference: Reference, audit: np.ndarray, gold: np.
         present, actor = np.unique(opinions.witness[used], return_inverse=True)
         given = _answered(opinions, reference, used, actor, belief, audit | (gold >= 0))
         trust = earned(given, [opinions.witnesses[i] for i in present])
-        mean[present], proven[present] = trust.mean, trust.low >= PROVEN
+        mean[present], low[present] = trust.mean, trust.low
         hope[:] = trust.hope_of_new
         hope[present] = trust.hope
         blind[used] = given.blind
         blind = _same_for_echoes(blind, opinions)
     group = find_groups(opinions, reference, gold)
-    return Standing(trust, mean, hope, proven, group, _hasty(opinions), blind)
+    return Standing(trust, mean, hope, low >= PROVEN, low >= SEASONED, group, _hasty(opinions), blind)
 
 
 def _echoes(opinions: Opinions) -> np.ndarray:

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.unit.evidence.test_label_view import CLASSES, CLASSIFY, RULE, prediction, view, voice
+from tests.unit.evidence.test_label_view import CLASSES, CLASSIFY, NOW, RULE, prediction, view, voice
 
-from volant.evidence.label_view import ACCEPTED, HELD, build_label_view
+from volant.evidence.label_view import ACCEPTED, HELD, JUDGED, build_label_view
 from volant.evidence.reference import Second
+from volant.store.records import PredictionRecord
 
 AFTER = {"cat": "cow", "cow": "dog", "dog": "cat"}
 
@@ -173,3 +174,72 @@ def test_what_is_probably_confused_is_left_out_or_shared_as_the_product_file_say
     shared = dict(zip(verdicts.ids.to_pylist(), verdicts.shared.tolist(), strict=True))
     assert np.mean([shared[name] for name in used["correct"] & wrong]) > 0.3
     assert np.mean([shared[name] for name in used["correct"] - wrong]) < 0.1
+
+
+def calibrated(count, *, unsure=0.25, seed=3):
+    """Predictions and truths: the champion is sure and right, or torn between two classes and wrong at times."""
+    chance = random.Random(seed)
+    made = []
+    for i in range(count):
+        guess = CLASSES[i % 3]
+        torn = chance.random() < unsure
+        likely = {c: 0.01 for c in CLASSES} | ({AFTER[guess]: 0.4, guess: 0.59} if torn else {guess: 0.98})
+        truth = AFTER[guess] if torn and chance.random() < 0.4 else guess
+        output = {"label": guess, "probabilities": likely}
+        facts = {"release": "r", "at": NOW.isoformat(), "input": {}, "audit": True}
+        made.append((PredictionRecord(id=f"p{i:04}", output=output, **facts), truth))
+    return made
+
+
+def spoken_by_one(shown, *, wrong, people=60, seed=5):
+    """Everybody sees some cases alone, and that share of what they say is wrong."""
+    chance = random.Random(seed)
+    said = []
+    for i, (on, truth) in enumerate(shown):
+        value = chance.choice([c for c in CLASSES if c != truth]) if chance.random() < wrong else truth
+        said.append(voice(i, on, value, f"user{i % people}", age=60 + 100 * i))
+    return said
+
+
+def contradictions(said, made):
+    """Of the labels that are used, those that contradict the answer."""
+    used = labels(made)
+    return [one for one in said if one.prediction.output["label"] != one.value == used.get(one.prediction.id)]
+
+
+def test_where_many_contradictions_are_wrong_one_voice_alone_is_not_enough():
+    shown = calibrated(360)
+    truths = {on.id: truth for on, truth in shown}
+    calm, doubtful = (spoken_by_one(shown, wrong=wrong) for wrong in (0.0, 0.1))
+    assert len(contradictions(calm, view(*calm))) > 20
+    made = view(*doubtful)
+    assert [one for one in contradictions(doubtful, made) if truths[one.prediction.id] != one.value] == []
+    assert made.reasons()["one voice alone contradicts what is expected"] > 10
+
+
+def test_there_a_second_voice_or_somebody_seasoned_is_enough():
+    shown = calibrated(360)
+    said = spoken_by_one(shown, wrong=0.1)
+    target, truth = next((on, t) for on, t in calibrated(400)[360:] if on.output["label"] != t)
+    first, second = (voice(9000 + i, target, truth, name) for i, name in enumerate(("somebody new", "user50")))
+    assert target.id not in labels(view(*said, first))
+    assert labels(view(*said, first, second))[target.id] == truth
+    record = [voice(9100 + i, on, right, "old hand", age=900 + i) for i, (on, right) in enumerate(shown[:40])]
+    assert labels(view(*said, *record, voice(9000, target, truth, "old hand")))[target.id] == truth
+
+
+def test_there_one_voice_alone_does_not_judge():
+    shown = calibrated(360)
+    said = spoken_by_one(shown, wrong=0.1)
+    on, truth = shown[50]
+    sides = {on.id: "judge"}
+    assert view(*said, sides=sides).count(JUDGED) == 0
+    assert view(*said, voice(9001, on, truth, "user55"), sides=sides).count(JUDGED) == 1
+
+
+def test_between_two_voices_the_champion_does_not_decide():
+    said = honest(cases(60))
+    on = prediction("p", guess="dog")
+    made = view(*said, voice(9000, on, "dog", "user1"), voice(9001, on, "cat", "user2"))
+    found = next(d for d in made.decisions if d.prediction_id == "p")
+    assert (found.status, found.reason) == (HELD, "actors contradict each other")
