@@ -272,12 +272,21 @@ def cases(handle):
     return [({**row, "alcohol": row["alcohol"] + 0.01}, row.pop("target")) for row in rows]
 
 
+LEARNING = {
+    "scratch": "",
+    "warm": 'learners = ["linear"]\n[improve]\nlearning = "warm"\n',
+    "online": 'learners = ["linear"]\n[improve]\nlearning = "online"\n',
+    "shards": 'learners = ["linear"]\nshards = 3\n',
+}
+
+
 @pytest.mark.slow
-def test_a_turn_that_is_killed_at_any_boundary_loses_nothing_and_repeats_nothing(tmp_path):
+@pytest.mark.parametrize("way", list(LEARNING))
+def test_a_turn_that_is_killed_at_any_boundary_loses_nothing_and_repeats_nothing(tmp_path, way):
     """What is left after a turn was killed at each of its boundaries is what is left after an undisturbed one."""
     seen = {}
     for kills in ("never", "always"):
-        handle = product(tmp_path / kills, "wine", budget="2 units")
+        handle = product(tmp_path / kills, "wine", budget="2 units", extra=LEARNING[way])
         handle.train()
         told = [({k: v for k, v in row.items() if k != "target"}, label) for row, label in cases(handle)]
         send(handle, [row for row, _ in told])
@@ -302,6 +311,7 @@ def test_a_turn_that_is_killed_at_any_boundary_loses_nothing_and_repeats_nothing
                 "deployments": [(one.kind, one.release) for one in store.deployments()],
                 "questions": len(store.questions()),
                 "feedback": store.counts()["feedback"],
+                "candidates": {one.digest: one.facts for one in store.candidates()},
             }
         if kills == "always":
             assert len(statuses) > len(STEPS)

@@ -112,6 +112,13 @@ class TrainSection(Section):
         {}, description="Options of learners by their names, in place of those that the learners choose themselves."
     )
     ensemble: bool = Field(True, description="Whether the release may be a weighted ensemble.")
+    shards: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Parts of the rows, dealt by their keys, each of which teaches fits of its own: the release is "
+        "their mean, and when a person is erased only the fits on their part are made again. 0 trains on all at once.",
+    )
     class_weight: Literal["balanced"] | dict[str, Positive] | None = Field(
         None,
         description='What a row counts in training by its class: `"balanced"` (each class as much as any other), or a '
@@ -411,6 +418,16 @@ class ProductFile(Section):
     store: StoreSection = Field(default=StoreSection(), description="Storage.")
     log: LogSection = Field(default=LogSection(), description="How long predictions and feedback are kept.")
     sign: SignSection = Field(default=SignSection(), description="Seals of releases.")
+
+    @model_validator(mode="after")
+    def _sharded(self) -> ProductFile:
+        if self.train.shards == 1:
+            raise ValueError("train.shards is 0, or at least 2")
+        if self.train.shards and self.improve.learning != "scratch":
+            raise ValueError('train.shards goes with improve.learning = "scratch": shards are fitted anew or kept')
+        if self.train.shards and self.data.split.by == "time":
+            raise ValueError("train.shards deals rows by their keys, so data.split.by cannot be time")
+        return self
 
 
 @dataclass(frozen=True)

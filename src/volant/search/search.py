@@ -32,6 +32,7 @@ from volant.search.logarithm import Logarithm
 from volant.search.losses import Losses
 from volant.search.pace import MOST_LANES, Layout, Pace
 from volant.search.portfolio import BASELINE, plan
+from volant.search.shards import of_one, sharding
 from volant.search.standings import Standings
 from volant.search.telling import Telling
 from volant.search.trials import Found, HeldOut, Member, Rules, Trial
@@ -107,7 +108,7 @@ class Search:
         for trial in self.standings.trials:
             if trial.status == "waiting":
                 trial.status, trial.reason = "skipped", "the budget has no room for it"
-        if self.before is None:
+        if self.before is None and not self.rules.shards:
             self._tune(crossing)
         if not self.standings.done():
             score, members = self.losses.turned(self.standings.baseline_loss), (Member(baseline, 1.0),)
@@ -115,12 +116,20 @@ class Search:
                 members, Calibration(), tuple(self.standings.trials), baseline, layout.folds, True, None, score
             )
         choice = self._choice()
-        if self.before is None and self._distil(choice, crossing):
+        if self.before is None and not self.rules.shards and self._distil(choice, crossing):
             choice = self._choice()
         return self._conclude(choice, baseline, crossing)
 
     def _crossing(self) -> Crossing:
-        """What is tried, and on which folds: the portfolio, or the members of an earlier result."""
+        """What is tried, and on which folds: the portfolio, or the members of an earlier result.
+
+        On shards it is the portfolio as it stands, so that the same fits are asked for again.
+        """
+        if self.rules.shards:
+            about = of_one(self.problem, self.rules.shards)
+            self.standings.trials = plan(self.learners, about, self.pace.seconds, None)
+            self.pace.wake(self.standings.trials)
+            return sharding(self.data, self.problem, self.fits, self.pace)
         if self.before is not None:
             self.standings.trials = self.before.trials()
             self.pace.wake(self.standings.trials)
@@ -276,7 +285,7 @@ class Search:
 
     def _conclude(self, choice: Choice, baseline: Fit, crossing: Crossing) -> Found:
         for place, (trial, weight) in enumerate(zip(choice.done, choice.small, strict=True)):
-            trial.weight, trial.bagged = weight, place in choice.bagged
+            trial.weight, trial.bagged = weight, place in choice.bagged or bool(self.rules.shards)
         mixed = choice.mixed(choice.small)
         calibration = self._calibration(mixed, choice.rows)
         chosen = sorted((t for t in choice.done if t.weight), key=lambda t: -t.weight)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ BESIDES = 0.2
 class Rules:
     """What the product file says about training, and what a release may weigh and take.
 
-    `keep`: a later search may go on from the fits of this one.
+    `keep`: a later search may go on from the fits of this one. With `shards`, each fit learns from one of so many parts
+    of the rows alone, and is kept in `shard_folder`.
     """
 
     seed: int = 0
@@ -36,6 +38,8 @@ class Rules:
     metric: str = ""
     by_time: bool = False
     keep: bool = False
+    shards: int = 0
+    shard_folder: Path = Path()
     most_bytes: float = MOST_BYTES
     most_milliseconds: float = MOST_MILLISECONDS
 

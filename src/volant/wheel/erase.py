@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 from volant.data.dataset import Dataset, open_dataset
 from volant.errors import BadInput
 from volant.release.traffic import standing
+from volant.search.shards import forget, shard_of
 from volant.store.artifacts import write_file_atomic
 from volant.wheel.collect import collect
 from volant.wheel.context import Context
@@ -25,6 +26,7 @@ from volant.wheel.history import serving
 from volant.wheel.improve import improve
 from volant.wheel.results import Result, plain
 from volant.wheel.resume import descendants
+from volant.wheel.train import SHARDS
 
 LEAST_NAME = 6
 """Characters of a name that is looked for in every byte; shorter ones are found everywhere."""
@@ -51,14 +53,16 @@ class _Gone:
     rows: dict[str, int]
     datasets: tuple[str, ...]
     held: tuple[str, ...]
+    shards: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Erased(Result):
     """`volant erase`: the proof. It names nobody: `subject` is a keyed hash.
 
-    `models` learned from the person; `retrained` is what serves instead. `found` are files in which the name is still
-    found. `complete` says that nothing is left; `left` says what is, and why.
+    `models` learned from the person; `retrained` is what serves instead. `shards` are the parts of the rows whose fits
+    were deleted, where there are any (`train.shards`): all others were kept. `found` are files in which the name is
+    still found. `complete` says that nothing is left; `left` says what is, and why.
     """
 
     subject: str
@@ -70,6 +74,7 @@ class Erased(Result):
     found: tuple[str, ...]
     complete: bool
     left: tuple[str, ...] = ()
+    shards: tuple[int, ...] = ()
     report: Path | None = field(default=None)
 
 
@@ -114,12 +119,15 @@ def erase(context: Context, name: str, *, retrain: bool = True, budget: str | No
         held = tuple(store.free_segments())
         store.index_segments()
         ids = {row["id"] for row in store.predictions_of(name)}
-        holding = [dataset.digest for dataset in _holding(context, name, ids)]
+        held_by = list(_holding(context, name, ids))
+        holding = [dataset.digest for dataset in held_by]
+        shards = _shards(context, held_by, name, ids)
         before = serving(context)
         models = sorted({*_models(context, holding), *_remembered(context, hashed)})
         store.finish_erasure(hashed, {"models": models})
         context.progress.stage("erase")
-        gone = _Gone(hashed, dict(store.erase_rows(name)), tuple(holding), held)
+        gone = _Gone(hashed, dict(store.erase_rows(name)), tuple(holding), held, shards)
+        forget(context.folder(SHARDS), shards)
         collect(context)  # the version without them, with the cuts of those before
         _forget_datasets(context, holding, models)
     outcome, unchanged = _retrain(context, before, models, budget) if retrain else (None, None)
@@ -140,6 +148,17 @@ def _holding(context: Context, name: str, ids: Collection[str]) -> Iterator[Data
         owned = _owned(dataset) and bool((dataset.keys() == name).any())
         if owned or bool(np.isin(dataset.references().astype(str), list(ids)).any() if ids else False):
             yield dataset
+
+
+def _shards(context: Context, holding: Sequence[Dataset], name: str, ids: Collection[str]) -> tuple[int, ...]:
+    """The parts of the training rows that a person is in, in any of these dataset versions."""
+    count, found = context.product.file.train.shards, set[int]()
+    for dataset in holding if count else ():
+        rows = dataset.part("train")
+        own = np.isin(rows.references().astype(str), list(ids)) if ids else np.zeros(len(rows), dtype=bool)
+        own |= (rows.keys() == name) & _owned(dataset)
+        found.update(shard_of(rows.keys()[own], count).tolist())
+    return tuple(sorted(found))
 
 
 def _models(context: Context, datasets: Collection[str]) -> list[str]:
@@ -227,6 +246,7 @@ def _proof(context: Context, name: str, gone: _Gone, models: list[str], outcome:
         found,
         complete=not found and not left,
         left=tuple(left),
+        shards=gone.shards,
     )
     path = context.folder("reports") / f"erasure-{gone.hashed[:12]}.json"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -49,6 +49,8 @@ from volant.wheel.resume import Beginning, beginning
 from volant.wheel.watch import reference_of
 from volant.wheel.worth import worth_of
 
+SHARDS = "shards"
+"""The folder of a product's home with the fits on shards, which outlive runs."""
 SHORT = 0.25
 """Share of the budget that a full evaluation may take; where it would take more, a brief one must do."""
 
@@ -282,9 +284,12 @@ def make_candidate(
         ensemble=settings.ensemble,
         metric=context.metric,
         by_time=context.product.file.data.split.by == "time",
-        most_bytes=most_bytes if limits.size_mb is None else 1e6 * limits.size_mb,
-        most_milliseconds=most_milliseconds if limits.latency_ms is None else limits.latency_ms,
+        most_bytes=(most_bytes if limits.size_mb is None else 1e6 * limits.size_mb) / max(settings.shards, 1),
+        most_milliseconds=(most_milliseconds if limits.latency_ms is None else limits.latency_ms)
+        / max(settings.shards, 1),
         keep=context.product.file.improve.learning != "scratch",
+        shards=settings.shards,
+        shard_folder=context.folder(SHARDS),
     )
     care = effort(len(dataset) - len(rows), len(problem.classes), spending.budget)
     interval_seconds = seconds_for_interval(problem, spending, settings.threads)
