@@ -216,8 +216,8 @@ class Search:
             with self._lock:
                 self.spending.spend(1)
                 self._advance(f"{trial.configuration.name}, fold {len(trial.fits)}")
-            if self.standings.far_behind(trial, crossing):
-                trial.status, trial.reason = "beaten", "far behind the best on the first folds"
+            if self.standings.adds_nothing(trial, crossing):
+                trial.status, trial.reason = "beaten", "the best are no better with it, on the first folds"
                 return
         trial.predicted = crossing.predicted(trial.fits)
         trial.score = self.losses.score(trial.predicted)

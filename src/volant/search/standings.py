@@ -7,14 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from volant.core.protocols import Rows
-from volant.search.choice import leaders, size_of
+from volant.search.choice import LEADERS, LOOKED_AT, leaders, size_of
 from volant.search.crossing import Crossing
+from volant.search.ensemble import greedy_weights
 from volant.search.losses import Losses
 from volant.search.pace import LEAST_SECONDS, SHORT, Pace
 from volant.search.trials import Rules, Trial
 
-FAR_BEHIND = 0.3
-"""Share of the way from the best configuration back to the baseline, from which on another is given up early."""
 HOPEFUL = 3
 """Learners, the best ones so far, whose other configurations come before those of the rest."""
 
@@ -97,10 +96,15 @@ class Standings:
             trial.configuration = replace(trial.configuration, logarithm=best.configuration.logarithm)
         return trial
 
-    def far_behind(self, trial: Trial, crossing: Crossing) -> bool:
-        """Whether a configuration lost so much on its first folds that its other ones are not worth their time."""
-        best = self.best
-        if best is None or best.predicted is None:
+    def adds_nothing(self, trial: Trial, crossing: Crossing) -> bool:
+        """Whether the best configurations would be no better with this one beside them, as its first folds tell.
+
+        What would have no weight in the end is not worth the time of its other folds.
+        """
+        done = sorted(self.done(), key=self.losses.of)[:LEADERS]
+        if not done or not crossing.half_way(trial.fits):
             return False
-        least = FAR_BEHIND * abs(self.baseline_loss - self.losses.of(best))
-        return crossing.beaten(trial.fits, best.predicted, lambda p: self.losses.turned(self.losses.score(p)), least)
+        rows = np.flatnonzero(crossing.numbers < len(trial.fits))
+        rows = rows[:: max(len(rows) // LOOKED_AT, 1)]
+        arrays = [t.predicted[rows] for t in done if t.predicted is not None] + [crossing.predicted(trial.fits)[rows]]
+        return greedy_weights(arrays, lambda p: self.loss_at(p, rows))[-1] == 0.0
