@@ -106,5 +106,8 @@ class Standings:
             return False
         rows = np.flatnonzero(crossing.numbers < len(trial.fits))
         rows = rows[:: max(len(rows) // LOOKED_AT, 1)]
-        arrays = [t.predicted[rows] for t in done if t.predicted is not None] + [crossing.predicted(trial.fits)[rows]]
+        predicted = crossing.predicted(trial.fits)[rows]
+        if not np.isfinite(predicted).all():
+            return False
+        arrays = [t.predicted[rows] for t in done if t.predicted is not None] + [predicted]
         return greedy_weights(arrays, lambda p: self.loss_at(p, rows))[-1] == 0.0
