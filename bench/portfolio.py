@@ -44,10 +44,10 @@ QUESTIONS = {
     "above": ("wine_quality", "ames_house_prices", "cpu_act", "puma8NH", "metro_traffic", "bike_hourly"),
     "fifths": ("cpu_act", "metro_traffic", "bike_hourly"),
     "most": ("splice", "vehicle", "segmentation"),
-    "components": ("mnist", "fashion_mnist"),
+    "components": ("mnist", "fashion_mnist", "mnist+fashion_mnist"),
 }
 """Is the number above its median, in which fifth is it, is it the most frequent class, which digit or garment is it by
-the first principal components."""
+the first principal components; with twenty classes, which of all digits and garments."""
 COMPONENTS = 20
 PATIENT = 0.25
 """Power of a configuration's seconds by which its gain is divided: 0 would not mind them at all."""
@@ -89,15 +89,17 @@ def bikes() -> tuple[pa.Table, str, str]:
     return table.drop_columns(["instant", "dteday"]), "cnt", "regression"
 
 
-def components(name: str) -> tuple[pa.Table, str, str]:
-    """Small pictures as smooth numbers: their first principal components."""
-    kept = np.load(Path(os.environ["VOLANT_DATA"]) / name / f"{name}.npz")
-    some = np.random.default_rng(0).permutation(len(kept["x_train"]))[:MOST_ROWS]
-    pixels = kept["x_train"][some].reshape(len(some), -1) / 255.0
+def components(names: str) -> tuple[pa.Table, str, str]:
+    """Small pictures as smooth numbers: their first principal components. Names joined by `+` are mixed."""
+    files = {name: np.load(Path(os.environ["VOLANT_DATA"]) / name / f"{name}.npz") for name in names.split("+")}
+    pixels = np.concatenate([kept["x_train"] for kept in files.values()])
+    labels = np.concatenate([np.char.add(f"{name} ", kept["y_train"].astype(str)) for name, kept in files.items()])
+    some = np.random.default_rng(0).permutation(len(pixels))[:MOST_ROWS]
+    pixels = pixels[some].reshape(len(some), -1) / 255.0
     pixels = pixels - pixels.mean(axis=0)
     _, axes = np.linalg.eigh(pixels.T @ pixels)
     columns = {f"component {i}": pixels @ axes[:, -1 - i] for i in range(COMPONENTS)}
-    return pa.table({**columns, "label": kept["y_train"][some].astype(str)}), "label", "multiclass"
+    return pa.table({**columns, "label": labels[some]}), "label", "multiclass"
 
 
 def rows_of(name: str, folder: Path) -> tuple[MemoryRows, object, object]:

@@ -14,6 +14,7 @@ from volant.columns.media import in_hand
 from volant.core.protocols import Rows
 from volant.search.ensemble import ROUNDS, greedy_weights
 from volant.search.fits import Fit
+from volant.search.lasts import MOST
 from volant.search.trials import Rules, Trial
 
 CANDIDATES = 12
@@ -25,6 +26,9 @@ BETWEEN = 1 << 20
 """Numbers that are read between two rows when a fit is timed: as much memory as a release of some size takes."""
 LEADERS, LOOKED_AT = 6, 4_000
 """Trials, and about how many of their rows, that tell what would be combined now."""
+
+SLIGHT = 0.15
+"""Weight below which no time is kept for a last fit: a member that matters so little may go in as it is."""
 
 Loss = Callable[[np.ndarray], float]
 
@@ -77,7 +81,7 @@ def choose(
     full = greedy_weights(arrays, loss, rounds=rounds)
     room = np.array([MARGIN * rules.most_bytes, MARGIN * rules.most_milliseconds, seconds * rules.threads])
     weighed = cache(lambda i: size_of(done[i], sample))  # it is measured: once for each, and only if need be
-    once = {i: done[i].again if done[i].again <= seconds else np.inf for i in places}
+    once = {i: min(done[i].again, seconds) if MOST * done[i].again <= seconds else np.inf for i in places}
     small, bagged = full, frozenset[int]()
     used = [i for i, weight in zip(places, full, strict=True) if weight]
     if (sum(np.append(weighed(i), once[i]) for i in used) > room).any():
@@ -122,7 +126,7 @@ def leaders(
     combined = [i for i, weight in enumerate(weights) if weight]
     room = room - weighed[combined].sum(axis=0)
     last = []
-    for i in sorted(combined, key=lambda i: -ranked[i].again):
+    for i in sorted((i for i in combined if weights[i] >= SLIGHT), key=lambda i: -ranked[i].again):
         more = (len(ranked[i].fits) - 1) * weighed[i]
         if len(ranked[i].fits) > 1 and (more <= room).all():
             room = room - more

@@ -30,7 +30,7 @@ class Crossing:
     before: Before | None = None
 
     def fit(self, configuration: Configuration, seconds: float) -> Iterator[Fit]:
-        """The fits on folds, in order, within so many seconds."""
+        """The fits on folds, in order, within so many seconds; none is begun before those of the last turn are taken."""
         stop_at = self.pace.spending.remaining_seconds() - seconds
         crew, threads = self.layout.crew, self.layout.threads
         if getattr(configuration.learner, "exclusive", False):
@@ -41,12 +41,14 @@ class Crossing:
             left = (self.pace.spending.remaining_seconds() - stop_at) / (turns - fold // crew)
             return self._fold(configuration, fold, left, threads)
 
+        folds = range(self.layout.folds)
         with blas_threads(threads):
             if crew == 1:
-                yield from map(fitted, range(self.layout.folds))
+                yield from map(fitted, folds)
             else:
                 with ThreadPoolExecutor(crew) as pool:
-                    yield from pool.map(fitted, range(self.layout.folds))
+                    for first in folds[::crew]:
+                        yield from pool.map(fitted, folds[first : first + crew])
 
     def _fold(self, configuration: Configuration, fold: int, seconds: float, threads: int) -> Fit:
         rows, out = np.flatnonzero(self.numbers != fold), np.flatnonzero(self.numbers == fold)
