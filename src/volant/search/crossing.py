@@ -30,7 +30,7 @@ class Crossing:
     before: Before | None = None
 
     def fit(self, configuration: Configuration, seconds: float) -> Iterator[Fit]:
-        """The fits on folds, in order, within so many seconds; none is begun before those of the last turn are taken."""
+        """The fits on folds, in order, within so many seconds; a turn begins when the one before it was taken."""
         stop_at = self.pace.spending.remaining_seconds() - seconds
         crew, threads = self.layout.crew, self.layout.threads
         if getattr(configuration.learner, "exclusive", False):

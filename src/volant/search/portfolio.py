@@ -14,7 +14,7 @@ from volant.search.trials import Trial
 
 BASELINE = "prior"
 BOTH_WAYS = 1
-"""First configurations that learn a skewed number as it is and as its logarithm too; the rest keep to the better way."""
+"""First configurations that learn a skewed number as it is and as its logarithm; the rest keep to the better way."""
 
 
 def plan(

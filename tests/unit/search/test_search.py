@@ -155,6 +155,32 @@ def test_a_learner_that_fails_leaves_the_others_alone(tmp_path, how, status):
     assert not found.only_baseline
 
 
+class Useless(Broken):
+    """A learner that answers with frequencies, and counts how often it was asked."""
+
+    name = "useless"
+
+    def __init__(self):
+        super().__init__("frequencies")
+        self.fits = 0
+
+    def fit(self, data, problem, options, context):
+        self.fits += 1
+        return load("learners", "prior").fit(data, problem, load("learners", "prior").options(), context)
+
+
+def test_what_adds_nothing_on_its_first_folds_is_not_fitted_on_the_others(tmp_path):
+    useless = Useless()
+    learners = {n: load("learners", n) for n in ("prior", "linear", "boosted_trees")} | {"useless": useless}
+    run = search(tmp_path, "20s", learners=learners)
+    run.rules = replace(run.rules, threads=2)
+    run.pace.rules = run.rules
+    found = run.run()
+    (trial,) = [t for t in found.trials if t.learner == "useless"]
+    assert (trial.status, trial.weight) == ("beaten", 0.0)
+    assert useless.fits == -(-(found.folds + 2) // 3 // 2) * 2 < found.folds
+
+
 def test_trees_beat_the_line_where_the_truth_is_no_line_and_predictions_are_probabilities(tmp_path):
     found = search(tmp_path, "14 units").run()
     for trial in found.trials:
