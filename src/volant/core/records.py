@@ -76,6 +76,7 @@ class Problem:
     `costs` is what answers cost, `costs[truth][answer]`, (C, C); empty where every mistake costs the same.
     `interval` is the share of truths that the interval given with every answer is to hold; 0 where none is given.
     `picture` is the usual width and height of pictures among the inputs in pixels, zeros where it is not known.
+    `labels` are those that a row may carry, none, one or more; empty where a row has one class, or a number.
     """
 
     task: str
@@ -87,6 +88,7 @@ class Problem:
     costs: tuple[tuple[float, ...], ...] = ()
     interval: float = 0.0
     picture: tuple[int, int] = (0, 0)
+    labels: tuple[str, ...] = ()
 
     def types(self) -> frozenset[str]:
         return frozenset(c.type for c in self.inputs)
@@ -119,7 +121,7 @@ class Decision:
     `threshold`: the second of two classes is the answer from this probability on. `weights` (C,): the answer is
     the class whose probability times its weight is largest. `costs` (C, C), `costs[truth][answer]`: the answer is
     the class of least expected cost. `thresholds`: a threshold per canonical value of the input `column`; rows of
-    any other value are decided by `threshold`.
+    any other value are decided by `threshold`. `marks` (L,): a row carries each label from this probability on.
     """
 
     threshold: float | None = None
@@ -127,6 +129,7 @@ class Decision:
     costs: tuple[tuple[float, ...], ...] = ()
     column: str = ""
     thresholds: tuple[tuple[Any, float], ...] = ()
+    marks: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,7 @@ class Signature:
 
     `missing` are the texts that mean missing, where the product names its own; None stands for the usual ones.
     `beside` are fields that a caller may send and no model sees; they are logged, so that fairness can be judged.
+    `labels` are those that a row may carry, in the order of their probabilities.
     """
 
     task: str
@@ -190,9 +194,17 @@ class Signature:
     contract: int = 1
     missing: tuple[str, ...] | None = None
     beside: tuple[Field, ...] = ()
+    labels: tuple[str, ...] = ()
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What there is a probability of: classes, one of which is true, or labels."""
+        return self.classes or self.labels
 
     def record(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain data; without `labels` where there are none, so that digests stay what they were before there were."""
+        record = asdict(self)
+        return record if self.labels else {name: value for name, value in record.items() if name != "labels"}
 
     @staticmethod
     def of(record: Mapping[str, Any]) -> Signature:
@@ -208,6 +220,7 @@ class Signature:
             contract=int(record.get("contract", 1)),
             missing=None if record.get("missing") is None else tuple(record["missing"]),
             beside=fields(record.get("beside", ())),
+            labels=tuple(record.get("labels", ())),
         )
 
 

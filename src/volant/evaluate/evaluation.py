@@ -18,6 +18,7 @@ from volant.evaluate.coverage import intervals_view
 from volant.evaluate.curves import curves
 from volant.evaluate.importance import Importance, importance
 from volant.evaluate.intervals import score
+from volant.evaluate.labels import per_label
 from volant.evaluate.residuals import residuals
 from volant.evaluate.sampling import MOST_DRAWS, seed_of
 from volant.evaluate.slices import declared_slices
@@ -51,7 +52,7 @@ class Evaluation:
 
     `unknown` counts rows that were left out as their truth is missing or a class that the candidate does not
     know. `views` holds plain data for plots, by name: `confusion`, `classes`, `calibration`, `histogram`,
-    `curves`, `hardest` where probabilities are predicted, `residuals` where numbers are, `intervals` where they
+    `curves`, `hardest` where classes are predicted, `labels` where labels are, `residuals` where numbers are, `intervals` where they
     come with some, and what `looks` add.
     """
 
@@ -186,6 +187,8 @@ def _views(units: Batch, problem: Problem, numbers: np.ndarray, task: Task, seed
     """What is worth plotting, by what the task predicts. Predictions that are not finite have no views."""
     if not finite(units):
         return {}
+    if problem.labels:
+        return {"labels": per_label(units, problem.labels)}
     if task.output == "probability":
         return {
             "confusion": confusion(units, problem.classes),

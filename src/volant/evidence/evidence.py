@@ -72,6 +72,13 @@ class Predicted:
         return self.answers.column("label").combine_chunks()
 
     @cached_property
+    def labels(self) -> pa.Array:
+        """The labels that were answered where several may be, a list each, null where there is none."""
+        if not pa.types.is_list(self._kind("labels")):
+            return pa.nulls(len(self), pa.list_(pa.string()))
+        return self.answers.column("labels").combine_chunks()
+
+    @cached_property
     def value(self) -> np.ndarray:
         """The number that was answered, shape (n,), NaN where there is none."""
         kind = self._kind("value")

@@ -6,6 +6,7 @@ Later traffic is compared with this. Nothing in it is anybody's: ranges hold man
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -46,11 +47,11 @@ def reference_file(release: Release, train: Rows, held: Rows, problem: Problem, 
     """
     inputs = {c.name: c.type for c in problem.inputs if c.type in WATCHED}
     watched = {name: _of(column_values(train, name, kind)).record() for name, kind in inputs.items()}
-    target = column_values(train, problem.target, "category" if problem.classes else "number")
+    target = column_values(train, problem.target, "number" if problem.task == "regress" else "category")
     record = {
         "version": 1,
         "inputs": watched,
-        "label": _of(texts_of(target) if problem.classes else target).record(),
+        "label": None if problem.labels else _of(texts_of(target) if problem.classes else target).record(),
         **_answers(units, problem, len(held)),
     }
     return json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
@@ -89,6 +90,8 @@ def _answers(units: Batch, problem: Problem, rows: int) -> dict[str, Any]:
     """How answers spread on held-out rows, and how right they are there."""
     if not rows:
         return {"output": None, "rows": 0}
+    if problem.labels:
+        return {"output": of_names(sets_of(units["a"] == 1, problem.labels)).record(), "rows": rows}
     if not problem.classes:
         errors = np.abs(units["y"] - units["f"])
         return {"output": of_numbers(units["f"]).record(), "rows": rows, "scale": float(np.median(errors)) or 1.0}
@@ -101,3 +104,13 @@ def _answers(units: Batch, problem: Problem, rows: int) -> dict[str, Any]:
         "right": float((chosen == units["y"])[known].mean()) if known.any() else None,
         "sure": float(sure[known].mean()) if known.any() else None,
     }
+
+
+def sets_of(marked: np.ndarray, labels: Sequence[str]) -> list[str]:
+    """The labels of each row as one text, of marks (n, L)."""
+    return [set_text([name for name, there in zip(labels, row, strict=True) if there]) for row in marked.tolist()]
+
+
+def set_text(labels: Sequence[str]) -> str:
+    """Labels as one text, the same in whatever order they come."""
+    return "|".join(sorted(labels))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -94,6 +95,28 @@ def fit_classes(part: Part, penalty: Penalty, signs: Sequence[int], effort: Effo
     matrix, bias = np.zeros((width, classes)), np.full(classes, ABSENT)
     matrix[:, present], bias[present] = coefficients, intercepts
     return Lines(matrix, bias, iterations=line.iterations)
+
+
+def fit_labels(part: Part, penalty: Penalty, signs: Sequence[int], effort: Effort) -> Lines:
+    """A logistic regression per label on the rows that somebody has said it of; `part.y` is (n, L), -1 where nobody."""
+    ends = time.monotonic() + effort.seconds
+    weights, bias, iterations = np.zeros((part.x.shape[1], part.y.shape[1])), np.zeros(part.y.shape[1]), 0
+    for place, y in enumerate(part.y.T):
+        known = np.flatnonzero(y >= 0)
+        one = Part(part.x[known], y[known].astype(np.int64), part.weights[known])
+        if len(np.unique(one.y)) < 2:
+            bias[place] = margin_of(one.y, one.weights)
+            continue
+        left = (ends - time.monotonic()) / (part.y.shape[1] - place) if effort.seconds != float("inf") else float("inf")
+        line = _descend(one, penalty, signs, 2, replace(effort, seconds=max(left, 0.01)))
+        weights[:, place], bias[place] = line.coefficients[:, 0], line.bias[0]
+        iterations = max(iterations, line.iterations)
+    return Lines(weights, bias, iterations=iterations)
+
+
+def margin_of(y: np.ndarray, weights: np.ndarray) -> float:
+    """The margin of a label of which nothing is known but how frequent it is."""
+    return float(np.log((weights[y == 1].sum() + 0.5) / (weights[y == 0].sum() + 0.5)))
 
 
 def _descend(

@@ -31,7 +31,7 @@ def signature_of(
     inputs = tuple(_field(c.name, c.type, profile["columns"][c.name]) for c in problem.inputs)
     inputs += () if person is None else (Field(person.name, person.type),)
     new = Signature(problem.task, problem.target, inputs, _outputs(problem), problem.classes, missing=missing)
-    new = replace(new, beside=tuple(Field(c.name, c.type) for c in beside))
+    new = replace(new, beside=tuple(Field(c.name, c.type) for c in beside), labels=problem.labels)
     if before is None:
         return new
     return replace(new, contract=before.contract + (not same_contract(new, before)))
@@ -51,6 +51,8 @@ def _field(name: str, kind: str, facts: Mapping[str, Any]) -> Field:
 def _outputs(problem: Problem) -> tuple[Field, ...]:
     if problem.classes:
         return (Field("label", "category", True, problem.classes[0], problem.classes), Field("probabilities", "number"))
+    if problem.labels:
+        return (Field("labels", "labels", True, [problem.labels[0]], problem.labels), Field("probabilities", "number"))
     names = ("value", "low", "high") if problem.interval else ("value",)
     return tuple(Field(name, "number", True, 0.0) for name in names)
 
@@ -79,6 +81,7 @@ def same_contract(new: Signature, before: Signature) -> bool:
             inputs,
             [f.name for f in signature.outputs],
             signature.classes,
+            signature.labels,
             signature.missing,
         )
 

@@ -181,8 +181,11 @@ def _flag_unknown(
 def answers(outputs: Batch, signature: Signature) -> list[dict[str, Any]]:
     """The pipeline's outputs as one plain object per row.
 
-    `classify` gives `label` and `probabilities`, `regress` gives `value`, with `low` and `high` where promised.
+    `classify` gives `label` and `probabilities`, `tag` gives `labels` and `probabilities`, `regress` gives `value`, with
+    `low` and `high` where promised.
     """
+    if signature.labels:
+        return _labelled(outputs, signature.labels)
     if "probability" in outputs:
         table = outputs["probability"].tolist()
         labels = outputs["label"].tolist()
@@ -193,3 +196,14 @@ def answers(outputs: Batch, signature: Signature) -> list[dict[str, Any]]:
     names = [name for name in ("value", "low", "high") if name in outputs]
     listed = zip(*(outputs[name].tolist() for name in names), strict=True)
     return [dict(zip(names, row, strict=True)) for row in listed]
+
+
+def _labelled(outputs: Batch, names: Sequence[str]) -> list[dict[str, Any]]:
+    """The labels of each row, in their order, and how probable each one is."""
+    return [
+        {
+            "labels": [name for name, there in zip(names, marked, strict=True) if there],
+            "probabilities": dict(zip(names, row, strict=True)),
+        }
+        for marked, row in zip(outputs["labels"].tolist(), outputs["probability"].tolist(), strict=True)
+    ]

@@ -326,6 +326,11 @@ def _sigmoid_pair(of: Making) -> Run:
     return run
 
 
+def _sigmoid(of: Making) -> Run:
+    """Margins (n, L) of labels to the probability float64 (n, L) of each."""
+    return lambda x: np.asarray(1.0 / (1.0 + np.exp(-cut(x.astype(np.float64), -STEEPEST, STEEPEST))))
+
+
 def softmax(x: np.ndarray) -> np.ndarray:
     """Margins (n, C) to probabilities float64 (n, C)."""
     e = np.exp(x.astype(np.float64) - x.max(axis=1, keepdims=True))
@@ -386,6 +391,18 @@ def _temperature(of: Making) -> Run:
     return lambda p: warmed(p, value, least)
 
 
+def _temperatures(of: Making) -> Run:
+    """Probabilities (n, L) of labels, the odds of each to the power 1 / its one of `values`, and none surer than `least`."""
+    values, least = np.asarray(of.params["values"], dtype=np.float64), np.float64(of.params["least"])
+
+    def run(p: np.ndarray) -> np.ndarray:
+        inner = cut(p.astype(np.float64), LEAST, np.float64(1.0) - LEAST)
+        warm = 1.0 / (1.0 + np.exp(-np.log(inner / (1.0 - inner)) / values))
+        return cut(warm, least, np.float64(1.0) - least)
+
+    return run
+
+
 def _curves(of: Making) -> Run:
     """Probabilities (n, C) along one curve per class, each given by its points, and scaled to one again.
 
@@ -416,6 +433,12 @@ def _decide(of: Making) -> Run:
     return run
 
 
+def _mark(of: Making) -> Run:
+    """Probabilities (n, L) of labels to bool (n, L): which are there, each from its one of `thresholds` on."""
+    least = np.asarray(of.params["thresholds"], dtype=np.float64)
+    return lambda p: np.asarray(p >= least)
+
+
 STEPS: dict[str, Compile] = {
     "float": _float,
     "encode": _encode,
@@ -433,14 +456,17 @@ STEPS: dict[str, Compile] = {
     "impute": _impute,
     "scale": _scale,
     "onnx": _onnx,
+    "sigmoid": _sigmoid,
     "sigmoid_pair": _sigmoid_pair,
     "softmax": _softmax,
     "first": _first,
     "constant": _constant,
     "average": _average,
     "temperature": _temperature,
+    "temperatures": _temperatures,
     "curves": _curves,
     "decide": _decide,
+    "mark": _mark,
     **DECISIONS,
     **INTERVALS,
     **ARRAYS,

@@ -14,6 +14,8 @@ LEAST_GAIN = 2e-3
 """Relative gain in log-loss, on rows that the calibration was not fitted on, from which it is worth a step."""
 LEAST_ROWS = 1_000
 """Rows below which curves are not tried: they would follow the noise."""
+LEAST_CARRIERS = 10
+"""Rows with a label, and rows without it, below which its probabilities stay as they are."""
 MOST_KNOTS = 64
 MOST_CURVES = 10
 
@@ -45,9 +47,26 @@ def calibrate(probability: np.ndarray, truth: np.ndarray, weights: np.ndarray, s
     return made
 
 
-def _best(probability: np.ndarray, truth: np.ndarray, weights: np.ndarray, seed: int) -> Calibration:
+def calibrate_labels(probability: np.ndarray, truth: np.ndarray, weights: np.ndarray, seed: int = 0) -> Calibration:
+    """A temperature per label, 1 where none is better, fitted on the rows that somebody has said the label of.
+
+    `probability` and `truth` are (n, L), -1 where nobody has said. Nothing becomes surer than so many rows can show.
+    """
+    values = []
+    for p, y in zip(probability.T, truth.T, strict=True):
+        known = np.flatnonzero(y >= 0)
+        pair = np.stack([1.0 - p[known], p[known]], axis=1)
+        few = min(int((y == 1).sum()), int((y == 0).sum())) < LEAST_CARRIERS
+        made = Calibration() if few else _best(pair, y[known], weights[known], seed, curves=False)
+        values.append(float(made.params.get("value", 1.0)))
+    return Calibration("temperatures", {"values": values, "least": float(f"{0.5 / (len(truth) + 1):.3g}")})
+
+
+def _best(
+    probability: np.ndarray, truth: np.ndarray, weights: np.ndarray, seed: int, *, curves: bool = True
+) -> Calibration:
     fits = {"temperature": _temperature, "isotonic": _isotonic}
-    if len(truth) < LEAST_ROWS or probability.shape[1] > MOST_CURVES:
+    if not curves or len(truth) < LEAST_ROWS or probability.shape[1] > MOST_CURVES:
         del fits["isotonic"]
     half = np.random.default_rng(seed).permutation(len(truth)) % 2
     plain = _log_loss(probability, truth, weights)

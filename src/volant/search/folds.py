@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from volant.core.ids import keyed_unit
+from volant.core.records import Problem
 
 
 def fold_numbers(keys: np.ndarray, strata: np.ndarray | None, folds: int, seed: int) -> np.ndarray:
@@ -33,3 +34,14 @@ def latest(times: np.ndarray, share: float) -> np.ndarray:
 def how_many(rows: int) -> int:
     """Folds by the number of rows: eight, six, four, or one part held out (0.2 of the rows)."""
     return 8 if rows <= 1_000 else 6 if rows <= 5_000 else 4 if rows <= 20_000 else 1
+
+
+def strata_of(truth: np.ndarray, problem: Problem) -> np.ndarray | None:
+    """What folds are stratified by, (n,): the class of a row, or the rarest label that it carries; None of numbers."""
+    if problem.classes:
+        return truth
+    if not problem.labels:
+        return None
+    carried = truth == 1
+    rarity = np.argsort(np.argsort(carried.sum(axis=0), kind="stable"), kind="stable")  # 0 is the rarest
+    return np.where(carried, rarity, carried.shape[1]).min(axis=1)

@@ -52,6 +52,8 @@ def kind(problem: Problem) -> str:
     """Which of the orders applies."""
     if "image" in problem.types():
         return "images"
+    if problem.labels:
+        return "classes"
     return "number" if not problem.classes else "two_classes" if len(problem.classes) == 2 else "classes"
 
 

@@ -21,12 +21,12 @@ from volant.core.protocols import Learner, Rows, RunContext, Task
 from volant.core.records import Problem
 from volant.errors import Failure, VolantError, place_of
 from volant.search.before import Before
-from volant.search.calibrate import Calibration, calibrate
+from volant.search.calibrate import Calibration, calibrate, calibrate_labels
 from volant.search.choice import Choice, choose, held_out, students
 from volant.search.crossing import Crossing
 from volant.search.distil import Lesson
 from volant.search.fits import Configuration, Fit, Fits
-from volant.search.folds import fold_numbers, latest
+from volant.search.folds import fold_numbers, latest, strata_of
 from volant.search.lasts import Lasts
 from volant.search.logarithm import Logarithm
 from volant.search.losses import Losses
@@ -161,7 +161,7 @@ class Search:
             return latest(self.data.batch([time[0].name])[time[0].name], 0.2)
         if self.before is not None:
             return self.before.fold_of(self.data.keys())
-        strata = self.losses.truth if self.problem.classes else None
+        strata = strata_of(self.losses.truth, self.problem)
         if folds > 1:
             return fold_numbers(self.data.keys(), strata, folds, self.rules.seed)
         return np.asarray(np.minimum(fold_numbers(self.data.keys(), strata, 5, self.rules.seed), 1))
@@ -248,7 +248,7 @@ class Search:
 
     def _distil(self, choice: Choice, crossing: Crossing) -> bool:
         """Teach small students what the best ensemble knows, where it is too large; whether there were any."""
-        if not self.rules.ensemble or choice.loss - choice.full_loss <= MUCH * abs(choice.full_loss):
+        if not self.rules.ensemble or self.problem.labels or choice.loss - choice.full_loss <= MUCH * abs(choice.full_loss):
             return False
         taught = self.data.numbers()[choice.rows]
         lesson = Lesson(taught, choice.mixed(choice.full), self.problem.classes)
@@ -303,6 +303,8 @@ class Search:
         )
 
     def _calibration(self, mixed: np.ndarray, rows: np.ndarray) -> Calibration:
+        if self.problem.labels:
+            return calibrate_labels(mixed, self.losses.truth[rows], self.losses.weights[rows], self.rules.seed)
         if not self.problem.classes:
             return Calibration()
         return calibrate(mixed, self.losses.truth[rows], self.losses.weights[rows], self.rules.seed)

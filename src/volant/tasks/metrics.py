@@ -50,9 +50,13 @@ def ready(measure: Measure, units: Batch) -> Resampled:
 
 
 def known(units: Batch) -> np.ndarray:
-    """Which units have a truth to be judged by, (n,): not a class outside the problem, not a missing value."""
+    """Which units have a truth to be judged by, (n,): not a class outside the problem, not a missing value.
+
+    Of several labels one that is known is enough.
+    """
     truth = units["y"]
-    return np.asarray(truth >= 0 if truth.dtype.kind in "iu" else np.isfinite(truth))
+    told = np.asarray(truth >= 0 if truth.dtype.kind in "iu" else np.isfinite(truth))
+    return told if told.ndim == 1 else np.asarray(told.any(axis=1))
 
 
 def take(units: Batch, keep: np.ndarray | slice) -> dict[str, np.ndarray]:

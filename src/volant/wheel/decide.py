@@ -16,6 +16,7 @@ from volant.evaluate.mitigation import Held, Limit, group_thresholds, one_thresh
 from volant.search.trials import Found
 from volant.search.weighing import Weighing, by_class, independent, together
 from volant.tasks.decisions import Aim, Choice, answers, choose, cost_threshold
+from volant.tasks.marks import thresholds
 from volant.wheel.context import Context
 from volant.wheel.fairness import columns_of, look, metric_of
 
@@ -43,6 +44,8 @@ def _numbered(masks: Sequence[np.ndarray], n: int) -> np.ndarray:
 
 def decided(context: Context, train: Dataset, problem: Problem, found: Found) -> Choice:
     """The decision of a release, on training rows that what was found had not learned from."""
+    if problem.labels:
+        return Choice(Decision(marks=_marks(context, train, problem, found)))
     if not problem.classes:
         return Choice(Decision())
     if found.held_out is None:
@@ -52,6 +55,14 @@ def decided(context: Context, train: Dataset, problem: Problem, found: Found) ->
     if not choice.kept:
         context.progress.say("no threshold keeps what decide.minimum or fairness.limit asks for; the nearest is taken")
     return choice
+
+
+def _marks(context: Context, train: Dataset, problem: Problem, found: Found) -> tuple[float, ...]:
+    """The threshold of each label; without rows that were held out there is nothing to choose them on."""
+    if found.held_out is None:
+        return ()
+    rows = train.take(found.held_out.positions)
+    return thresholds(found.held_out.predicted, context.task.encode(rows, problem), rows.weights())
 
 
 def _of_baseline(context: Context, rows: Rows, found: Found) -> np.ndarray:

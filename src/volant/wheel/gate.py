@@ -58,6 +58,9 @@ def units_of(context: Context, release: Release, rows: Rows, problem: Problem) -
     predicted = dict(release.predict(rows.batch(names)))
     if problem.classes and release.signature.classes != problem.classes:
         predicted["probability"] = aligned(predicted["probability"], release.signature.classes, problem.classes)
+    if problem.labels and release.signature.labels != problem.labels:
+        for name in ("probability", "labels"):
+            predicted[name] = aligned(predicted[name], release.signature.labels, problem.labels)
     return context.task.units(context.task.encode(rows, problem), predicted, problem)
 
 
@@ -110,7 +113,8 @@ def judge(
     if champion is not None and len(rows):
         before = units_of(context, champion, rows, problem)
         slices, shared = _with_new_classes(slices, rows, problem, champion, context)
-    comparisons = _compare(context, judged.units, before, rows, slices, shared, alpha)
+    ours, before = _of_shared_labels(judged.units, before, problem, champion)
+    comparisons = _compare(context, ours, before, rows, slices, shared, alpha)
     gaps = gaps_of(context, judged.units, before if champion else None, rows, problem, alpha)
     facts = replace(judged.facts, champion=None if champion is None else champion.digest, gaps=gaps)
     asked = rules(context, rows.schema, tuple(slices), alpha)
@@ -166,6 +170,16 @@ def _for_its_interval(
     first = "Intervals are asked for and the champion has none, so they must be better, and nothing else much worse."
     reasons = refusals or [first, better.reasons[0], *unharmed.reasons]
     return replace(unharmed, passed=not refusals, reasons=tuple(dict.fromkeys(reasons)))
+
+
+def _of_shared_labels(
+    units: Batch, before: Batch, problem: Problem, champion: Release | None
+) -> tuple[Batch, Batch]:
+    """Both sides without a truth of labels that the champion does not know: it has never been asked about them."""
+    if not problem.labels or champion is None or set(problem.labels) <= set(champion.signature.labels):
+        return units, before
+    known = np.array([name in champion.signature.labels for name in problem.labels])
+    return tuple({**side, "y": np.where(known, side["y"], -1)} for side in (units, before))  # type: ignore[return-value]
 
 
 def _with_new_classes(

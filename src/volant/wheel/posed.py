@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from volant.columns.pictures import size_of
-from volant.core.product import DecideSection
+from volant.core.product import DecideSection, FairnessSection
 from volant.core.protocols import Rows
 from volant.core.records import Problem, Schema
 from volant.errors import BadInput, Trouble, nearest
@@ -44,13 +44,30 @@ def posed(context: Context, problem: Problem, schema: Schema) -> Problem:
         BadInput: code `product-file-invalid`, with every trouble at once.
     """
     troubles = [*_misnamed(context, problem), *_undecidable(context, problem), *_unfair(context, problem, schema)]
-    troubles += wrong_directions(context.product, problem)
+    troubles += [*wrong_directions(context.product, problem), *_not_of_labels(context, problem, schema)]
     if troubles:
         number = "one problem" if len(troubles) == 1 else f"{len(troubles)} problems"
         raise BadInput(f"{PLACE} has {number}", code="product-file-invalid", troubles=troubles)
     problem = with_directions(context.product, problem)
     given = context.product.file.decide.costs
     return replace(problem, costs=_costs(given, problem.classes)) if given else problem
+
+
+def _not_of_labels(context: Context, problem: Problem, schema: Schema) -> Iterator[Trouble]:
+    """What the product file asks for and is not there where rows carry several labels."""
+    file = context.product.file
+    asked = {
+        "fairness": file.fairness != FairnessSection() or bool(schema.of_role("sensitive")),
+        "improve.learning": file.improve.learning != "scratch",
+        "feedback.silence": file.feedback.silence is not None,
+        "feedback.signals": bool(file.feedback.signals),
+        "train.personal": file.train.personal is not None,
+        "monotone columns": any(column.monotone for column in with_directions(context.product, problem).inputs),
+    }
+    for key, there in asked.items() if problem.labels else ():
+        if there:
+            what = f"the task {problem.task} knows no {key} yet"
+            yield Trouble(what, f"{PLACE}, {key}", fix="take it out, or make each label a product of its own")
 
 
 def _costs(given: Mapping[str, Mapping[str, float]], classes: Sequence[str]) -> tuple[tuple[float, ...], ...]:
@@ -95,6 +112,8 @@ def _unfair(context: Context, problem: Problem, schema: Schema) -> Iterator[Trou
     file = context.product.file
     fairness, columns = file.fairness, columns_of(context, schema)
     place = f"{PLACE}, fairness"
+    if problem.labels:
+        return
     if (fairness.limit is not None or fairness.mitigation) and not columns:
         fix = 'name columns in fairness.columns, or give one the role "sensitive"'
         yield Trouble("no column tells whose groups are compared", place, fix=fix)

@@ -291,7 +291,7 @@ def make_candidate(
         shards=settings.shards,
         shard_folder=context.folder(SHARDS),
     )
-    care = effort(len(dataset) - len(rows), len(problem.classes), spending.budget)
+    care = effort(len(dataset) - len(rows), len(problem.classes or problem.labels), spending.budget)
     interval_seconds = seconds_for_interval(problem, spending, settings.threads)
     search = Search(
         rows,
@@ -320,6 +320,7 @@ def _run(context: Context, dataset: Dataset, problem: Problem, spending: Spendin
     file = context.product.file
     settings = [part.model_dump(mode="json") for part in (file.train, file.fairness)]
     asked = [str(spending.budget), context.metric, list(problem.classes), problem.costs]
+    asked += [list(problem.labels)] if problem.labels else []
     asked += [[column.name, column.monotone] for column in problem.inputs if column.monotone]
     if file.improve.learning != "scratch":
         asked += [file.improve.learning, str(file.improve.replay)]
@@ -455,7 +456,7 @@ def card_facts(
         "digest": name,
         "task": problem.task,
         "target": problem.target,
-        "classes": list(problem.classes),
+        "classes": list(problem.classes or problem.labels),
         "inputs": [{"name": f.name, "type": f.type} for f in signature.inputs],
         "contract": signature.contract,
         "dataset": dataset.digest,

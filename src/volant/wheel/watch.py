@@ -18,7 +18,7 @@ from volant.core.records import Problem
 from volant.data.dataset import Dataset
 from volant.evidence.drift import Drift, compare
 from volant.evidence.evidence import Predicted, predicted
-from volant.evidence.made_for import WATCHED, read_reference, reference_file, texts_of, watched_numbers
+from volant.evidence.made_for import WATCHED, read_reference, reference_file, set_text, texts_of, watched_numbers
 from volant.evidence.sequential import spent
 from volant.runtime.load import Release
 from volant.store.part import iso
@@ -134,7 +134,10 @@ def _things(
         yield "input", field.name, before, _values(context, sent, field.name, field.type, len(traffic))
     if remembered["output"] is not None and len(ours):
         target = release.signature.target
-        if release.signature.classes:
+        if release.signature.labels:
+            answered = [set_text(answer or []) for answer in traffic.labels.take(pa.array(ours)).to_pylist()]
+            yield "output", target, remembered["output"], answered
+        elif release.signature.classes:
             yield "output", target, remembered["output"], traffic.label.take(pa.array(ours))
         else:
             yield "output", target, remembered["output"], traffic.value[ours]

@@ -43,7 +43,7 @@ def target_of(data: Rows, problem: Problem | None, context: CheckContext) -> str
 def is_classes(data: Rows, problem: Problem | None, context: CheckContext) -> bool:
     """Whether the target is a class rather than a number."""
     if context.task is not None:
-        return context.task.target_type == "category"
+        return context.task.target_type in ("category", "labels")  # a set of labels is taken as one class
     if problem is not None:
         return bool(problem.classes)
     target = target_of(data, problem, context)

@@ -41,7 +41,7 @@ def picture_support(problem: Problem, missing: str = "") -> Support:
         return Support(False, "none of the input columns is an image")
     if missing:
         return Support(False, f"it needs more to be installed: {missing}")
-    if problem.task not in ("classify", "regress"):
+    if problem.task not in ("classify", "regress", "tag"):
         return Support(False, f"it does not learn the task {problem.task}")
     if any(column.monotone for column in problem.inputs):
         return Support(False, "it cannot promise that predictions are monotone in a column")

@@ -17,7 +17,7 @@ from volant.core.clock import Machine
 from volant.core.plugins import load
 from volant.core.protocols import Rows, RunContext
 from volant.core.records import Cost, Pipeline, Problem, Support
-from volant.learners.lines import MOST_CELLS, Effort, Lines, enough, fit_classes, fit_number
+from volant.learners.lines import MOST_CELLS, Effort, Lines, enough, fit_classes, fit_labels, fit_number
 from volant.learners.proximal import Penalty
 from volant.learners.tabular.boosting import Hours, directions
 from volant.learners.tabular.features import answer, unfinished_linear, usable
@@ -55,12 +55,14 @@ class ImageFeaturesModel:
     lines: Lines
     classes: int
     side: int
+    labels: bool = False
 
     def export(self, folder: Path) -> Pipeline:
         lines = self.lines
         (folder / "linear.onnx").write_bytes(linear_model(lines.weights, lines.bias))
         margins = lines.weights.shape[1]
-        return answer(self.features, "linear.onnx", margins, classes=self.classes, scale=lines.scale, shift=lines.shift)
+        given: dict[str, Any] = {"classes": self.classes, "scale": lines.scale, "shift": lines.shift}
+        return answer(self.features, "linear.onnx", margins, **given, labels=self.labels)
 
     def facts(self) -> dict[str, Any]:
         return {"features": self.features.width, "iterations": self.lines.iterations, "side": self.side}
@@ -75,7 +77,7 @@ class ImageFeatures:
     options = ImageFeaturesOptions
 
     def supports(self, problem: Problem) -> Support:
-        if problem.task not in ("classify", "regress"):
+        if problem.task not in ("classify", "regress", "tag"):
             return Support(False, f"it does not learn the task {problem.task}")
         found = bool(pictures(problem))
         return Support(found, "" if found else "none of the input columns is an image")
@@ -83,7 +85,7 @@ class ImageFeatures:
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         count = len(pictures(problem))
         cells = min(problem.rows * max(count, 1) * WIDTH, MOST_CELLS)
-        margins = len(problem.classes) if len(problem.classes) > 2 else 1
+        margins = len(problem.classes) if len(problem.classes) > 2 else max(len(problem.labels), 1)
         seconds = 0.2 + problem.rows * count * (DECODING + DESCRIBING) + cells * (1.0 + 2.0 * margins) / 2e7
         return Cost(seconds=seconds, bytes=12 * cells + 64 * problem.rows)
 
@@ -118,11 +120,13 @@ class ImageFeatures:
         part = Part(x, load("tasks", problem.task).encode(data, problem), data.weights())
         effort = Effort(options.iterations, hours.left(0.9), context.threads)
         penalty, classes = Penalty(0.0, 1.0 / options.strength), len(problem.classes)
-        if classes:
+        if problem.labels:
+            lines = fit_labels(part, penalty, directions(features), effort)
+        elif classes:
             lines = fit_classes(part, penalty, directions(features), effort, classes)
         else:
             lines = fit_number(part, penalty, directions(features), effort)
-        return ImageFeaturesModel(features, _unscaled(lines, scales, before), classes, side)
+        return ImageFeaturesModel(features, _unscaled(lines, scales, before), classes, side, bool(problem.labels))
 
 
 def pictures(problem: Problem) -> tuple[str, ...]:

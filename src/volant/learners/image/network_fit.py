@@ -53,6 +53,7 @@ class Fitting:
         mirrored: whether answers are means over mirror images, where these mean the same.
         tune: of a pretrained network: `frozen`, `layers` or `lora`, the latter with additions of rank `rank`.
         shrinks: whether pictures are made smaller where a deadline is too near to see enough of them.
+        kind: what is learned: `classes`, `labels` or `number`.
     """
 
     designs: tuple[Design, ...]
@@ -66,6 +67,7 @@ class Fitting:
     tune: str = ""
     rank: int = 0
     shrinks: bool = False
+    kind: str = "classes"
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,9 @@ class ImageModel:
             steps += self.beside.steps
             given = (PIXELS, "matrix")
         steps.append(Step("onnx", given, "margin", {"output": "y"}, "network.onnx"))
-        if self.aim.problem.classes:
-            steps.append(Step("softmax", ("margin",), "probability"))
+        if self.aim.problem.classes or self.aim.problem.labels:
+            op = "softmax" if self.aim.problem.classes else "sigmoid"
+            steps.append(Step(op, ("margin",), "probability"))
             return Pipeline(tuple(steps), {"probability": "probability"})
         steps.append(Step("first", ("margin",), "value", self._range()))
         return Pipeline(tuple(steps), {"value": "value"})
@@ -103,6 +106,7 @@ class ImageModel:
 def fit_images(data: Rows, problem: Problem, fitting: Fitting, context: RunContext) -> ImageModel:
     """Decode pictures, fit the columns beside them, train a network on rows whose weight is not zero."""
     hours = Hours(context.seconds)
+    fitting = replace(fitting, kind=_kind(problem))
     data = data.take(np.flatnonzero(data.weights() > 0))
     column = pictures(problem)[0]
     square = bool(fitting.tune)  # pretrained transformers have a place for each patch of a square
@@ -118,8 +122,12 @@ def fit_images(data: Rows, problem: Problem, fitting: Fitting, context: RunConte
     if context.validation is not None and len(context.validation):
         judges = part.of(_evenly(context.validation, JUDGES))
     network, facts = _trained(rows, judges, fitting, problem, context, hours)
-    low, high = (0.0, 0.0) if problem.classes else _range_of(data, problem)
+    low, high = (0.0, 0.0) if fitting.kind != "number" else _range_of(data, problem)
     return ImageModel(decoder, beside, network, aim, {**facts, "side": decoder.shape[0], "range": [low, high]})
+
+
+def _kind(problem: Problem) -> str:
+    return "classes" if problem.classes else "labels" if problem.labels else "number"
 
 
 def _affordable(
@@ -132,7 +140,7 @@ def _affordable(
     from volant.neural.loop import torch_threads
 
     some = _Part(decoder, None, Aim.at(data, problem), context.threads).of(_evenly(_enough(data), TRIED))
-    outputs = max(len(problem.classes), 1)
+    outputs = max(len(problem.classes), len(problem.labels), 1)
     with torch_threads(context.threads):
         side = affordable_side(
             fitting.designs[0], some, outputs, fitting.recipe, hours.left(TRAINING), fitting.recipe.epochs * len(data)
@@ -176,7 +184,7 @@ class _Part:
 
 def _augmented(fitting: Fitting, decoder: Decoder, problem: Problem) -> Fitting:
     """With the augmentation that is asked for, or the usual one for pictures of that size; numbers are not mixed."""
-    names = augmentation(fitting.augment, min(decoder.shape[:2]), bool(problem.classes))
+    names = augmentation(fitting.augment, min(decoder.shape[:2]), bool(problem.classes or problem.labels))
     how = Augmentation(names)
     return replace(fitting, recipe=replace(fitting.recipe, augmentation=how))
 
@@ -186,12 +194,20 @@ def _as_mirrors_allow(fitting: Fitting, rows: ImageRows, problem: Problem) -> Fi
     how = fitting.recipe.augmentation
     if "flip" not in how.names:
         return fitting
-    if problem.classes and mirror_keeps(rows.pictures, rows.targets.numpy().argmax(axis=1)):
+    if fitting.kind != "number" and mirror_keeps(rows.pictures, _shown(rows, fitting.kind)):
         if not fitting.mirrored:
             return fitting
         return replace(fitting, designs=tuple(replace(design, mirrored=True) for design in fitting.designs))
     names = tuple(name for name in how.names if name != "flip")
     return replace(fitting, recipe=replace(fitting.recipe, augmentation=replace(how, names=names)))
+
+
+def _shown(rows: ImageRows, kind: str) -> np.ndarray:
+    """What each picture shows, as a number (n,): its class, or which labels it carries."""
+    targets = rows.targets.numpy()
+    if kind == "classes":
+        return np.asarray(targets.argmax(axis=1))
+    return np.asarray(np.unique(targets == 1, axis=0, return_inverse=True)[1]).reshape(-1)
 
 
 def _trained(
@@ -203,7 +219,7 @@ def _trained(
     from volant.neural.image.optimising import with_rate
     from volant.neural.loop import torch_threads
 
-    outputs, recipe = max(len(problem.classes), 1), fitting.recipe
+    outputs, recipe = max(len(problem.classes), len(problem.labels), 1), fitting.recipe
     with torch_threads(context.threads):
         design, epochs = fitting.designs[-1], recipe.epochs
         if hours.left(1.0) != float("inf") and len(fitting.designs) > 1:
@@ -211,7 +227,7 @@ def _trained(
             design, epochs = largest(fitting.designs, rows, outputs, recipe, seconds, fitting.least)
         recipe = with_batch(recipe, len(rows), min(epochs, recipe.epochs))
         network = build(design, rows, outputs, context.seed)
-        recipe = with_rate(network, rows, "classes" if outputs > 1 else "number", recipe)
+        recipe = with_rate(network, rows, fitting.kind, recipe)
         fitting = replace(fitting, recipe=recipe)
         found = _taught(network, rows, judges, design, fitting, context, hours)
         count = COMPARED if judges is not None else _compared(found.rows_per_second, hours)
@@ -242,7 +258,7 @@ def _taught(
     from volant.neural.image.crewed import processes, train_together
     from volant.neural.image.training import Circumstances, train
 
-    kind = "classes" if rows.targets.shape[1] > 1 else "number"
+    kind = fitting.kind
     if fitting.tune:
         return _tuned(network, rows, judges, kind, fitting, context, hours)
     if processes() > 1:

@@ -11,15 +11,23 @@ from typing import Any
 import numpy as np
 
 from volant.bind import lightgbm
+from volant.bind.boosting import Part
+from volant.bind.onnx import Trees
 from volant.core.clock import Machine
 from volant.core.protocols import Earlier, Rows, RunContext
 from volant.core.records import Cost, Problem, Support
+from volant.learners.lines import margin_of
 from volant.learners.tabular.boosting import Aim, BoostedModel, Hours, directions, how_made, rate_of, settled
 from volant.learners.tabular.features import support, tree_features, usable
 from volant.learners.tabular.matrix import Features
 
 LEAST_MORE = 20
 """Rounds by which trees may grow when they go on, at the least; else half of those that there are."""
+
+LEAST_SAID = 2
+"""Rows on each side, about, below which a label is as frequent as it is, whatever the features."""
+LABEL_ROUNDS = 400
+"""Rounds for a label that nothing stops in time: labels are many, and held-out rows stop most of them far earlier."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +57,11 @@ class BoostedTrees:
     ways = ("warm",)
 
     def supports(self, problem: Problem) -> Support:
-        return support(problem, monotone=True)
+        return support(problem, monotone=True, labels=True)
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         width = sum(8 if c.type == "timestamp" else 4 if c.type == "text" else 1 for c in usable(problem))
-        margins = len(problem.classes) if len(problem.classes) > 2 else 1
+        margins = len(problem.classes) if len(problem.classes) > 2 else max(len(problem.labels), 1)
         seconds = 0.1 + 400 * margins * (problem.rows * width / 5e8 + 6e-4) / max(machine.cores, 1)
         return Cost(seconds=seconds, bytes=problem.rows * width * 8 + problem.rows * margins * 24)
 
@@ -75,6 +83,8 @@ class BoostedTrees:
         hours = Hours(context.seconds)
         data = data.take(np.flatnonzero(data.weights() > 0))
         features, aim = tree_features(data, problem, context.seed), Aim.at(data, problem)
+        if problem.labels:
+            return _of_labels(data, features, aim, options, context)
         made = lightgbm.train(
             _params(options, problem, context) | _constraints(features),
             aim.part(data, features.matrix(data)),
@@ -120,6 +130,42 @@ class BoostedTrees:
         return BoostedModel(features, trees, aim, facts, made)
 
 
+def _of_labels(
+    data: Rows, features: Features, aim: Aim, options: BoostedTreesOptions, context: RunContext
+) -> BoostedModel:
+    """Trees for each label on the same features, of the rows that somebody has said it of, in one ensemble."""
+    hours, problem = Hours(context.seconds), aim.problem
+    part, judges = aim.part(data, features.matrix(data)), aim.held_out(context.validation, features)
+    trees = Trees(width=features.width, targets=len(problem.labels))
+    told: list[dict[str, Any]] = []
+    for place, name in enumerate(problem.labels):
+        one, valid = _said(part, place), None if judges is None else _said(judges, place)
+        valid = valid if valid is not None and len(np.unique(valid.y)) == 2 else None
+        if len(one.y) < 2 * LEAST_SAID or len(np.unique(one.y)) < 2:
+            trees.add_constant(place, margin_of(one.y, one.weights))
+            continue
+        made = lightgbm.train(
+            _params(options, problem, context) | _constraints(features),
+            one,
+            valid,
+            categorical=features.categorical,
+            rounds=options.rounds if valid is None else min(options.rounds, LABEL_ROUNDS),
+            patience=options.patience,
+            seconds=hours.left() / (len(problem.labels) - place),
+            tell=lambda i, name=name: context.progress.advance(float(i), f"{name}: {i} rounds"),  # type: ignore[misc]
+        )
+        lightgbm.add_trees(trees, made.model, made.rounds, target=place, share=1.0)
+        told.append(how_made(made))
+    means = {key: float(np.mean([one[key] for one in told])) for key in told[0]} if told else {"rounds": 1.0}
+    return BoostedModel(features, trees, aim, {**means, "rounds": max(round(means["rounds"]), 1)})
+
+
+def _said(part: Part, place: int) -> Part:
+    """The rows that somebody has said a label of."""
+    known = np.flatnonzero(part.y[:, place] >= 0)
+    return Part(part.x[known], part.y[known, place], part.weights[known])
+
+
 def _constraints(features: Features) -> dict[str, Any]:
     """The library's basic method, the only one that keeps its promise everywhere."""
     signs = directions(features)
@@ -129,7 +175,7 @@ def _constraints(features: Features) -> dict[str, Any]:
 def _params(options: BoostedTreesOptions, problem: Problem, context: RunContext) -> dict[str, Any]:
     classes = len(problem.classes)
     params: dict[str, Any] = {
-        "objective": "regression" if not classes else "binary" if classes == 2 else "multiclass",
+        "objective": "binary" if classes == 2 or problem.labels else "multiclass" if classes else "regression",
         "learning_rate": options.learning_rate,
         "num_leaves": options.leaves,
         "min_data_in_leaf": options.min_leaf,

@@ -38,7 +38,7 @@ class Hours:
 
 @dataclass(frozen=True)
 class Aim:
-    """What is boosted towards: class indices, or a number less `shift` over `scale`."""
+    """What is boosted towards: class indices, a number less `shift` over `scale`, or labels (n, L)."""
 
     problem: Problem
     shift: float
@@ -46,8 +46,8 @@ class Aim:
 
     @staticmethod
     def at(data: Rows, problem: Problem) -> Aim:
-        """The aim of rows: of classes none, of a number its mean and standard deviation."""
-        if problem.classes:
+        """The aim of rows: of classes and labels none, of a number its mean and standard deviation."""
+        if problem.classes or problem.labels:
             return Aim(problem, 0.0, 1.0)
         target, weights = load("tasks", problem.task).encode(data, problem), data.weights()
         shift = float(np.average(target, weights=weights))
@@ -80,7 +80,8 @@ class BoostedModel:
     def export(self, folder: Path) -> Pipeline:
         (folder / "trees.onnx").write_bytes(trees_model(self.trees))
         classes, scale, shift = len(self.aim.problem.classes), self.aim.scale, self.aim.shift
-        return answer(self.features, "trees.onnx", self.trees.targets, classes=classes, scale=scale, shift=shift)
+        given: dict[str, Any] = {"classes": classes, "scale": scale, "shift": shift}
+        return answer(self.features, "trees.onnx", self.trees.targets, **given, labels=bool(self.aim.problem.labels))
 
     def facts(self) -> dict[str, Any]:
         return {**self.made, "features": self.features.width, "nodes": len(self.trees.feature)}

@@ -40,14 +40,14 @@ SIGNS = {"increasing": 1, "decreasing": -1, "": 0}
 """What a column's `monotone` asks of predictions, as libraries take it."""
 
 
-def support(problem: Problem, *, monotone: bool = False, missing: str = "") -> Support:
+def support(problem: Problem, *, monotone: bool = False, labels: bool = False, missing: str = "") -> Support:
     """Whether a learner of classes and numbers can take the problem; `monotone` if it can keep to directions.
 
-    `missing` is the extra that it needs and does not find.
+    `labels` tells that it learns several labels per row, too; `missing` is the extra that it needs and does not find.
     """
     if missing:
         return Support(False, f"it needs more to be installed: {missing}")
-    if problem.task not in ("classify", "regress"):
+    if problem.task not in (("classify", "regress", "tag") if labels else ("classify", "regress")):
         return Support(False, f"it does not learn the task {problem.task}")
     if not monotone and any(column.monotone for column in problem.inputs):
         return Support(False, "it cannot promise that predictions are monotone in a column")
@@ -59,9 +59,21 @@ def support(problem: Problem, *, monotone: bool = False, missing: str = "") -> S
     return Support(False, "none of the input columns is a number, category, time or text")
 
 
-def answer(features: Features, file: str, margins: int, *, classes: int, scale: float, shift: float) -> Pipeline:
-    """The pipeline of a model that gives margins (n, `margins`): probabilities of classes, or a number."""
+def answer(
+    features: Features,
+    file: str,
+    margins: int,
+    *,
+    classes: int,
+    scale: float,
+    shift: float,
+    labels: bool = False,
+) -> Pipeline:
+    """The pipeline of a model that gives margins (n, `margins`): probabilities of classes or of labels, or a number."""
     steps = [*features.steps, Step("onnx", ("matrix",), "margin", {"output": "y"}, file)]
+    if labels:
+        steps.append(Step("sigmoid", ("margin",), "probability"))
+        return Pipeline(tuple(steps), {"probability": "probability"})
     if classes:
         steps.append(Step("sigmoid_pair" if margins == 1 else "softmax", ("margin",), "probability"))
         return Pipeline(tuple(steps), {"probability": "probability"})

@@ -17,7 +17,7 @@ from volant.core.clock import Machine
 from volant.core.plugins import load
 from volant.core.protocols import Earlier, Rows, RunContext
 from volant.core.records import Cost, Pipeline, Problem, Support
-from volant.learners.lines import MOST_CELLS, Effort, Lines, enough, fit_classes, fit_number, settle_classes
+from volant.learners.lines import MOST_CELLS, Effort, Lines, enough, fit_classes, fit_labels, fit_number, settle_classes
 from volant.learners.online import learn, variances
 from volant.learners.proximal import Penalty
 from volant.learners.tabular.boosting import Hours, directions
@@ -50,12 +50,14 @@ class LinearModel:
 
     It is worked out only where a fit is kept: it takes a look at all rows.
     """
+    labels: bool = False
 
     def export(self, folder: Path) -> Pipeline:
         lines = self.lines
         (folder / "linear.onnx").write_bytes(linear_model(lines.weights, lines.bias))
         margins = lines.weights.shape[1]
-        return answer(self.features, "linear.onnx", margins, classes=self.classes, scale=lines.scale, shift=lines.shift)
+        given: dict[str, Any] = {"classes": self.classes, "scale": lines.scale, "shift": lines.shift}
+        return answer(self.features, "linear.onnx", margins, **given, labels=self.labels)
 
     def facts(self) -> dict[str, Any]:
         return {"features": self.features.width, "iterations": self.lines.iterations}
@@ -71,13 +73,13 @@ class Linear:
     ways = ("warm", "online")
 
     def supports(self, problem: Problem) -> Support:
-        return support(problem, monotone=True)
+        return support(problem, monotone=True, labels=True)
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         width = sum(256 if c.type == "text" else 20 if c.type == "category" else 2 for c in usable(problem))
-        margins = len(problem.classes) if len(problem.classes) > 2 else 1
+        margins = len(problem.classes) if len(problem.classes) > 2 else max(len(problem.labels), 1)
         cells = min(problem.rows * width, MOST_CELLS)
-        seconds = 0.05 + cells * (1.0 + 4.0 * margins if problem.classes else 1.0) / 3e7 + problem.rows / 1e6
+        seconds = 0.05 + cells * (1.0 + 4.0 * margins if problem.classes or problem.labels else 1.0) / 3e7 + problem.rows / 1e6
         return Cost(seconds=seconds, bytes=12 * cells + 64 * problem.rows)
 
     def portfolio(self, problem: Problem) -> Sequence[LinearOptions]:
@@ -96,6 +98,9 @@ class Linear:
         part = Part(features.matrix(data), target, data.weights())
         effort = Effort(options.iterations, hours.left(0.9), context.threads)
         signs, classes = directions(features), len(problem.classes)
+        if problem.labels:
+            lines = fit_labels(part, options.penalty, signs, effort)
+            return LinearModel(features, lines, 0, lambda: np.zeros((0, 0)), labels=True)
         if classes:
             return _model(features, fit_classes(part, options.penalty, signs, effort, classes), classes, part, options)
         return _model(features, fit_number(part, options.penalty, signs, effort), 0, part, options)

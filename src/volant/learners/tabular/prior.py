@@ -22,7 +22,7 @@ class PriorOptions:
 
 @dataclass(frozen=True)
 class PriorModel:
-    """Class frequencies, or the mean."""
+    """Frequencies of classes or labels, or the mean."""
 
     value: Any
     output: str
@@ -45,7 +45,7 @@ class Prior:
     options = PriorOptions
 
     def supports(self, problem: Problem) -> Support:
-        known = problem.task in ("classify", "regress")
+        known = problem.task in ("classify", "regress", "tag")
         return Support(known, "" if known else f"it has no baseline for the task {problem.task}")
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
@@ -61,6 +61,11 @@ class Prior:
         task = load("tasks", problem.task)
         target, weights = task.encode(data, problem), data.weights()
         column = problem.inputs[0].name
+        if problem.labels:
+            known = target >= 0
+            carried = (weights[:, None] * (target == 1)).sum(axis=0)
+            shares = (carried + 0.5) / ((weights[:, None] * known).sum(axis=0) + 1.0)
+            return PriorModel(shares.tolist(), task.output, column)
         if problem.classes:
             counts = np.bincount(target, weights=weights, minlength=len(problem.classes)) + 1.0 / len(problem.classes)
             return PriorModel((counts / counts.sum()).tolist(), task.output, column)

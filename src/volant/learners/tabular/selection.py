@@ -39,12 +39,20 @@ def chosen_grams(data: Rows, problem: Problem, name: str, most: int) -> dict[str
 def _scores(rows: np.ndarray, columns: np.ndarray, width: int, data: Rows, problem: Problem) -> np.ndarray:
     """How strongly the presence of each n-gram goes with the target: chi-square, or squared correlation."""
     target = load("tasks", problem.task).encode(data, problem)
+    if problem.labels:  # of the labels that an n-gram tells of, the one that it tells most of
+        tasks = [np.where(one >= 0, one, 0).astype(np.float64) for one in target.T]
+        return np.asarray(np.max([_correlated(rows, columns, width, one) for one in tasks], axis=0))
     if problem.classes:
         wanted = np.bincount(target, minlength=len(problem.classes)) / max(len(target), 1)
         seen = np.zeros((width, len(problem.classes)))
         np.add.at(seen, (columns, target[rows]), 1.0)
         expected = seen.sum(axis=1, keepdims=True) * wanted
         return np.asarray(((seen - expected) ** 2 / np.maximum(expected, 1e-9)).sum(axis=1))
+    return _correlated(rows, columns, width, target)
+
+
+def _correlated(rows: np.ndarray, columns: np.ndarray, width: int, target: np.ndarray) -> np.ndarray:
+    """Squared correlation of the presence of each n-gram with a number."""
     centred = target - target.mean()
     sums = np.bincount(columns, weights=centred[rows], minlength=width)
     counts = np.bincount(columns, minlength=width).astype(np.float64)

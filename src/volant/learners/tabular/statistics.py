@@ -49,6 +49,10 @@ def statistics(codes: np.ndarray, size: int, data: Rows, problem: Problem, seed:
 def targets_of(data: Rows, problem: Problem) -> np.ndarray:
     """What statistics are of, (n, k): numbers, whether the second of two classes, or one column per frequent class."""
     target = load("tasks", problem.task).encode(data, problem)
+    if problem.labels:
+        counts = (target == 1).sum(axis=0)
+        frequent = np.sort(np.argsort(-counts, kind="stable")[:MOST_CLASSES])
+        return (target[:, frequent] == 1).astype(np.float64)
     if not problem.classes:
         return np.asarray(target, dtype=np.float64)[:, None]
     if len(problem.classes) == 2:

@@ -15,7 +15,7 @@ from volant.core.progress import Progress
 from volant.neural.image.design import Recipe
 from volant.neural.image.layers import Pixels
 from volant.neural.image.network import ImageNetwork
-from volant.neural.image.objective import CLASSES, losses
+from volant.neural.image.objective import CLASSES, LABELS, losses
 from volant.neural.image.rows import ImageRows
 from volant.neural.image.training import Circumstances, train
 from volant.neural.loop import Loop, Plan, Trained
@@ -141,6 +141,9 @@ def _frequencies(rows: ImageRows, kind: str) -> torch.Tensor:
     held = (rows.targets * rows.weights[:, None]).sum(dim=0)
     if kind == CLASSES:
         return torch.log((held + 0.5) / (held + 0.5).sum())
+    if kind == LABELS:
+        there, absent = (((rows.targets == said) * rows.weights[:, None]).sum(dim=0) for said in (1.0, 0.0))
+        return torch.log((there + 0.5) / (absent + 0.5))
     return torch.zeros_like(held)
 
 

@@ -81,10 +81,12 @@ class ImageObjective:
 
 
 def losses(said: torch.Tensor, targets: torch.Tensor, kind: str, smoothing: float) -> torch.Tensor:
-    """The loss of each row (n,), of outputs (n, k) and targets (n, k)."""
+    """The loss of each row (n,), of outputs (n, k) and targets (n, k); labels that nobody has said teach nothing."""
     if kind == CLASSES:
         return nn.functional.cross_entropy(said, targets, reduction="none", label_smoothing=smoothing)
     if kind == LABELS:
-        spread = targets * (1.0 - smoothing) + 0.5 * smoothing
-        return nn.functional.binary_cross_entropy_with_logits(said, spread, reduction="none").mean(dim=1)
+        known = ~targets.isnan()
+        spread = torch.where(known, targets, 0.0) * (1.0 - smoothing) + 0.5 * smoothing
+        each = nn.functional.binary_cross_entropy_with_logits(said, spread, reduction="none")
+        return torch.where(known, each, 0.0).mean(dim=1)
     return ((said - targets) ** 2).mean(dim=1)

@@ -20,7 +20,7 @@ class ImageRows:
     """Pixels uint8 (n, height, width, channels), targets float32 (n, k), weights (n,), columns beside (n, m).
 
     Instead of pixels there may be what gives those of some places, for pictures that are decoded when they are needed.
-    Targets of classes are probabilities; weights have the mean one.
+    Targets of classes are probabilities, of labels 1, 0, or NaN where nobody has said; weights have the mean one.
     """
 
     pictures: np.ndarray
@@ -32,8 +32,10 @@ class ImageRows:
     def of(
         pictures: np.ndarray, y: np.ndarray, weights: np.ndarray, classes: int, beside: np.ndarray | None = None
     ) -> ImageRows:
-        """Rows from arrays: y are class indices, or numbers where `classes` is 0."""
-        if classes:
+        """Rows from arrays: y are class indices, or numbers where `classes` is 0, or labels (n, L), -1 for unknown."""
+        if y.ndim == 2:
+            targets = torch.from_numpy(np.where(y >= 0, y, np.nan).astype(np.float32))
+        elif classes:
             targets = torch.nn.functional.one_hot(torch.from_numpy(y.astype(np.int64)), classes).float()
         else:
             targets = torch.from_numpy(y.astype(np.float32))[:, None]
