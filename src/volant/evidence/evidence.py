@@ -20,6 +20,8 @@ ANONYMOUS = "anon-"
 """Actors without a name have this and a session's id."""
 SIGNAL = "signal"
 """Feedback of this kind is a bundle of events; what an actor says in several of them adds up."""
+PRESENCE = "presence"
+"""Feedback of this kind speaks of some labels; what an actor says in several of them adds up, too."""
 PROGRAMS = ("rule", "model")
 """Sources that are no people: each is one actor, whatever names it gives."""
 
@@ -268,8 +270,8 @@ def _current(
     if len(same):
         same[-1] = False
     kinds = codes["kind"][1]
-    bundle = kinds.index(SIGNAL) if SIGNAL in kinds else -1
-    order = order[~same | (kind[order] == bundle)]
+    adds_up = [kinds.index(name) for name in (SIGNAL, PRESENCE) if name in kinds]
+    order = order[~same | np.isin(kind[order], adds_up)]
     return np.asarray(order[np.lexsort((seq[order], actor[order], item[order]))])
 
 

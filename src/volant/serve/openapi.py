@@ -103,6 +103,8 @@ def _locked(operation: Schema, guarded: bool) -> Schema:
 def _example_label(signature: Signature | None) -> Any:
     if signature is None:
         return None
+    if signature.labels:
+        return [signature.labels[0]]
     return signature.classes[0] if signature.classes else 0.0
 
 
@@ -251,11 +253,14 @@ def _prediction(signature: Signature | None) -> Schema:
     own = ["flags", "release", "contract"]
     if signature is None:
         return _object({**shared, **last}, optional=own)
+    chance = {name: {"type": "number", "minimum": 0, "maximum": 1} for name in signature.options}
+    if signature.labels:
+        labels = {"type": "array", "items": _text(enum=list(signature.labels)), "uniqueItems": True}
+        return _object({**shared, "labels": labels, "probabilities": _object(chance), **last}, optional=own)
     if not signature.classes:
         numbers = {field.name: _number(field.name) for field in signature.outputs}
         return _object({**shared, **numbers, **last}, optional=own)
     label = _text(enum=list(signature.classes))
-    chance = {name: {"type": "number", "minimum": 0, "maximum": 1} for name in signature.classes}
     return _object({**shared, "label": label, "probabilities": _object(chance), **last}, optional=own)
 
 

@@ -129,9 +129,9 @@ class Service:
         return None if slot is None else slot.signature
 
     def classes(self) -> tuple[str, ...]:
-        """The classes of the release that answers."""
+        """The classes or labels of the release that answers."""
         slot = self.deck.champion
-        return slot.signature.classes if slot is not None else ()
+        return slot.signature.options if slot is not None else ()
 
     @property
     def deployment(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -199,9 +198,3 @@ def _credit(champion: Batch, challenger: Batch) -> float:
     logs = np.array([np.log(share * ours + (1 - share) * theirs).sum() for share in shares])
     likely = np.exp(logs - logs.max())
     return float(likely @ shares / likely.sum())
-
-
-def cell_of(presence: Mapping[str, bool], whole: bool) -> str:
-    """A canonical cell of the target: a list where it speaks of all labels, else an object."""
-    told = [name for name, there in presence.items() if there] if whole else dict(presence)
-    return json.dumps(sorted(told) if isinstance(told, list) else told, sort_keys=True, ensure_ascii=False)

@@ -85,7 +85,7 @@ def _chosen(context: Context, traffic: Predicted, left: int, seed: str) -> list[
     chance = np.random.default_rng([int(1e9 * keyed_unit("ask", [seed])[0])])
     found = choose(
         points[places],
-        traffic.probabilities[places].astype(np.float64),
+        _likely(context, traffic)[places].astype(np.float64),
         contested[places],
         labels=labels,
         budget=left,
@@ -97,6 +97,15 @@ def _chosen(context: Context, traffic: Predicted, left: int, seed: str) -> list[
     return [
         {"prediction_id": name, "why": why, "score": score, "propensity": likely} for name, why, score, likely in each
     ]
+
+
+def _likely(context: Context, traffic: Predicted) -> np.ndarray:
+    """How probable the answers are, (n, C); of several labels the one that is least sure, present or not, (n, 2)."""
+    found = traffic.probabilities
+    if context.task.target_type != "labels" or not found.shape[1]:
+        return found
+    least = found[np.arange(len(found)), np.abs(found - 0.5).argmin(axis=1)]
+    return np.stack([1.0 - least, least], axis=1)
 
 
 def _contested(context: Context, traffic: Predicted) -> tuple[np.ndarray, int]:

@@ -58,7 +58,7 @@ def _added(context: Context, items: list[Feedback]) -> Sequence[Receipt]:
 
 
 def _items(context: Context, rows: list[dict[str, Any]]) -> Iterator[Feedback]:
-    classes = need_champion(context).signature.classes
+    classes = need_champion(context).signature.options
     troubles: list[Trouble] = []
     items: list[Feedback] = []
     keys: dict[tuple[Any, str], tuple[int, dict[str, Any]]] = {}

@@ -22,6 +22,7 @@ from volant.evidence.evidence import Evidence, gather
 from volant.evidence.label_view import ACCEPTED, HELD, JUDGED, REJECTED, LabelRule, LabelView, build_label_view
 from volant.evidence.opinions import SignalRule
 from volant.evidence.reference import Second
+from volant.evidence.several import build_view_of_labels
 from volant.wheel.collect import collect, dataset_facts
 from volant.wheel.context import Context
 from volant.wheel.results import Labels
@@ -112,12 +113,21 @@ def labelled(context: Context, found: Harvest, spending: Spending | None = None)
 def view_of(context: Context, found: Harvest, second: Second | None) -> LabelView:
     file, source = context.product.file, found.source
     known = source.take(np.flatnonzero(source.sides() != "unlabelled"))
-    classes = context.task.problem(known, file.task.target, context.metric).classes
+    problem = context.task.problem(known, file.task.target, context.metric)
+    if problem.labels:
+        return build_view_of_labels(
+            found.evidence,
+            task=context.task,
+            labels=problem.labels,
+            rule=rule_of(context),
+            sides=found.sides,
+            second=second,
+        )
     plausible = _plausible(known, file.task.target) if context.task.target_type == "number" else None
     return build_label_view(
         found.evidence,
         task=context.task,
-        classes=classes,
+        classes=problem.classes,
         rule=rule_of(context),
         sides=found.sides,
         second=second,

@@ -28,6 +28,7 @@ from volant.runtime.load import Release
 from volant.store.history import Kind
 from volant.store.records import DeploymentRow
 from volant.tasks.classify_metrics import correct
+from volant.tasks.tag_metrics import right
 from volant.wheel.collect import collect
 from volant.wheel.context import Context
 from volant.wheel.gate import aligned
@@ -195,7 +196,7 @@ def _duel(context: Context, trusted: Trusted, event: DeploymentRow, rival: str, 
     if not len(recent):
         return Duel(ours.digest, theirs.digest, 0, 0.0, -1.0, 1.0, level, "wait")
     scale = float((read_reference(theirs) or {}).get("scale") or 1.0)
-    classes = tuple(dict.fromkeys((*theirs.signature.classes, *ours.signature.classes)))
+    classes = tuple(dict.fromkeys((*theirs.signature.options, *ours.signature.options)))
     gains = _points(context, ours, recent, classes, scale) - _points(context, theirs, recent, classes, scale)
     weights = _even(recent, event)
     gains, most = whose.mean(gains * weights), float(weights.max()) + 1e-9
@@ -261,6 +262,8 @@ def _earned(
     the truth, a half at the distance `scale`.
     """
     truth = np.array(labels.to_pylist(), dtype=object)
+    if release.signature.labels:
+        return _earned_by_labels(context, release, predicted, truth, classes)
     if not classes:
         errors = np.abs(np.asarray(predicted[context.task.output], dtype=np.float64) - truth.astype(np.float64))
         return np.asarray(1.0 / (1.0 + np.nan_to_num(errors, nan=np.inf) / scale))
@@ -272,6 +275,23 @@ def _earned(
     if context.metric not in COUNTED:
         return np.asarray(1.0 - ((units["p"] - right) ** 2).sum(axis=1) / 2)
     return correct(units)
+
+
+def _earned_by_labels(
+    context: Context, release: Release, predicted: Batch, truth: np.ndarray, labels: tuple[str, ...]
+) -> np.ndarray:
+    """1 for a row that is right in all its labels where the metric counts these, else what is left of the mean square.
+
+    Labels that a release does not know count as ones that it denies.
+    """
+    problem = Problem(context.task.name, release.signature.target, (), len(truth), metric=context.metric, labels=labels)
+    given = {name: aligned(predicted[name], release.signature.labels, labels) for name in ("probability", "labels")}
+    units = context.task.units(truth, given, problem)
+    if context.metric == "exact_match":
+        return right(units)
+    known = units["y"] >= 0
+    squares = np.where(known, (units["p"] - units["y"]) ** 2, 0.0).sum(axis=1)
+    return np.asarray(1.0 - squares / np.maximum(known.sum(axis=1), 1))
 
 
 def _filled(trusted: Trusted, names: Sequence[str]) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from volant.data.sources.beside import with_files
 from volant.data.sources.photos import FILE, IMAGE
 from volant.errors import BadInput, Trouble, nearest
 from volant.runtime.load import Release
-from volant.runtime.rows import type_of
+from volant.runtime.rows import answers, type_of
 from volant.store.disk import is_full
 from volant.wheel.context import Context
 from volant.wheel.history import champion_release
@@ -139,8 +140,12 @@ def _answer(chunk: pa.RecordBatch, release: Release, before: int) -> pa.Table:
     if "probability" not in outputs:
         columns |= {name: outputs[name] for name in ("value", "low", "high") if name in outputs}
         return pa.table(columns)
-    columns["label"] = pa.array(outputs["label"], type=pa.string())
-    for place, name in enumerate(release.signature.classes):
+    if release.signature.labels:
+        answered = [json.dumps(one["labels"], ensure_ascii=False) for one in answers(outputs, release.signature)]
+        columns["labels"] = pa.array(answered, type=pa.string())
+    else:
+        columns["label"] = pa.array(outputs["label"], type=pa.string())
+    for place, name in enumerate(release.signature.options):
         columns[f"probability_{name}"] = outputs["probability"][:, place]
     return pa.table(columns)
 

@@ -25,7 +25,7 @@ from volant.data.dataset import Dataset
 from volant.evidence.label_view import ACCEPTED, LabelView
 from volant.evidence.reference import Second
 from volant.search.fits import Configuration, Fit, Fits
-from volant.search.folds import fold_numbers
+from volant.search.folds import fold_numbers, strata_of
 from volant.search.pace import SHORT
 from volant.wheel.context import Context
 
@@ -88,7 +88,7 @@ def _looked(context: Context, found: Harvest, dataset: Dataset, scratch: Path, a
     if not allowance.affords(FOLDS * configuration.learner.estimate(problem, context.machine).seconds):
         context.progress.say("there is no time for a second look")
         return None
-    fold = fold_numbers(rows.keys(), context.task.encode(rows, problem) if problem.classes else None, FOLDS, 0)
+    fold = fold_numbers(rows.keys(), strata_of(context.task.encode(rows, problem), problem), FOLDS, 0)
     made = _folded(context, Fits(scratch / "fits", problem, context.task.output), configuration, rows, fold, allowance)
     if made is None:
         context.progress.say("the second look took too long: the first one must do")
@@ -147,6 +147,8 @@ def _second(problem: Problem, found: Harvest, names: np.ndarray, predicted: np.n
     place = pc.index_in(found.evidence.predictions.ids, value_set=pa.array(names, pa.string()))
     known = place.is_valid().to_numpy(zero_copy_only=False)
     at = place.fill_null(0).to_numpy(zero_copy_only=False)
+    if problem.labels:
+        return Second(problem.labels, probabilities=np.where(known[:, None], predicted[at], np.nan))
     if not problem.classes:
         return Second((), values=np.where(known, predicted[at], np.nan))
     return Second(problem.classes, probabilities=np.where(known[:, None], predicted[at], np.nan))
