@@ -106,7 +106,7 @@ def _target(sample: pa.Table, name: str, wanted: Override, task: str | None) -> 
     if task is not None:
         return Column(name, str(plugins.load("tasks", task).target_type), "target", f"what {task} predicts")
     task, reason = infer_task(sample.column(name), name)
-    return Column(name, "category" if task == "classify" else "number", "target", reason)
+    return Column(name, str(plugins.load("tasks", task).target_type), "target", reason)
 
 
 def _column(sample: pa.Table, name: str, wanted: Override, source: Source | None) -> Column:
@@ -166,9 +166,9 @@ def _explained(kind: str, judged: Recognition) -> str:
 
 
 def infer_task(values: pa.Array | pa.ChunkedArray, name: str) -> tuple[str, str]:
-    """The task that a target poses, `classify` or `regress`, and why.
+    """The task that a target poses, `classify`, `regress` or `tag`, and why.
 
-    Texts and truth values are classes. Whole numbers are classes where there are only two of them, or where they
+    Lists are labels, of which a row may carry several. Texts and truth values are classes. Whole numbers are classes where there are only two of them, or where they
     are few (at most 30, with 5 rows each on average) and numbered from 0 or 1 without large gaps, as codes are.
     Whole numbers that begin elsewhere, such as marks from 3 to 9, and numbers with decimals are measurements.
 
@@ -181,6 +181,8 @@ def infer_task(values: pa.Array | pa.ChunkedArray, name: str) -> tuple[str, str]
         raise BadInput(f"the target {name!r} has no values", code="target-missing", where=name, fix=fix)
     if sample.kind == "truth":
         return "classify", "the target is true or false"
+    if pa.types.is_list(sample.cells.type) or pa.types.is_large_list(sample.cells.type):
+        return "tag", "the target is a list of labels"
     if sample.kind not in ("text", "number"):
         fix = "derive a number or a category from it, and predict that"
         raise BadInput(

@@ -117,8 +117,8 @@ class _Answers:
 
     @property
     def names(self) -> tuple[str, ...]:
-        classes = self.release.signature.classes
-        return classes[-1:] if len(classes) == 2 else classes or (self.release.signature.target,)
+        signature = self.release.signature
+        return signature.classes[-1:] if len(signature.classes) == 2 else signature.options or (signature.target,)
 
     def __call__(self, batch: Batch) -> np.ndarray:
         whole = self.whole(batch)
@@ -137,6 +137,8 @@ def _some(rows: Rows, most: int, seed: int) -> Rows:
 
 
 def _imitated(answers: _Answers, rows: Rows, train: Rows, kinds: Mapping[str, str], seed: int) -> Surrogate | None:
+    if answers.release.signature.labels:  # one tree says which class is likeliest; several may be carried
+        return None
     own = _some(train, MOST_IMITATED, seed).batch(list(kinds))
     other = _some(rows, MOST_IMITATED, seed).batch(list(kinds))
     return surrogate(own, answers.whole(own), other, answers.whole(other), kinds, seed)

@@ -57,8 +57,8 @@ def per_class(units: Batch, classes: Sequence[str]) -> list[dict[str, Any]]:
                 "class": name,
                 "n": int(true[c]),
                 "answered": int(guessed[c]),
-                "precision": _rate(hit[c], guessed[c]),
-                "recall": _rate(hit[c], true[c]),
+                "precision": rate(hit[c], guessed[c]),
+                "recall": rate(hit[c], true[c]),
                 "f1": float(2 * hit[c] / (true[c] + guessed[c])) if true[c] + guessed[c] else None,
                 "roc_auc": float(roc_area(p[:, c], y == c)(np.ones((1, len(y))))[0]) if 0 < true[c] < len(y) else None,
             }
@@ -66,7 +66,8 @@ def per_class(units: Batch, classes: Sequence[str]) -> list[dict[str, Any]]:
     return found
 
 
-def _rate(hits: int, n: int) -> dict[str, float] | None:
+def rate(hits: int, n: int) -> dict[str, float] | None:
+    """A share with its 95 % interval, None where there is nothing that it is of."""
     if not n:
         return None
     low, high = wilson(float(hits), int(n))

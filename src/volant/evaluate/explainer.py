@@ -88,8 +88,8 @@ class Explainer:
 
     @cached_property
     def _mixing(self) -> Mixing:
-        classes = self.release.signature.classes
-        return Mixing(self.release, "probability" if classes else "value", self.columns)
+        options = self.release.signature.options
+        return Mixing(self.release, "probability" if options else "value", self.columns)
 
     def explain(self, one: Batch, *, method: str = "shap", label: str | None = None, seed: int = 0) -> Explained:
         """Explain the answer to a batch of one row: why it is `label`, by default the label of the answer.
@@ -128,8 +128,8 @@ class Explainer:
         )
 
     def _class(self, outputs: Batch, label: str | None) -> tuple[int | None, str | None]:
-        """The place and the name of the class to explain."""
-        classes = self.release.signature.classes
+        """The place and the name of the class or label to explain."""
+        classes = self.release.signature.options
         if "probability" not in outputs:
             if label is not None:
                 raise BadInput("a number has no classes to explain", code="input-invalid", where="label")
@@ -144,6 +144,8 @@ class Explainer:
 
     def _exact(self, one: Batch, place: int | None, outputs: Batch) -> tuple[str, Shares] | None:
         """Exact values, where the answer is a sum of trees and linear maps over features of single columns."""
+        if self.release.signature.labels:
+            return None
         found = additive(self.release.runner.pipeline, place, len(self.release.signature.classes))
         if found is None:
             return None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from volant.core.records import Batch
+from volant.evaluate.confusion import rate
 from volant.tasks.metrics import ready
 from volant.tasks.tag_metrics import METRICS, said, surprises
 
@@ -27,8 +28,8 @@ def _label(units: Batch, place: int, name: str) -> dict[str, Any]:
         "rows": len(rows),
         "carried": int(true.sum()),
         "given": int(given.sum()),
-        "precision": both / int(given.sum()) if given.any() else None,
-        "recall": both / int(true.sum()) if true.any() else None,
+        "precision": rate(both, int(given.sum())),
+        "recall": rate(both, int(true.sum())),
         "average_precision": _value("average_precision", one) if true.any() else None,
         "log_loss": float(surprises(one).mean()) if len(rows) else None,
     }

@@ -66,6 +66,7 @@ def view(product_name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
         "gate": _gate(train.get("verdict")),
         "leaderboard": _leaderboard(train, evaluation),
         "classes": views.get("classes"),
+        "labels": views.get("labels"),
         "confusion": _confusion(views.get("confusion")),
         "probability": _probability(views),
         "residuals": _residuals(views.get("residuals")),

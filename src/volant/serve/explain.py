@@ -40,7 +40,7 @@ def explanation_schemas(
 ) -> dict[str, Any]:
     """The schemas of bodies and answers; `rows` and `release` are what predictions have too."""
     number, text = {"type": "number"}, {"type": "string"}
-    classes = list(signature.classes) if signature is not None else []
+    classes = list(signature.options) if signature is not None else []
     asked = {
         **rows["properties"],
         "rows": {**rows["properties"]["rows"], "maxItems": MOST_ROWS},

@@ -65,6 +65,9 @@ def compress(
             where=release.digest[:12],
             fix="trees and lines are as small as they are; with quality.limits `volant train` chooses smaller ones",
         )
+    if release.signature.labels:
+        what, fix = "networks for several labels are not made smaller yet", "serve the release as it is"
+        raise BadInput(what, code="nothing-to-compress", where=release.digest[:12], fix=fix)
     with context.store.lock("train", wait=0.0):
         budget = Budget.parse(context.product.file.train.budget)
         dataset = assemble(context, Spending(budget, context.clock)).dataset

@@ -135,6 +135,8 @@ def _pictures(context: Context, dataset: Dataset, folder: Path, trained: Mapping
     release = open_release(folder)
     problem = context.task.problem(dataset.part("train"), context.product.file.task.target, context.metric)
     problem = replace(problem, classes=release.signature.classes)
+    if problem.labels:
+        return None  # which pixels speak for which of several labels is not looked at
     context.progress.say("looking at what the network sees")
     members = sorted(trained["leaderboard"], key=lambda entry: -entry["weight"])
     augment = next((m["options"]["augment"] for m in members if m["weight"] and "augment" in m["options"]), None)
@@ -148,7 +150,7 @@ def _importance(context: Context, dataset: Dataset, folder: Path) -> list[dict[s
     """What each column is worth, where the evaluation had no time to find out."""
     release, rows = open_release(folder, threads=context.product.file.train.threads), _unseen(dataset)
     problem = context.task.problem(dataset.part("train"), context.product.file.task.target, context.metric)
-    problem = replace(problem, classes=release.signature.classes)
+    problem = replace(problem, classes=release.signature.classes, labels=release.signature.labels)
     batch, truth = rows.batch([field.name for field in release.signature.inputs]), context.task.encode(rows, problem)
     seed = context.product.file.train.seed
     found = importance(release.predict, batch, truth, task=context.task, problem=problem, seed=seed)

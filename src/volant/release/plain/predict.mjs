@@ -88,6 +88,7 @@ const STEPS = {
     const positive = 1 / (1 + Math.exp(-clip(x, -700, 700)));
     return [1 - positive, positive];
   },
+  sigmoid: () => (x) => x.map((one) => 1 / (1 + Math.exp(-clip(one, -700, 700)))),
   softmax: () => softmax,
   first: ({ scale = 1, shift = 0, low, high }) => ([x]) =>
     clip(x * scale + shift, missing(low) ? -Infinity : low, missing(high) ? Infinity : high),
@@ -101,6 +102,12 @@ const STEPS = {
     const warm = softmax(p.map((one) => Math.log(clip(one, LEAST, 1)) / value));
     return least > LEAST ? scaled(warm.map((one) => Math.max(one, least))) : warm;
   },
+  temperatures: ({ values, least }) => (p) =>
+    p.map((one, l) => {
+      const inner = clip(one, LEAST, 1 - LEAST);
+      return clip(1 / (1 + Math.exp(-Math.log(inner / (1 - inner)) / values[l])), least, 1 - least);
+    }),
+  mark: ({ thresholds }) => (p) => p.map((one, l) => one >= thresholds[l]),
   curves: ({ curves }) => (p) => {
     if (curves.length > 1) return scaled(p.map((one, c) => interpolate(one, curves[c])));
     const positive = interpolate(p[1], curves[0]);
@@ -153,7 +160,7 @@ export class Model {
     return new Model(pipeline, signature, sessions, ort);
   }
 
-  /** One answer per row: `label` and `probabilities`, or `value`, with `low` and `high` where promised. */
+  /** One answer per row: `label` or `labels` with `probabilities`, or `value`, with `low` and `high` where promised. */
   async predict(rows) {
     const values = Object.fromEntries(
       this.signature.inputs.map((field) => [field.name, rows.map((row) => cell(row, field))]),
@@ -181,6 +188,12 @@ export class Model {
     if (probabilities === undefined) {
       const names = ["value", "low", "high"].filter((name) => of(name) !== undefined);
       return Object.fromEntries(names.map((name) => [name, of(name)]));
+    }
+    const labels = this.signature.labels ?? [];
+    if (labels.length) {
+      const marked = of("labels");
+      const likely = labels.map((name, l) => [name, probabilities[l]]);
+      return { labels: labels.filter((_, l) => marked[l]), probabilities: Object.fromEntries(likely) };
     }
     const named = this.signature.classes.map((name, c) => [name, probabilities[c]]);
     return { label: of("label"), probabilities: Object.fromEntries(named) };

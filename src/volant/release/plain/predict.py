@@ -157,6 +157,10 @@ def _sigmoid_pair(_: dict[str, Any], __: Path | None) -> Run:
     return run
 
 
+def _sigmoid(_: dict[str, Any], __: Path | None) -> Run:
+    return lambda x: 1.0 / (1.0 + np.exp(-np.clip(x.astype(np.float64), -700.0, 700.0)))
+
+
 def softmax(x: np.ndarray) -> np.ndarray:
     """Margins to probabilities."""
     e = np.exp(x.astype(np.float64) - x.max(axis=1, keepdims=True))
@@ -188,6 +192,21 @@ def _temperature(params: dict[str, Any], _: Path | None) -> Run:
         return np.asarray(held / held.sum(axis=1, keepdims=True))
 
     return run
+
+
+def _temperatures(params: dict[str, Any], _: Path | None) -> Run:
+    values, least = np.asarray(params["values"], np.float64), params["least"]
+
+    def run(p: np.ndarray) -> np.ndarray:
+        inner = np.clip(p.astype(np.float64), LEAST, 1.0 - LEAST)
+        return np.clip(1.0 / (1.0 + np.exp(-np.log(inner / (1.0 - inner)) / values)), least, 1.0 - least)
+
+    return run
+
+
+def _mark(params: dict[str, Any], _: Path | None) -> Run:
+    least = np.asarray(params["thresholds"], np.float64)
+    return lambda p: p >= least
 
 
 def _curves(params: dict[str, Any], _: Path | None) -> Run:
@@ -269,17 +288,20 @@ STEPS: dict[str, Made] = {
     "impute": _impute,
     "scale": _scale,
     "onnx": _onnx,
+    "sigmoid": _sigmoid,
     "sigmoid_pair": _sigmoid_pair,
     "softmax": lambda _, __: softmax,
     "first": _first,
     "constant": _constant,
     "average": _average,
     "temperature": _temperature,
+    "temperatures": _temperatures,
     "curves": _curves,
     "reweigh": _reweigh,
     "utility": _utility,
     "offset_by_group": _offset_by_group,
     "decide": _decide,
+    "mark": _mark,
     "exp": _exp,
     "interval_end": _interval_end,
 }
@@ -302,13 +324,21 @@ class Model:
         return folder / Path(step["file"]).name if step.get("file") else None
 
     def predict(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """One answer per row: `label` and `probabilities`, or `value`, with `low` and `high` where promised."""
+        """One answer per row: `label` or `labels` with `probabilities`, or `value`, with `low` and `high` if promised."""
         values: dict[str, np.ndarray] = {field["name"]: column(rows, field) for field in self.signature["inputs"]}
         for run, inputs, output in self._steps:
             values[output] = run(*[values[name] for name in inputs])
         found = {name: values[source].tolist() for name, source in self._outputs.items()}
         if "probability" not in found:
             return [dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True)]
+        if names := self.signature.get("labels"):
+            return [
+                {
+                    "labels": [name for name, there in zip(names, marks, strict=True) if there],
+                    "probabilities": dict(zip(names, row, strict=True)),
+                }
+                for marks, row in zip(found["labels"], found["probability"], strict=True)
+            ]
         classes = self.signature["classes"]
         return [
             {"label": label, "probabilities": dict(zip(classes, row, strict=True))}

@@ -1,0 +1,146 @@
+"""Turns of the wheel where rows carry several labels: a table, and pictures."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import numpy as np
+import pyarrow.csv
+import pytest
+from tests.tagged import LABELS, painted, pictures_of_things, table_of_things, things
+
+from volant.data.dataset import open_dataset
+from volant.runtime.load import open_release
+from volant.testing.served import served
+
+
+def said(ids, carried, actors=7):
+    kinds = ({"kind": "correction", "value": names} for names in carried)
+    named = zip(ids, kinds, strict=True)
+    return [{"prediction_id": id, "actor": f"user{i % actors}", **kind} for i, (id, kind) in enumerate(named)]
+
+
+@pytest.fixture(scope="module")
+def turned(tmp_path_factory):
+    """A product that was trained, served, told the truth in each way, and improved."""
+    handle = table_of_things(tmp_path_factory.mktemp("things"), 240)
+    first = handle.train()
+    rows, carried = things(300, seed=1)
+    with served(handle.product.folder) as service, httpx.Client(base_url=service.url, timeout=60) as client:
+        schema = client.get("/openapi.json").json()["components"]["schemas"]
+        answers = client.post("/v1/predict", json={"rows": rows}).json()["predictions"]
+        ids = [one["id"] for one in answers]
+        told = said(ids[:250], carried[:250])
+        for id, names in zip(ids[250:], carried[250:], strict=True):  # of these only two labels are settled
+            for name in ("big", "red"):
+                one = {"prediction_id": id, "kind": "presence", "value": {name: name in names}, "actor": "user1"}
+                told.append(one)
+        assert client.post("/v1/feedback", json={"feedback": told}).status_code == 200
+        wrong = {"prediction_id": ids[0], "kind": "presence", "value": ["big"]}
+        refused = client.post("/v1/feedback", json={"feedback": [wrong]})
+        why = client.post("/v1/explain", json={"rows": rows[:1], "label": "red"}).json()
+    return handle, first, handle.improve(), {"rows": rows, "carried": carried, "answers": answers,
+                                             "schema": schema, "refused": refused, "why": why}  # fmt: skip
+
+
+def test_the_first_release_is_better_than_the_frequencies(turned):
+    _, first, _, _ = turned
+    assert first.promoted
+    scores = {score.metric: score.value for score in first.judged}
+    assert set(scores) == {"log_loss", "macro_f1", "average_precision", "exact_match"}
+    assert scores["macro_f1"] > 0.6
+
+
+def test_answers_hold_labels_and_the_probability_of_each(turned):
+    answers, carried = turned[3]["answers"], turned[3]["carried"]
+    for one in answers:
+        assert tuple(one["probabilities"]) == LABELS
+        assert all(0.0 <= p <= 1.0 for p in one["probabilities"].values())
+        assert one["labels"] == [name for name in LABELS if name in one["labels"]]
+    assert len({tuple(one["labels"]) for one in answers}) > 3
+    cells = [(name in one["labels"]) == (name in names) for one, names in zip(answers, carried, strict=True) for name in LABELS]
+    assert np.mean(cells) > 0.8
+    assert turned[3]["schema"]["Prediction"]["properties"]["labels"]["items"]["enum"] == list(LABELS)
+
+
+def test_what_was_said_becomes_rows_and_what_was_not_stays_open(turned):
+    handle, _, turn, _ = turned
+    assert turn.labels.evidence == 250 + 2 * 50
+    assert turn.labels.accepted + turn.labels.judged > 240
+    dataset = open_dataset(handle.product.home / "datasets" / turn.train.dataset)
+    taught = dataset.take(np.flatnonzero([bool(one) for one in dataset.references()]))
+    cells = [json.loads(cell) for cell in taught.table(["labels"]).column(0).to_pylist()]
+    partial = [cell for cell in cells if isinstance(cell, dict)]
+    assert partial
+    assert sum(isinstance(cell, list) for cell in cells) > 150
+    assert max(len(cell) for cell in partial) <= 3
+    problem = handle_problem(handle, dataset)
+    y = handle_task().encode(taught, problem)
+    assert set(np.unique(y)) == {-1, 0, 1}
+
+
+def test_the_wheel_turns(turned):
+    _, first, turn, _ = turned
+    assert turn.outcome in ("promoted", "refused")
+    assert turn.train.verdict.comparisons[0].n > 80
+    assert turn.train.verdict.comparisons[0].challenger < first.judged[0].value * 1.5
+
+
+def test_feedback_of_the_wrong_form_is_refused_with_the_fix(turned):
+    refused = turned[3]["refused"]
+    assert refused.status_code == 422
+    assert refused.json()["troubles"][0]["fix"] == 'send {"cat": true}'
+
+
+def test_one_label_is_explained(turned):
+    [one] = turned[3]["why"]["explanations"]
+    assert one["label"] == "red"
+    assert one["reasons"]
+
+
+def test_the_report_shows_each_label(turned):
+    text = turned[0].report().read_text()
+    assert "Label by label" in text
+    assert all(name in text for name in LABELS)
+
+
+def test_a_file_is_answered(turned, tmp_path):
+    handle = turned[0]
+    rows, _ = things(5, seed=3)
+    (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    handle.predict(tmp_path / "rows.jsonl", tmp_path / "out.csv")
+    found = pyarrow.csv.read_csv(tmp_path / "out.csv")
+    assert found.column_names == ["labels", *(f"probability_{name}" for name in LABELS)]
+
+
+def handle_task():
+    from volant.core.plugins import load
+
+    return load("tasks", "tag")
+
+
+def handle_problem(handle, dataset):
+    return handle_task().problem(dataset.part("train"), "labels")
+
+
+def test_pictures_carry_several_labels_without_torch(tmp_path):
+    handle = pictures_of_things(tmp_path, 160, '["image_features"]')
+    first = handle.train()
+    scores = {score.metric: score.value for score in first.judged}
+    assert first.promoted
+    assert scores["macro_f1"] > 0.6
+    release = open_release(handle.product.home / "candidates" / first.candidate)
+    assert release.signature.labels == LABELS
+    assert {step.op for step in release.runner.pipeline.steps} >= {"sigmoid", "mark"}
+
+
+def test_a_network_learns_several_labels_at_once(tmp_path):
+    pytest.importorskip("torch")
+    handle = pictures_of_things(tmp_path, 160, '["convnet"]')
+    first = handle.train(budget="1 units")
+    assert first.promoted
+    release = open_release(handle.product.home / "candidates" / first.candidate)
+    dice = np.random.default_rng(9)
+    assert release.signature.labels == LABELS
+    assert painted(["red"], dice).size == (24, 24)
