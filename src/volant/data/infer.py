@@ -168,9 +168,10 @@ def _explained(kind: str, judged: Recognition) -> str:
 def infer_task(values: pa.Array | pa.ChunkedArray, name: str) -> tuple[str, str]:
     """The task that a target poses, `classify`, `regress` or `tag`, and why.
 
-    Lists are labels, of which a row may carry several. Texts and truth values are classes. Whole numbers are classes where there are only two of them, or where they
-    are few (at most 30, with 5 rows each on average) and numbered from 0 or 1 without large gaps, as codes are.
-    Whole numbers that begin elsewhere, such as marks from 3 to 9, and numbers with decimals are measurements.
+    Lists are labels, of which a row may carry several. Texts and truth values are classes. Whole numbers are classes
+    where there are only two of them, or where they are few (at most 30, with 5 rows each on average) and numbered from
+    0 or 1 without large gaps, as codes are. Whole numbers that begin elsewhere, such as marks from 3 to 9, and numbers
+    with decimals are measurements.
 
     Raises:
         BadInput: code `target-missing` when there are no values; `column-type` for dates, lists and bytes.

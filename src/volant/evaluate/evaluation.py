@@ -52,8 +52,8 @@ class Evaluation:
 
     `unknown` counts rows that were left out as their truth is missing or a class that the candidate does not
     know. `views` holds plain data for plots, by name: `confusion`, `classes`, `calibration`, `histogram`,
-    `curves`, `hardest` where classes are predicted, `labels` where labels are, `residuals` where numbers are, `intervals` where they
-    come with some, and what `looks` add.
+    `curves`, `hardest` where classes are predicted, `labels` where labels are, `residuals` where numbers are,
+    `intervals` where they come with some, and what `looks` add.
     """
 
     task: str

@@ -181,8 +181,8 @@ def _flag_unknown(
 def answers(outputs: Batch, signature: Signature) -> list[dict[str, Any]]:
     """The pipeline's outputs as one plain object per row.
 
-    `classify` gives `label` and `probabilities`, `tag` gives `labels` and `probabilities`, `regress` gives `value`, with
-    `low` and `high` where promised.
+    `classify` gives `label` and `probabilities`, `tag` gives `labels` and `probabilities`, `regress` gives `value`,
+    with `low` and `high` where promised.
     """
     if signature.labels:
         return _labelled(outputs, signature.labels)

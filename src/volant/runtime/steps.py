@@ -392,7 +392,7 @@ def _temperature(of: Making) -> Run:
 
 
 def _temperatures(of: Making) -> Run:
-    """Probabilities (n, L) of labels, the odds of each to the power 1 / its one of `values`, and none surer than `least`."""
+    """Probabilities (n, L) of labels, the odds of each to the power 1 / one of `values`, none surer than `least`."""
     values, least = np.asarray(of.params["values"], dtype=np.float64), np.float64(of.params["least"])
 
     def run(p: np.ndarray) -> np.ndarray:

@@ -248,7 +248,11 @@ class Search:
 
     def _distil(self, choice: Choice, crossing: Crossing) -> bool:
         """Teach small students what the best ensemble knows, where it is too large; whether there were any."""
-        if not self.rules.ensemble or self.problem.labels or choice.loss - choice.full_loss <= MUCH * abs(choice.full_loss):
+        if (
+            not self.rules.ensemble
+            or self.problem.labels
+            or choice.loss - choice.full_loss <= MUCH * abs(choice.full_loss)
+        ):
             return False
         taught = self.data.numbers()[choice.rows]
         lesson = Lesson(taught, choice.mixed(choice.full), self.problem.classes)

@@ -32,7 +32,9 @@ class Tag:
     target_type = "labels"
     feedback = (
         FeedbackKind("correction", "all labels of the row, as a list; an empty one where it carries none", looks=False),
-        FeedbackKind("presence", 'whether it carries a label: {"cat": true}; it says nothing of the others', looks=False),
+        FeedbackKind(
+            "presence", 'whether it carries a label: {"cat": true}; it says nothing of the others', looks=False
+        ),
         *SHARED,
     )
     metrics: Mapping[str, Metric] = METRICS
@@ -71,7 +73,7 @@ class Tag:
                 got=str(p.shape),
                 fix=f"train again; expected {wanted}",
             )
-        marked = predicted["labels"] if "labels" in predicted else p >= USUAL
+        marked = predicted.get("labels", p >= USUAL)
         return {"y": y.astype(np.int64), "p": p, "a": np.asarray(marked, dtype=np.int64)}
 
     def finish(self, pipeline: Pipeline, problem: Problem, decision: Decision | None = None) -> Pipeline:
@@ -165,7 +167,9 @@ def _check_labels(labels: Sequence[str], cells: pa.Array, target: str) -> None:
     y = _encoded(cells, labels)
     if not ((y == 1).any(axis=0) & (y == 0).any(axis=0)).any():
         fix = "add rows without some of the labels; an empty list says that a row carries none"
-        raise unfit("every row carries every label, which leaves nothing to learn", target, f"{len(labels)} labels", fix)
+        raise unfit(
+            "every row carries every label, which leaves nothing to learn", target, f"{len(labels)} labels", fix
+        )
 
 
 def _read(kind: str, value: Any) -> dict[str, bool]:

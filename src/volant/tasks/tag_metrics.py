@@ -1,7 +1,7 @@
 """The metrics of `tag`.
 
-Units are `y` (n, L) int64: 1 where a row carries a label, 0 where it does not, -1 where nobody has said; `p` (n, L), the
-probability of each label; and `a` (n, L) int64, which labels were answered.
+Units are `y` (n, L) int64: 1 where a row carries a label, 0 where it does not, -1 where nobody has said; `p` (n, L),
+the probability of each label; and `a` (n, L) int64, which labels were answered.
 """
 
 from __future__ import annotations

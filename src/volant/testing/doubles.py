@@ -99,7 +99,9 @@ def nothing_but_nan(problem: Problem) -> Pipeline:
     """A pipeline of sound steps whose outputs are NaN."""
     first = problem.inputs[0].name
     nothing = Step("encode", (first,), "nothing", {"vocabulary": [], "other": None})
-    if not problem.classes:
+    options = problem.classes or problem.labels
+    if not options:
         return Pipeline((nothing, Step("first", ("nothing",), "value")), {"value": "value"})
-    margins = Step("stack", ("nothing",) * len(problem.classes), "margins")
-    return Pipeline((nothing, margins, Step("softmax", ("margins",), "probability")), {"probability": "probability"})
+    margins = Step("stack", ("nothing",) * len(options), "margins")
+    op = "softmax" if problem.classes else "sigmoid"
+    return Pipeline((nothing, margins, Step(op, ("margins",), "probability")), {"probability": "probability"})

@@ -172,9 +172,7 @@ def _for_its_interval(
     return replace(unharmed, passed=not refusals, reasons=tuple(dict.fromkeys(reasons)))
 
 
-def _of_shared_labels(
-    units: Batch, before: Batch, problem: Problem, champion: Release | None
-) -> tuple[Batch, Batch]:
+def _of_shared_labels(units: Batch, before: Batch, problem: Problem, champion: Release | None) -> tuple[Batch, Batch]:
     """Both sides without a truth of labels that the champion does not know: it has never been asked about them."""
     if not problem.labels or champion is None or set(problem.labels) <= set(champion.signature.labels):
         return units, before

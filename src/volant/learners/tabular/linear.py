@@ -79,7 +79,11 @@ class Linear:
         width = sum(256 if c.type == "text" else 20 if c.type == "category" else 2 for c in usable(problem))
         margins = len(problem.classes) if len(problem.classes) > 2 else max(len(problem.labels), 1)
         cells = min(problem.rows * width, MOST_CELLS)
-        seconds = 0.05 + cells * (1.0 + 4.0 * margins if problem.classes or problem.labels else 1.0) / 3e7 + problem.rows / 1e6
+        seconds = (
+            0.05
+            + cells * (1.0 + 4.0 * margins if problem.classes or problem.labels else 1.0) / 3e7
+            + problem.rows / 1e6
+        )
         return Cost(seconds=seconds, bytes=12 * cells + 64 * problem.rows)
 
     def portfolio(self, problem: Problem) -> Sequence[LinearOptions]:

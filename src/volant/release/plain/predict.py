@@ -324,7 +324,7 @@ class Model:
         return folder / Path(step["file"]).name if step.get("file") else None
 
     def predict(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """One answer per row: `label` or `labels` with `probabilities`, or `value`, with `low` and `high` if promised."""
+        """One answer per row: `label` or `labels` with `probabilities`, or `value`, with `low` and `high` if any."""
         values: dict[str, np.ndarray] = {field["name"]: column(rows, field) for field in self.signature["inputs"]}
         for run, inputs, output in self._steps:
             values[output] = run(*[values[name] for name in inputs])

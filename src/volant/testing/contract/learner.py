@@ -119,12 +119,21 @@ def _outputs(runner: Runner, case: Case, rows: MemoryRows) -> np.ndarray:
 
 
 def _sound(values: np.ndarray, case: Case, rows: int, when: str) -> None:
-    shape = (rows, len(case.problem.classes)) if case.problem.classes else (rows,)
+    options = len(case.problem.classes or case.problem.labels)
+    shape = (rows, options) if options else (rows,)
     claim(values.shape == shape, f"{when} ({case.name}): the output has shape {shape}, got {values.shape}")
     claim(bool(np.isfinite(values).all()), f"{when} ({case.name}): every output is finite")
     if case.problem.classes:
         fit = (values >= 0).all() and np.allclose(values.sum(axis=1), 1.0, atol=1e-5)
         claim(bool(fit), f"{when} ({case.name}): probabilities are not negative and add up to one")
+    if case.problem.labels:
+        inside = bool(((values >= 0) & (values <= 1)).all())
+        claim(inside, f"{when} ({case.name}): the probability of each label lies between 0 and 1")
+
+
+def _told(values: np.ndarray, case: Case) -> np.ndarray:
+    """The numbers of an output that speak of the last class, of all labels, or of the target itself."""
+    return values[..., -1] if case.problem.classes else values
 
 
 def describes_itself(learner: Learner) -> None:
@@ -256,10 +265,11 @@ def _bytes(learner: Learner, case: Case, folder: Path) -> dict[str, bytes]:
 def keeps_no_state(learner: Learner) -> None:
     case = next(_supported(learner))
     first = _predict(learner, case, case.fresh)
-    other = make_case("other", 90, classes=case.problem.classes, seed=9)
+    posed: Any = {"classes": case.problem.classes, "labels": case.problem.labels}
+    other = make_case("other", 90, **posed, seed=9)
     if not learner.supports(other.problem):
         types = tuple(column.type for column in case.problem.inputs)
-        other = make_case("other", 90, classes=case.problem.classes, types=types, seed=9)
+        other = make_case("other", 90, **posed, types=types, seed=9)
     with nothing_global_changes(learner):
         _predict(learner, other, other.fresh, anew=True)
     again = _predict(learner, case, case.fresh, anew=True)
@@ -286,6 +296,32 @@ def bears_a_class_without_rows(learner: Learner) -> None:
         values = _predict(learner, more, case.fresh)
         _sound(values, more, len(case.fresh), "a class without rows")
         claim(bool((values[:, -1] < 0.2).all()), "a class without rows is not likely")
+
+
+def a_label_is_not_learned_from_silence(learner: Learner) -> None:
+    """Rows that say nothing of a label, which carry it wherever they say something, do not speak against it."""
+    for case in _supported(learner):
+        if not case.problem.labels:
+            continue
+        values = _predict(learner, case, case.fresh, train=_silent(case))
+        _sound(values, case, len(case.fresh), "rows that say nothing of a label")
+        low = values[:, -1].mean() < 0.6
+        claim(not low, f"what nobody has said of a label does not speak against it ({case.name})")
+
+
+def _silent(case: Case) -> MemoryRows:
+    """The training rows: two of three say nothing of the last label, and of the others three of four carry it."""
+    *others, last = case.problem.labels
+    cells: list[dict[str, bool]] = []
+    for row, text in enumerate(case.train.table(["target"]).column(0).to_pylist()):
+        told = json.loads(text)
+        said = {name: name in told for name in others} if isinstance(told, list) else dict(told)
+        cells.append({**said, last: row % 4 != 0} if row % 3 == 0 else said)
+    kind = plugins.column_type("labels")
+    target = pa.array([kind.parse_cell(cell) for cell in cells], type=kind.storage)
+    columns = case.train.table()
+    columns = columns.set_column(columns.schema.get_field_index("target"), "target", target)
+    return MemoryRows.of(case.train.schema, columns)
 
 
 def bears_missing_values(learner: Learner) -> None:
@@ -351,15 +387,17 @@ def _spoilt(case: Case, half: int) -> MemoryRows:
 def heavier_rows_win(learner: Learner) -> None:
     for case in _supported(learner):
         light, heavy = (_predict(learner, case, case.fresh, train=_disputed(case, w)) for w in (0.25, 4.0))
-        rise = (heavy - light)[..., -1].mean() if case.problem.classes else (heavy - light).mean()
+        rise = _told(heavy - light, case).mean()
         claim(float(rise) > 0, f"of rows that contradict each other the heavier ones win ({case.name})")
 
 
 def _disputed(case: Case, weight: float) -> MemoryRows:
-    """Each training row twice: as it is, and with the last class (or the greatest number) at the given weight."""
+    """Each training row twice: as it is, and with the last class, all labels or the greatest number, so weighed."""
     table = case.train.table()
     target = table.column("target").to_pylist()
     last = case.problem.classes[-1] if case.problem.classes else max(target)
+    if case.problem.labels:
+        last = plugins.column_type("labels").parse_cell(case.problem.labels)
     place = table.schema.get_field_index("target")
     other = table.set_column(place, "target", pa.array([last] * len(target)))
     weights = np.repeat([1.0, weight], len(target))
@@ -399,7 +437,7 @@ def goes_on_from_an_earlier_fit(learner: Learner) -> None:
 def _moves(case: Case, way: str, before: np.ndarray, one: np.ndarray, same: np.ndarray, other: np.ndarray) -> None:
     claim(np.array_equal(one, same), f"going on, {way}, gives the same each time ({case.name})")
     claim(not np.array_equal(one, before), f"going on, {way}, learns something ({case.name})")
-    rise = (other - one)[..., -1].mean() if case.problem.classes else (other - one).mean()
+    rise = _told(other - one, case).mean()
     claim(float(rise) > 0, f"going on, {way}, follows what later rows say ({case.name})")
 
 
@@ -434,7 +472,8 @@ def _swept(runner: Runner, case: Case, name: str) -> np.ndarray:
 
 def honours_seconds(learner: Learner) -> None:
     case = next(_supported(learner))
-    large = make_case("many rows", 4_000, classes=case.problem.classes, types=("number",) * 6)
+    posed: Any = {"classes": case.problem.classes, "labels": case.problem.labels}
+    large = make_case("many rows", 4_000, **posed, types=("number",) * 6)
     if not learner.supports(large.problem):
         return
     for seconds in (0.001, 0.5):
@@ -460,6 +499,7 @@ LEARNER_CONTRACT = (
     keeps_no_state,
     keeps_the_order_of_classes,
     bears_a_class_without_rows,
+    a_label_is_not_learned_from_silence,
     bears_missing_values,
     bears_unseen_categories,
     bears_extreme_numbers,

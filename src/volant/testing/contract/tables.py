@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from volant.testing.rows import MemoryRows
 
 CLASSES = ("b", "c", "a")
 """In an order that is neither that of the alphabet nor that of frequency."""
+LABELS = ("tall", "green", "odd")
 WORDS = ("red", "green", "blue", "grey")
 
 
@@ -39,6 +41,8 @@ def cases() -> tuple[Case, ...]:
         make_case("two classes, numbers only", 120, classes=("no", "yes"), types=("number",)),
         make_case("two classes, pictures", 100, classes=("no", "yes"), types=("image",)),
         make_case("numbers, pictures in a table", 100, types=("image", "number")),
+        make_case("labels", 160, labels=LABELS, types=("number", "number", "category")),
+        make_case("labels, pictures", 60, labels=LABELS, types=("image",)),
     )
 
 
@@ -46,7 +50,13 @@ MIXED = ("number", "number", "boolean", "category", "timestamp", "text")
 
 
 def make_case(
-    name: str, rows: int, *, classes: tuple[str, ...] = (), types: tuple[str, ...] = MIXED, seed: int = 0
+    name: str,
+    rows: int,
+    *,
+    classes: tuple[str, ...] = (),
+    labels: tuple[str, ...] = (),
+    types: tuple[str, ...] = MIXED,
+    seed: int = 0,
 ) -> Case:
     """A learnable table: the target follows two hidden numbers that several columns show."""
     rng = np.random.default_rng([seed, rows])
@@ -54,12 +64,13 @@ def make_case(
     score = hidden[:, 0] + 0.7 * hidden[:, 1] + 0.3 * rng.normal(size=len(hidden))
     listed = [Column(f"{kind}_{i}", kind) for i, kind in enumerate(types)]
     values = {c.name: _column(c.type, hidden[:, i % 2], rng) for i, c in enumerate(listed)}
-    values["target"] = _target(score, classes)
-    schema = Schema((*listed, Column("target", "category" if classes else "number", "target")))
+    values["target"] = _carried(score, hidden, labels) if labels else _target(score, classes)
+    kind = "labels" if labels else "category" if classes else "number"
+    schema = Schema((*listed, Column("target", kind, "target")))
     everything = MemoryRows.of(schema, pa.table({c.name: values[c.name] for c in schema.columns}))
-    task = "classify" if classes else "regress"
-    metric = "log_loss" if classes else "rmse"
-    problem = Problem(task, "target", tuple(listed), rows, classes, metric)
+    task = "tag" if labels else "classify" if classes else "regress"
+    metric = "log_loss" if classes or labels else "rmse"
+    problem = Problem(task, "target", tuple(listed), rows, classes, metric, labels=labels)
     order = np.arange(len(everything))
     return Case(name, problem, everything.take(order[:rows]), everything.take(order[rows:]))
 
@@ -70,6 +81,17 @@ def _target(score: np.ndarray, classes: tuple[str, ...]) -> pa.Array:
     shares = np.array([0.6, 0.3, 0.1]) if len(classes) == 3 else np.array([0.65, 0.35])
     cuts = np.quantile(score, np.cumsum(shares)[:-1])
     return pa.array([classes[i] for i in np.searchsorted(cuts, score)])
+
+
+def _carried(score: np.ndarray, hidden: np.ndarray, labels: tuple[str, ...]) -> pa.Array:
+    """Cells of labels: the first follows the score, the others the hidden numbers; each twelfth row tells of one."""
+    shown = np.stack([score, *(hidden[:, i % 2] for i in range(1, len(labels)))], axis=1)
+    there = shown > np.quantile(shown, 0.6, axis=0)
+    lists: list[Any] = [[name for name, said in zip(labels, row, strict=True) if said] for row in there]
+    partial = [{labels[0]: bool(row[0])} for row in there]
+    cells = [partial[i] if i % 12 == 7 else one for i, one in enumerate(lists)]
+    kind = column_type("labels")
+    return pa.array([kind.parse_cell(cell) for cell in cells], type=kind.storage)
 
 
 def _column(kind: str, hidden: np.ndarray, rng: np.random.Generator) -> pa.Array:

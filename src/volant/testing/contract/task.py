@@ -41,6 +41,8 @@ def _posed(task: Task) -> Iterator[tuple[Case, Problem]]:
 
 def _perfect(truth: np.ndarray, problem: Problem, task: Task) -> Batch:
     """Predictions that are right, and sure of it."""
+    if problem.labels:
+        return {task.output: np.where(truth == 1, 0.98, 0.02)}
     if not problem.classes:
         around = zip(task.bounds, (-0.1, 0.1), strict=True) if isinstance(task, Bounded) else ()
         return {task.output: truth.astype(np.float64), **{name: truth + reach for name, reach in around}}
@@ -62,7 +64,7 @@ def _value(metric: Metric, units: Batch) -> float:
 def describes_itself(task: Task) -> None:
     is_described(task)
     claim(isinstance(task.version, int) and task.version >= 1, "`version` is a whole number from 1")
-    claim(task.target_type in ("category", "number"), "`target_type` is a column type that the suite knows")
+    claim(task.target_type in ("category", "number", "labels"), "`target_type` is a column type that the suite knows")
     claim(len(list(_posed(task))) > 0, "it takes at least one of the suite's tables")
 
 
@@ -78,11 +80,13 @@ def poses_a_problem(task: Task) -> None:
     for case, problem in _posed(task):
         claim(problem.task == task.name and problem.target == "target", "the problem names task and target")
         claim(problem.rows == len(case.train), "the problem counts the rows")
-        claim(len(set(problem.classes)) == len(problem.classes), "classes are distinct")
+        for named in (problem.classes, problem.labels):
+            claim(len(set(named)) == len(named), "classes and labels are distinct")
         claim({c.name for c in problem.inputs} == {c.name for c in case.problem.inputs}, "inputs are the input columns")
         order = np.random.default_rng(0).permutation(len(case.train))
         again = task.problem(case.train.take(order), "target", task.default_metric)
-        claim(again.classes == problem.classes, "the order of the rows does not change the order of the classes")
+        same = again.classes == problem.classes and again.labels == problem.labels
+        claim(same, "the order of the rows does not change the order of the classes or labels")
 
 
 def refuses_an_unknown_metric(task: Task) -> None:
@@ -109,8 +113,12 @@ def refuses_a_target_without_values(task: Task) -> None:
 def encodes_the_target(task: Task) -> None:
     for case, problem in _posed(task):
         encoded = task.encode(case.train, problem)
-        claim(encoded.shape == (len(case.train),), "`encode` gives one value per row")
-        if problem.classes:
+        shape = (len(case.train), len(problem.labels)) if problem.labels else (len(case.train),)
+        claim(encoded.shape == shape, "`encode` gives one value per row, or one per label")
+        if problem.labels:
+            claim(encoded.dtype == np.int64, "whether a label is there is int64")
+            claim(set(np.unique(encoded)) == {-1, 0, 1}, "a label is there, is not, or nobody has said")
+        elif problem.classes:
             claim(encoded.dtype == np.int64, "class indices are int64")
             names = [problem.classes[i] for i in encoded]
             claim(names == case.train.table(["target"]).column(0).to_pylist(), "an index stands for its class")
@@ -196,7 +204,8 @@ def the_deciding_metric_needs_nothing_optional(task: Task) -> None:
 
 def finishes_pipelines(task: Task) -> None:
     for _, problem in _posed(task):
-        value: Any = [1 / len(problem.classes)] * len(problem.classes) if problem.classes else 1.0
+        options = len(problem.classes or problem.labels)
+        value: Any = [1 / options] * options if options else 1.0
         step = Step("constant", (problem.inputs[0].name,), "raw", {"value": value})
         finished = task.finish(Pipeline((step,), {task.output: "raw"}), problem)
         decided = task.finish(Pipeline((step,), {task.output: "raw"}), problem, Decision())
@@ -211,9 +220,10 @@ def understands_feedback(task: Task) -> None:
     claim(all(kind.name and kind.says for kind in task.feedback), "each kind of feedback has a name and a meaning")
     for case, problem in _posed(task):
         said = case.train.table(["target"]).column(0)[0].as_py()
-        value = task.parse_feedback("correction", said, problem.classes)
-        claim(value == said, "a correction that names a known value is taken as it is")
-        claim(task.parse_feedback("correction", value, problem.classes) == value, "parsing twice changes nothing")
+        options = problem.classes or problem.labels
+        value = task.parse_feedback("correction", said, options)
+        claim(bool(problem.labels) or value == said, "a correction that names a known value is taken as it is")
+        claim(task.parse_feedback("correction", value, options) == value, "parsing twice changes nothing")
         answer = {"label": said, "probabilities": {}} if problem.classes else {"value": said}
         claim(task.label("correction", value, answer) == said, "a correction implies its value as the label")
 
