@@ -33,8 +33,13 @@ VERSION = 1
 class TaskSection(Section):
     """What is predicted."""
 
-    type: str = Field(description="The task, a plugin: `classify` or `regress`; `volant tasks` lists them.")
+    type: str = Field(description="The task, a plugin: `classify`, `regress` or `tag`; `volant tasks` lists them.")
     target: str = Field(min_length=1, description="The column that is predicted.")
+    labels: tuple[str, ...] = Field(
+        (),
+        description="For `tag`: columns of yes and no that are joined into the target, which is none of the data's "
+        "columns then; each one is a label.",
+    )
     interval: float | None = Field(
         None,
         ge=0.5,

@@ -23,6 +23,7 @@ from volant.data.dataset import Dataset, SplitRule, open_dataset, write_dataset
 from volant.data.infer import infer_schema
 from volant.data.sources import Source, read_source
 from volant.data.sources.beside import with_files
+from volant.data.sources.joined import joined
 from volant.errors import BadInput, Trouble, nearest
 from volant.store.erasure import Tombstones
 from volant.wheel.context import Context
@@ -30,8 +31,8 @@ from volant.wheel.context import Context
 
 def open_source(product: Product, progress: Progress) -> Source:
     """The product's source, opened."""
-    data = product.file.data
-    return read_source(
+    data, task = product.file.data, product.file.task
+    source = read_source(
         data.source,
         folder=product.folder,
         query=data.query,
@@ -39,6 +40,7 @@ def open_source(product: Product, progress: Progress) -> Source:
         progress=progress,
         files=data.files,
     )
+    return joined(source, task.target, task.labels) if task.labels else source
 
 
 def overrides(product: Product) -> dict[str, dict[str, str | None]]:
