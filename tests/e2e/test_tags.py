@@ -59,7 +59,11 @@ def test_answers_hold_labels_and_the_probability_of_each(turned):
         assert all(0.0 <= p <= 1.0 for p in one["probabilities"].values())
         assert one["labels"] == [name for name in LABELS if name in one["labels"]]
     assert len({tuple(one["labels"]) for one in answers}) > 3
-    cells = [(name in one["labels"]) == (name in names) for one, names in zip(answers, carried, strict=True) for name in LABELS]
+    cells = [
+        (name in one["labels"]) == (name in names)
+        for one, names in zip(answers, carried, strict=True)
+        for name in LABELS
+    ]
     assert np.mean(cells) > 0.8
     assert turned[3]["schema"]["Prediction"]["properties"]["labels"]["items"]["enum"] == list(LABELS)
 
