@@ -33,7 +33,7 @@ BOUND = {"lightgbm", "catboost", "xgboost", "onnx", "cleanlab", "openpyxl"}
 FORBIDDEN_MODULES = {"pickle", "cPickle", "_pickle", "joblib", "cloudpickle", "dill", "marshal", "shelve"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 PLUGINS = {
-    "tasks": {"classify", "regress"},
+    "tasks": {"classify", "regress", "tag"},
     "learners": {
         "prior",
         "linear",
@@ -51,7 +51,7 @@ PLUGINS = {
         "vit",
         "backbone",
     },
-    "columns": {"number", "category", "boolean", "timestamp", "text", "id", "list", "json", "image"},
+    "columns": {"number", "category", "boolean", "timestamp", "text", "id", "list", "json", "image", "labels"},
     "checks": {
         "absent_columns",
         "class_imbalance",
