@@ -211,7 +211,7 @@ class Asks(Protocol):
 
 @runtime_checkable
 class Wakes(Protocol):
-    """Optional ability of a learner that needs something heavy: to get it before its fits are planned and timed."""
+    """Optional ability of a learner that needs something heavy: to get it before its fits are timed."""
 
     def wake(self) -> None:
         """Import what every fit needs."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,16 @@ from volant.search.trials import Member, Rules, Trial
 
 MOST = 0.7
 """Share of what a last fit is expected to take with which it is begun: it ends early then, and has seen all rows."""
+
+
+FEWER = 0.25
+"""Share of the epochs of the fits on folds below which a last fit knows less than they do: it was cut off too soon."""
+
+
+def cut_short(last: Mapping[str, Any], folds: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a network saw its rows so much less often in the last fit that those on folds are better."""
+    epochs = [float(facts["epochs"]) for facts in folds if "epochs" in facts]
+    return bool(epochs) and "epochs" in last and float(last["epochs"]) < FEWER * float(np.mean(epochs))
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,9 @@ class Lasts:
                     return None
                 rows = self.before.lesson(rows, np.arange(len(rows)))
             fit = self.fits.make(name, settled, rows, context, earlier)
-        return fit if fit is not None and self._is_finite(fit) else None
+        if fit is None or cut_short(fit.facts, [each.facts for each in trial.fits]):
+            return None
+        return fit if self._is_finite(fit) else None
 
     def _is_finite(self, fit: Fit) -> bool:
         """Whether a fit that no held-out row has judged answers with numbers."""

@@ -72,13 +72,13 @@ class Pace:
         self.by_work = spending.budget.units is not None
         self._ratios: dict[str, float] = {}
 
-    def wake(self, trials: Sequence[Trial]) -> None:
-        """Let learners get what they need before their fits are timed, those that there is time for afterwards."""
-        waiting = {t.learner: t for t in reversed(trials) if t.status == "waiting"}
-        for trial in waiting.values():
-            learner = trial.configuration.learner
-            if isinstance(learner, Wakes) and self.room(1, SHORT * self.seconds(learner)):
-                learner.wake()
+    def wake(self, trial: Trial) -> bool:
+        """Let a trial's learner get what it needs before its fits are timed; whether there is time left for one."""
+        learner = trial.configuration.learner
+        if not isinstance(learner, Wakes):
+            return True
+        learner.wake()
+        return self.by_work or self.left() > LEAST_SECONDS
 
     def layout(self, trials: Sequence[Trial], rows: int) -> Layout:
         """As many folds as each learner's first configuration can afford; under a work budget one at a time."""

@@ -132,13 +132,11 @@ class Search:
             return sharding(self.data, self.problem, self.fits, self.pace)
         if self.before is not None:
             self.standings.trials = self.before.trials()
-            self.pace.wake(self.standings.trials)
             lanes = 1 if self.pace.by_work else MOST_LANES
             layout = Layout.of(self.before.folds, self.rules.threads, lanes)
         else:
             log = Logarithm.fitting(self.losses.truth) if self.task.output == "value" else None
             self.standings.trials = plan(self.learners, self.problem, self.pace.seconds, log)
-            self.pace.wake(self.standings.trials)
             layout = self.pace.layout(self.standings.trials, len(self.data))
         return Crossing(self.data, self._numbers(layout.folds), layout, self.fits, self.pace, self.before)
 
@@ -195,7 +193,9 @@ class Search:
             trial.status, trial.reason = "skipped", "it would not fit into memory"
             return
         try:
-            if getattr(trial.configuration.learner, "exclusive", False):
+            if not self.pace.wake(trial):
+                trial.status, trial.reason = "skipped", "the budget has no room for it"
+            elif getattr(trial.configuration.learner, "exclusive", False):
                 with self._alone:
                     self._cross_validate(trial, crossing)
             else:

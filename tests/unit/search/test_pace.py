@@ -1,4 +1,4 @@
-"""What fits need is fetched before they are planned, and only where there is time for them afterwards."""
+"""What fits need is fetched before they are timed, and what they had no time for is not shipped."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from volant.core.clock import Clock, Machine
 from volant.core.records import Cost, Problem
 from volant.search.fits import Configuration
 from volant.search.given import Given
+from volant.search.lasts import cut_short
 from volant.search.pace import Pace
 from volant.search.trials import Rules, Trial
 
@@ -51,28 +52,31 @@ def trial(learner):
 
 
 @pytest.mark.parametrize("settled", [False, True])
-def test_a_heavy_learner_wakes_once_inside_the_budget(settled):
+def test_a_heavy_learner_wakes_inside_the_budget_before_its_fits_are_timed(settled):
     ticking = Ticking()
     heavy = Heavy(ticking)
     learner = Given(heavy, {"rate": 1.0}) if settled else heavy
-    found, trials = pace(ticking, "60s"), [trial(learner), trial(learner)]
-    found.wake(trials)
+    found, tried = pace(ticking, "60s"), trial(learner)
+    assert found.wake(tried)
     assert heavy.woken == 1
     assert found.left() == 50.0, "what waking took is not planned with any more"
-    assert found.expected(trials[0]) == 2.0
+    assert found.expected(tried) == 2.0
 
 
-def test_it_sleeps_on_where_there_is_no_time_for_its_fits():
+def test_where_waking_took_all_the_time_nothing_is_begun():
     ticking = Ticking()
-    heavy = Heavy(ticking)
-    pace(ticking, "4s").wake([trial(heavy)])
-    assert not heavy.woken
+    assert not pace(ticking, "10s").wake(trial(Heavy(ticking)))
+    assert pace(ticking, "5 units").wake(trial(Heavy(ticking))), "units of work read no clock"
 
 
-def test_what_is_left_out_does_not_wake():
-    ticking = Ticking()
-    heavy = Heavy(ticking)
-    left_out = trial(heavy)
-    left_out.status = "unsupported"
-    pace(ticking, "60s").wake([left_out])
-    assert not heavy.woken
+@pytest.mark.parametrize(
+    ("last", "folds", "short"),
+    [
+        ({"epochs": 0.4}, [{"epochs": 10.0}, {"epochs": 12.0}], True),
+        ({"epochs": 8.0}, [{"epochs": 10.0}, {"epochs": 12.0}], False),
+        ({"trees": 3}, [{"trees": 100}], False),
+        ({"epochs": 1.0}, [], False),
+    ],
+)
+def test_a_last_fit_that_saw_its_rows_hardly_at_all_is_not_shipped(last, folds, short):
+    assert cut_short(last, folds) == short
