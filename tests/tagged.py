@@ -24,6 +24,8 @@ judge = 0.4
 test = 0.1
 [feedback]
 audit = 1.0
+[serve]
+deadline_ms = 60000
 [checks]
 skip = ["wrong_labels"]
 """

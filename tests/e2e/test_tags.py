@@ -29,7 +29,9 @@ def turned(tmp_path_factory):
     rows, carried = things(300, seed=1)
     with served(handle.product.folder) as service, httpx.Client(base_url=service.url, timeout=60) as client:
         schema = client.get("/openapi.json").json()["components"]["schemas"]
-        answers = client.post("/v1/predict", json={"rows": rows}).json()["predictions"]
+        found = client.post("/v1/predict", json={"rows": rows})
+        assert found.status_code == 200, found.text
+        answers = found.json()["predictions"]
         ids = [one["id"] for one in answers]
         told = said(ids[:250], carried[:250])
         for id, names in zip(ids[250:], carried[250:], strict=True):  # of these only two labels are settled
