@@ -7,7 +7,9 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, log_loss
 
+from volant.core.protocols import CheckContext
 from volant.core.records import Column, Decision, Pipeline, Schema, Step
+from volant.data.checks.class_imbalance import ClassImbalance
 from volant.errors import BadInput
 from volant.evaluate.compare import Imagines, compare
 from volant.runtime.load import Runner
@@ -126,3 +128,9 @@ def test_truths_that_are_imagined_widen_the_bound_where_harm_is_rare():
     found = compare(careful, rash, task=TASK, metric="log_loss")[0]
     assert found.difference > 0
     assert found.low < 0
+
+
+def test_labels_that_few_rows_carry_are_told_before_training():
+    data = rows(['["cat"]'] * 12 + ['["dog"]', "[]"])
+    [found] = ClassImbalance().run(data, TASK.problem(data, "y"), CheckContext(task=TASK, target="y"))
+    assert found.what == "1 of 2 labels is carried by fewer than 10 rows"

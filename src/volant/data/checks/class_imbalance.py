@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from volant.columns.labels import presences
 from volant.core.protocols import CheckContext, Rows
 from volant.core.records import Finding, Problem
 from volant.data.checks.base import DataCheck, is_classes, share, target_of
@@ -27,6 +28,8 @@ class ClassImbalance(DataCheck):
         target = target_of(data, problem, context)
         if target is None or not is_classes(data, problem, context):
             return []
+        if data.schema[target].type == "labels":
+            return self._labels(data, target)
         study = Study.of(data)
         codes = study.codes(target)
         if codes.count < 2:
@@ -35,6 +38,21 @@ class ClassImbalance(DataCheck):
         found = [self._tiny(study, target, sizes)] if (sizes < FEW).any() else []
         least = sizes.min() / sizes.sum()
         return [*found, self._lopsided(study, target, sizes)] if least < LOPSIDED / codes.count else found
+
+    def _labels(self, data: Rows, target: str) -> list[Finding]:
+        """Of labels those that few rows carry; sets of them are no classes."""
+        carried: dict[str, int] = {}
+        for one in data.table([target]).column(0).drop_null().value_counts().to_pylist():
+            for name, there in presences(one["values"])[0].items():
+                carried[name] = carried.get(name, 0) + (one["counts"] if there else 0)
+        few = [rows for rows in carried.values() if rows < FEW]
+        if not few:
+            return []
+        what = (
+            f"{len(few)} of {len(carried)} labels {'is' if len(few) == 1 else 'are'} carried by fewer than {FEW} rows"
+        )
+        fix = "collect more rows that carry them, or merge them into other labels"
+        return [self._warn(what, fix, column=target, count=sum(few), score=len(few) / len(carried))]
 
     def _tiny(self, study: Study, target: str, sizes: np.ndarray) -> Finding:
         tiny = np.flatnonzero(sizes < FEW)
