@@ -209,3 +209,28 @@ def test_a_turn_judges_by_what_was_logged_and_says_so(tmp_path):
     assert turn.outcome in ("canary", "refused")
     if turn.train.verdict.passed:
         assert "logged traffic" in turn.train.verdict.reasons[-1]
+
+
+def test_canaries_on_trial_leave_the_champion_half_of_the_traffic(shop):
+    with shop.context() as context:
+        shop.traffic(context, 300, seed=7)
+        kinds = [judged(context, shop.candidate(context, 55.0 + i))[2] for i in range(7)]
+        assert kinds == ["canary"] * 5 + ["refuse"] * 2
+        assert "half of the traffic" in context.store.deployments()[-1].reason
+
+
+def test_what_was_said_by_and_of_whoever_was_erased_earns_nothing(shop):
+    with shop.context() as context:
+        digest = shop.candidate(context, 60.0)
+        champion = open_candidate(context, context.store.champion().release)
+        output = {"label": "yes", "probabilities": {"no": 0.0, "yes": 1.0}}
+        log = context.store.prediction_log()
+        for i, who in enumerate(["ann", "somebody-else"]):
+            told = {"input": {"age": 70.0}, "output": output, "at": iso(shop.now), "subject": who}
+            log.append([PredictionRecord(id=f"g{i}", release=champion.digest, **told)])
+        log.close()
+        shop.now += timedelta(days=3)
+        context.store.add_feedback([Feedback(f"g{i}", "reward", 2, f"u{i}") for i in range(2)])
+        context.store.bury("ann")
+        shop.now += timedelta(seconds=1)
+        assert worth_of(context, digest, champion, 0.05).people == 1

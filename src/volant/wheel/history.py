@@ -58,6 +58,7 @@ def open_candidate(context: Context, digest: str) -> Release:
 
 TRIAL = 0.1
 """The share that a canary begins with where the product file sets none."""
+CROWDED = "Canaries have half of the traffic already: it can be tried when one of them has been promoted or ended."
 LOST_RACE = "The champion was changed while this candidate was judged against another, so it must be judged anew."
 
 
@@ -91,11 +92,11 @@ def deploy_verdict(
     reason = verdict.reasons[0] if verdict.reasons else ""
     if verdict.passed:
         trial = on_trial(verdict, context.product.file.quality.tolerance)
-        kind, route = _entry(context, served, trial=trial)
         try:
+            kind, route = _entry(context, served, trial=trial)
             context.store.deploy(verdict.challenger, kind, reason, contract, served, {**facts, **route})
-        except Refused:
-            reason = LOST_RACE
+        except Refused as refused:
+            reason = CROWDED if refused.code == "route-unfit" else LOST_RACE
         else:
             return kind
     context.store.deploy(verdict.challenger, "refuse", reason, contract, served, facts)
@@ -105,12 +106,19 @@ def deploy_verdict(
 def _entry(context: Context, served: str | None, *, trial: bool) -> tuple[Kind, dict[str, Any]]:
     """How a release that passed comes in, and what its route is then.
 
-    On trial it is a canary until what it earns decides (`volant.wheel.live`), and time alone does not promote it.
+    On trial it is a canary until what it earns decides (`volant.wheel.live`), and time alone does not promote it; the
+    champion keeps half of the traffic.
+
+    Raises:
+        Refused: code `route-unfit`: others have the traffic that it would need.
     """
     rollout = context.product.file.serve.rollout
     if served is None or not (rollout.share or trial):
         return "promote", {}
-    share = min(rollout.share or TRIAL, standing(context.store.deployments()).free / 2)
+    asked, room = rollout.share or TRIAL, standing(context.store.deployments()).free - (0.5 if trial else 0.0)
+    share = min(asked, room)
+    if share < asked / 10:
+        raise Refused(CROWDED, code="route-unfit")
     seconds = None if trial else parse_duration(rollout.after)
     return "canary", {"share": round(share, 6), "policy": "canary", "promote_after": seconds}
 

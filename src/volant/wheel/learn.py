@@ -87,7 +87,7 @@ def harvest(context: Context, source: Dataset) -> Harvest | None:
     if not len(feedback) and not quiet:
         return None
     predictions = context.store.prediction_table() if quiet else context.store.answered_table()
-    evidence = gather(feedback, _without_erased(context, predictions), context.clock.now())
+    evidence = gather(feedback, without_erased(context, predictions), context.clock.now())
     if not len(evidence.predictions):
         return None
     missing, packs = context.product.file.data.missing, context.store.media
@@ -95,7 +95,7 @@ def harvest(context: Context, source: Dataset) -> Harvest | None:
     return Harvest(source, evidence, rows, sides_of(source, rows))
 
 
-def _without_erased(context: Context, predictions: pa.Table) -> pa.Table:
+def without_erased(context: Context, predictions: pa.Table) -> pa.Table:
     """Predictions about anybody but those who were erased."""
     gone = context.store.tombstones()
     if not len(gone):

@@ -27,7 +27,7 @@ from volant.release.traffic import ARMS
 from volant.store.part import iso
 from volant.store.records import DeploymentRow
 from volant.wheel.context import Context
-from volant.wheel.learn import rule_of
+from volant.wheel.learn import rule_of, without_erased
 from volant.wheel.mixes import mixed
 
 
@@ -53,7 +53,7 @@ def earned(context: Context, since: str = "", releases: Sequence[str] | None = N
     context.store.index_segments()
     now = context.clock.now()
     ripe = now - timedelta(seconds=parse_duration(context.product.file.feedback.maturity))
-    table = context.store.prediction_table(since, iso(ripe))
+    table = without_erased(context, context.store.prediction_table(since, iso(ripe)))
     if releases is not None:
         table = table.filter(pc.is_in(table.column("release"), value_set=pa.array(releases, pa.string())))
     if not len(table):

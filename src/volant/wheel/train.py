@@ -38,7 +38,7 @@ from volant.wheel.decide import baseline_predicted, decided, looks, weighing_of
 from volant.wheel.explain import background_file
 from volant.wheel.fairness import beside_of
 from volant.wheel.gate import Judged, judge, judge_rows, units_of
-from volant.wheel.history import LOST_RACE, deploy_verdict, rival_release, said_before, serving
+from volant.wheel.history import deploy_verdict, rival_release, said_before, serving
 from volant.wheel.intervals import band_of, seconds_for_interval, with_interval, with_promise
 from volant.wheel.learn import assemble
 from volant.wheel.personal import person_of, to_strangers, with_offsets
@@ -181,7 +181,8 @@ def conclude(
     seconds = time.monotonic() - started
     number = None if said is None else said.seq
     kind = "refuse" if verdict is None else deploy_verdict(context, verdict, made.signature.contract, served, number)
-    note = LOST_RACE if verdict is not None and verdict.passed and kind == "refuse" else _note(made, same)
+    late = verdict is not None and verdict.passed and kind == "refuse"
+    note = context.store.deployments()[-1].reason if late else _note(made, same)
     context.store.finish_run(made.run, "done", {"candidate": made.digest, "seconds": round(seconds, 3)})
     (context.folder("runs") / made.run / "finished").write_text(made.digest)
     result = _result(context, dataset, made, spending, seconds)
