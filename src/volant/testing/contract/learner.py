@@ -305,7 +305,7 @@ def a_label_is_not_learned_from_silence(learner: Learner) -> None:
             continue
         values = _predict(learner, case, case.fresh, train=_silent(case))
         _sound(values, case, len(case.fresh), "rows that say nothing of a label")
-        low = values[:, -1].mean() < 0.6
+        low = values[:, -1].mean() < 0.4  # a quarter, if silence were a no
         claim(not low, f"what nobody has said of a label does not speak against it ({case.name})")
 
 
