@@ -104,11 +104,11 @@ def _usual_rate(first: np.ndarray, second: np.ndarray, unlikely: np.ndarray, cou
 
 def _improbable(strange: np.ndarray, shared: np.ndarray, rate: float) -> np.ndarray:
     """Pairs with more unlikely answers in common than that rate explains, corrected for how many pairs there are."""
-    from scipy.stats import binom
+    from scipy.special import bdtrc
 
     hopeful = np.flatnonzero(strange >= 2)
     found = np.zeros(len(strange), dtype=bool)
-    chance = binom.sf(strange[hopeful] - 1, shared[hopeful], rate)
+    chance = bdtrc(strange[hopeful] - 1.0, shared[hopeful], rate)
     found[hopeful] = chance < LEVEL / max(len(strange), 1)
     return found
 

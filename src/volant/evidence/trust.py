@@ -236,13 +236,15 @@ def _scores(given: Answered, starts: np.ndarray) -> np.ndarray:
 def _learn(scores: np.ndarray) -> tuple[float, np.ndarray]:
     """How common honest people are, and how common each ρ is among them, by EM on at most so many actors."""
     some = scores[:: max(len(scores) // _SAMPLE, 1)]
+    likely = np.exp(some - some.max(axis=(1, 2), keepdims=True)).reshape(len(some), -1).astype(np.float64)
     honest, frequency = HONEST, CONFIRMING_COUNTS / CONFIRMING_COUNTS.sum()
     for _ in range(_ROUNDS):
-        joint = _joint(some, honest, frequency)
-        tries = np.einsum("atr,t->r", joint, RIGHT)
+        weight = (_prior(honest)[:, None] * frequency).ravel()
+        joint = (weight * ((1 / (likely @ weight)) @ likely)).reshape(len(RIGHT), -1)  # (θ, ρ), summed over actors
+        tries = RIGHT @ joint
         frequency = (CONFIRMING_COUNTS + tries) / (CONFIRMING_COUNTS + tries).sum()
         share = honest * _prior(1.0) / _prior(honest)  # (θ,): how likely somebody of that rate is an honest one
-        believed_honest = float(np.einsum("atr,t->", joint, share))
+        believed_honest = float(share @ joint.sum(axis=1))
         honest = min((HONEST_COUNT * HONEST + believed_honest) / (HONEST_COUNT + len(some)), MOST_HONEST)
     return honest, frequency
 
