@@ -243,3 +243,16 @@ def test_between_two_voices_the_champion_does_not_decide():
     made = view(*said, voice(9000, on, "dog", "user1"), voice(9001, on, "cat", "user2"))
     found = next(d for d in made.decisions if d.prediction_id == "p")
     assert (found.status, found.reason) == (HELD, "actors contradict each other")
+
+
+@pytest.mark.parametrize(("record", "lies"), [(20, 10), (40, 20), (80, 40)])
+def test_somebody_who_earned_trust_and_lies_alone_from_then_on_is_not_believed(record, lies):
+    shown, chance = calibrated(460), random.Random(2)
+    said = spoken_by_one(shown[:300], wrong=0.03)
+    earned = chance.sample(shown[:300], record)
+    said += [voice(5000 + i, on, truth, "sleeper", age=5e6 + i) for i, (on, truth) in enumerate(earned)]
+    betrayed = [(on, chance.choice([c for c in CLASSES if c != t])) for on, t in chance.sample(shown[300:], lies)]
+    betrayed = [(on, value) for on, value in betrayed if value != on.output["label"]]
+    said += [voice(6000 + i, on, value, "sleeper", age=600 + i) for i, (on, value) in enumerate(betrayed)]
+    used = labels(view(*said))
+    assert [on.id for on, value in betrayed if used.get(on.id) == value] == []
