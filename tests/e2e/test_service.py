@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from volant.core.ids import file_digest
+from volant.runtime.seal import new_key, write_seal
 from volant.serve.orphan import LEFT_SECONDS
 from volant.store import open_store
 from volant.testing import handmade
@@ -171,6 +174,57 @@ def test_a_damaged_release_is_bad_input(product):
     (folder / "pipeline.json").write_text("{}")
     status, said = run_serve(product.folder, "--port", "0")
     assert (status, said["error"]) == (2, "artifact-damaged")
+
+
+@pytest.fixture
+def sealed(tmp_path):
+    """A product that serves only what its own key sealed, and two releases that it did seal."""
+    pytest.importorskip("cryptography", reason="the library cryptography is not installed")
+    signer = new_key(tmp_path / "key.pem")
+    text = handmade.FILE_TEXT + f'[sign]\nsigners = ["{signer}"]\n'
+    product = handmade.make_served_product(tmp_path / "churn", text)
+    other = handmade.write_release(product.home, handmade.pipeline(70.0))
+    with open_store(product.home) as store:
+        digest = store.champion().release
+    folders = [product.home / "candidates" / one for one in (digest, other)]
+    for folder in folders:
+        write_seal(folder, tmp_path / "key.pem")
+    return product, *folders
+
+
+@pytest.mark.parametrize(
+    ("attack", "code"),
+    [
+        ("none", None),
+        ("no seal", "artifact-unsigned"),
+        ("a seal of another release", "artifact-unsigned"),
+        ("a manifest that was edited", "artifact-unsigned"),
+        ("a file that was edited", "artifact-damaged"),
+        ("another sealed release in its place", "artifact-damaged"),
+    ],
+)
+def test_only_what_was_sealed_is_served_and_nothing_in_its_place(sealed, attack, code):
+    product, champion, other = sealed
+    if attack == "no seal":
+        (champion / "seal.json").unlink()
+    elif attack == "a seal of another release":
+        shutil.copy(other / "seal.json", champion / "seal.json")
+    elif attack == "a manifest that was edited":
+        (champion / "profile.json").write_text('{"x": 1}')
+        manifest = json.loads((champion / "manifest.json").read_text())
+        manifest["files"]["profile.json"] = file_digest(champion / "profile.json")
+        (champion / "manifest.json").write_text(json.dumps(manifest))
+    elif attack == "a file that was edited":
+        (champion / "pipeline.json").write_bytes((other / "pipeline.json").read_bytes())
+    elif attack == "another sealed release in its place":
+        shutil.rmtree(champion)
+        shutil.copytree(other, champion)
+    if code is None:
+        with served(product.folder, "--workers", "1") as service, httpx.Client(base_url=service.url) as client:
+            assert predict(client)["release"] == champion.name[:12]
+    else:
+        status, said = run_serve(product.folder, "--port", "0")
+        assert (status, said["error"]) == (2, code)
 
 
 def loaded(product, names):

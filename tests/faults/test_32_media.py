@@ -156,6 +156,13 @@ def test_35_metadata_that_unpacks_without_end(ask):
     refused(ask(encoded(np.zeros((8, 8, 3), np.uint8), "JPEG", exif=exif), "image/jpeg"), 422)
 
 
+def test_sound_is_no_picture(service, ask):
+    refused(ask(b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(300), "image/webp"), 415)
+    url, wav = service.url + "/v1/predict", b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(300)
+    assert httpx.post(url, content=wav, headers={"content-type": "audio/wav"}).status_code == 415
+    assert httpx.post(url, files={"sound": ("x.wav", wav, "audio/wav")}).status_code in (415, 422)
+
+
 def test_39_nothing_is_fetched(service):
     """Addresses are refused, and nobody connects to them."""
     called = threading.Event()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+
+import httpx
 import pytest
 
 from volant.core.ids import uuid7
 from volant.core.records import Feedback
 from volant.errors import Failure
 from volant.store import PredictionRecord, open_store
+from volant.testing import handmade
+from volant.testing.served import served
 
 
 def prediction() -> PredictionRecord:
@@ -41,6 +47,37 @@ def test_a_log_on_a_full_disk_stops_and_keeps_what_it_took(small_disk):
         assert set(store.find_predictions(acknowledged)) == set(acknowledged)
         assert store.counts()["predictions"] == len(acknowledged)
         store.prediction_log().append([prediction()])
+
+
+def test_67_a_service_whose_disk_runs_full(small_disk):
+    """It refuses with 503 before it predicts, says so in its readiness, and goes on by itself once there is room."""
+    small_disk.mount("remount,size=8m")
+    product = handmade.make_served_product(small_disk.folder / "churn")
+    row = {"age": 50, "plan": "x" * 4000}
+    told: list[str] = []
+    with served(product.folder, "--workers", "1") as service, httpx.Client(base_url=service.url, timeout=60) as client:
+        filler = small_disk.folder / "filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        until = time.monotonic() + 60
+        while (answer := client.post("/v1/predict", json={"rows": [row] * 20})).status_code == 200:
+            told += [one["id"] for one in answer.json()["predictions"]]
+            assert time.monotonic() < until
+        assert (answer.status_code, answer.json()["code"]) == (503, "store-full")
+        assert int(answer.headers["retry-after"]) >= 1
+        ready = client.get("/v1/health/ready")
+        assert (ready.status_code, ready.json()["code"]) == (503, "not-ready")
+        assert client.get("/v1/health/live").status_code == 200
+        filler.unlink()
+        small_disk.mount("remount,size=100m")
+        while client.post("/v1/predict", json={"row": row}).status_code != 200:
+            assert time.monotonic() < until + 60
+            time.sleep(0.1)
+        assert service.stop() == 0
+    with open_store(product.home) as store:
+        assert set(store.find_predictions(told)) == set(told)
+        assert store.counts()["predictions"] == len(told) + 1
 
 
 def test_feedback_on_a_full_disk_is_refused_until_there_is_space(small_disk):

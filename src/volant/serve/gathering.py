@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from volant.errors import place_of
+from volant.errors import VolantError, place_of
 from volant.serve.answering import Answered, Answerer
 from volant.serve.http import Pending, Request, Response
 from volant.serve.traffic import Traffic
@@ -65,10 +65,10 @@ class Gathering:
     def _outcomes(self, lot: Sequence[Small]) -> Sequence[Answered | Exception]:
         try:
             return self._answerer.answer_all(lot[0].traffic, [one.request.body for one in lot], [""] * len(lot))
-        except MemoryError as error:  # one by one they may find room
-            return [error] if len(lot) == 1 else [self._outcomes([one])[0] for one in lot]
-        except Exception as error:  # whoever asked is told
+        except VolantError as error:  # it is about none of them
             return [error] * len(lot)
+        except Exception as error:  # one by one they find room, and what nobody foresaw of one spoils no other
+            return [error] if len(lot) == 1 else [self._outcomes([one])[0] for one in lot]
 
 
 def _lots(waiting: Sequence[Small]) -> Iterator[Sequence[Small]]:

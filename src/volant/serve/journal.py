@@ -42,6 +42,7 @@ class Journal:
         self._store = store
         self._most_bytes = most_bytes
         self._full: Failure | None = None
+        self._heard: Failure | None = None
         self._log = store.prediction_log()
         self._media: MediaLog | None = None
         self._opening = threading.Lock()
@@ -53,7 +54,12 @@ class Journal:
     def failure(self) -> Failure | None:
         """Why no prediction can be taken at the moment, or None."""
         media = None if self._media is None else self._media.failure
-        return self._log.failure or media or self._full
+        return self._log.failure or media or self._full or self._heard
+
+    def hear(self, error: VolantError) -> None:
+        """Another process, which logs for this one, said this: where the disk is what failed, it is the same disk."""
+        if error.code in ("store-full", "store-failed"):
+            self._heard = Failure(error.what, code=error.code)
 
     @property
     def waiting(self) -> int:
@@ -103,11 +109,12 @@ class Journal:
     def look(self) -> None:
         """Refuse while more waits for the ledger than may; begin new logs once there is room on a full disk."""
         self._full = _too_much() if self._store.waiting_bytes() > self._most_bytes else None
-        failure = self._log.failure or (None if self._media is None else self._media.failure)
+        failure = self._log.failure or (None if self._media is None else self._media.failure) or self._heard
         if failure is None or failure.code != "store-full":
             return
         if shutil.disk_usage(self._store.home).free >= ROOM_BYTES:
             stopped: list[FrameLog] = []
+            self._heard = None
             if self._log.failure is not None:
                 stopped.append(self._log)
                 self._log = self._store.prediction_log()

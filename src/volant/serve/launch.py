@@ -97,7 +97,9 @@ def _refuse_unready(product: Product, store: Store, host: str) -> None:
         fix = "run `volant train`: what passes the gate is served"
         raise BadInput("there is no release to serve yet", code="no-release", where=product.name, fix=fix)
     folder = product.home / "candidates" / champion.release
-    verify(folder)
+    if verify(folder) != champion.release:
+        what, fix = "the folder of the champion holds another release", "restore it, roll back, or train again"
+        raise BadInput(what, code="artifact-damaged", where=champion.release[:12], fix=fix)
     require_seal(folder, product.file.sign.signers)
     guard = Guard(resolve(product.file.serve.key))
     guard.learn(store.api_keys())

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from volant.errors import VolantError
 from volant.serve.answering import Answered, Answerer, PredictionFailed
 from volant.serve.deck import Deck
 from volant.serve.elsewhere import Elsewhere
@@ -129,6 +130,9 @@ class Predict:
             answered = await self._elsewhere.predict(traffic, body, name)
         except PredictionFailed as failed:
             self._count(failed.parts, request)
+            raise
+        except VolantError as error:
+            self._journal.hear(error)
             raise
         return self._counted(answered, traffic, request, body)
 

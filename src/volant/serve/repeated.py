@@ -86,6 +86,8 @@ class Ledger(Protocol):
 
     def deployments(self, after: int = 0) -> list[DeploymentRow]: ...
 
+    def index_segments(self) -> int: ...
+
 
 class Reads(Protocol):
     """What reads bodies: `Answerer`."""
@@ -100,9 +102,12 @@ class Before:
         ledger: where the answers are.
         reader: reads bodies.
         claims: keeps two from being made at once under one name.
+        shared: whether services on other machines have the same ledger. They see no log but their own, so what was
+            answered is brought into the ledger first.
     """
 
-    def __init__(self, ledger: Ledger, reader: Reads, claims: Claims) -> None:
+    def __init__(self, ledger: Ledger, reader: Reads, claims: Claims, *, shared: bool = False) -> None:
+        self._shared = shared
         self._ledger = ledger
         self._reader = reader
         self._claims = claims
@@ -119,7 +124,12 @@ class Before:
         self, traffic: Traffic, body: bytes, name: str, make: Callable[[str], Awaitable[bytes]]
     ) -> bytes:
         told, name = await asyncio.to_thread(self.look, traffic, body, name)
-        return await make(name) if told is None else told
+        if told is not None:
+            return told
+        answer = await make(name)
+        if self._shared:
+            await asyncio.to_thread(self._ledger.index_segments)
+        return answer
 
     def look(self, traffic: Traffic, body: bytes, name: str) -> tuple[bytes | None, str]:
         """The answer that a request of this name was given, or None and the name to predict under.

@@ -163,7 +163,7 @@ class Service:
             guard=self.guard,
             elsewhere=self.elsewhere,
             shown=self._shown,
-            before=Before(self._store, self.answerer, self._claims),
+            before=Before(self._store, self.answerer, self._claims, shared=self.product.file.store.url is not None),
             most_rows=file.max_rows,
         )
         feedback = TakeFeedback(

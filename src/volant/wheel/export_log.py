@@ -55,6 +55,7 @@ def export_log(context: Context, out: Path, *, since: str | None = None) -> Expo
         fresh.replace(out)
     finally:
         fresh.unlink(missing_ok=True)
+    context.store.note("log.export", out.name, {"rows": rows})
     return ExportedLog(str(out), rows)
 
 

@@ -39,7 +39,8 @@ def seal_if_asked(context: Context, digest: str) -> None:
     """Seal what the gate lets pass, where the product file names a key."""
     path = key_of(context)
     if path is not None:
-        write_seal(context.folder("candidates") / digest, path)
+        signer = write_seal(context.folder("candidates") / digest, path)
+        context.store.note("release.sign", digest, {"signer": signer})
 
 
 def key_of(context: Context) -> Path | None:

@@ -88,6 +88,15 @@ def test_no_more_at_once_than_the_loop_may_be_held(app, monkeypatch):
     assert sizes == [3, 3, 1]
 
 
+def test_what_nobody_foresaw_of_one_spoils_no_other(app, monkeypatch):
+    """Where reading a body ends in a fault of the service, whoever sent it must not have taken others with it."""
+    answerer = app.services[""].answerer
+    read = answerer.read
+    monkeypatch.setattr(answerer, "read", lambda traffic, body: 1 / 0 if body == OTHER else read(traffic, body))
+    together = answered(app, [BODY, OTHER, BODY, WRONG])
+    assert [one.status for one in together] == [200, 500, 200, 422]
+
+
 def test_a_log_that_fails_refuses_all_of_them(app, monkeypatch):
     def full(records):
         raise OSError("no space")

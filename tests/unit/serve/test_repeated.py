@@ -7,9 +7,11 @@ import json
 import time
 
 import pytest
+from tests.unit.serve.conftest import Running
 
 from volant.serve.claims import Claims
 from volant.serve.repeated import ids_of
+from volant.store import open_store
 from volant.store.keys import Wanted
 from volant.testing import handmade
 
@@ -87,23 +89,37 @@ def test_what_was_begun_is_ended_before_another_one_of_its_name_begins(tmp_path)
     """Also where the client is gone: a repetition must find what came of it."""
     claims, order = Claims(tmp_path / "claims"), []
 
-    async def work(name):
+    async def work(name, waits_for):
         order.append(f"{name} begins")
-        await asyncio.sleep(0.05)
+        await waits_for.wait()
         order.append(f"{name} ends")
 
     async def scenario():
-        gone = asyncio.ensure_future(claims.alone("k", lambda: work("first")))
-        await asyncio.sleep(0.01)
+        may_end, at_once = asyncio.Event(), asyncio.Event()
+        at_once.set()
+        gone = asyncio.ensure_future(claims.alone("k", lambda: work("first", may_end)))
+        while not order:
+            await asyncio.sleep(0)
         gone.cancel()
-        await asyncio.gather(claims.alone("other", lambda: work("other")), claims.alone("k", lambda: work("second")))
+        second = asyncio.ensure_future(claims.alone("k", lambda: work("second", at_once)))
+        await claims.alone("another name", lambda: work("other", at_once))
+        may_end.set()
+        await second
         assert gone.cancelled()
 
     asyncio.run(scenario())
     claims.close()
-    of_k = [one for one in order if "other" not in one]
-    assert of_k == ["first begins", "first ends", "second begins", "second ends"]
-    assert order.index("other begins") < order.index("first ends")
+    assert order == [f"{who} {what}" for who, what in PLAYED]
+
+
+PLAYED = [
+    ("first", "begins"),
+    ("other", "begins"),
+    ("other", "ends"),
+    ("first", "ends"),
+    ("second", "begins"),
+    ("second", "ends"),
+]
 
 
 def test_a_name_that_failed_is_free_again(tmp_path):
@@ -122,6 +138,26 @@ def test_a_name_that_failed_is_free_again(tmp_path):
 
     assert asyncio.run(scenario()) == "done"
     claims.close()
+
+
+def test_a_service_on_another_machine_answers_a_repetition_as_before(tmp_path, postgres_server):
+    """They share the ledger and nothing else, and by then the other one is of another mind."""
+    text = handmade.FILE_TEXT + f'[store]\nurl = "{postgres_server.new_url()}"\n'
+    found, machines = [], []
+    for place in ("here", "there"):
+        product = handmade.make_product(tmp_path / place, text)
+        store = open_store(product.home, product.file.store.url)
+        handmade.promote(store, handmade.write_release(product.home, handmade.pipeline(20.0 + 30 * len(found))))
+        machines.append(Running(product, store))
+        for work in machines[-1].service._background:  # nothing is brought into the ledger by the way
+            work.stop()
+        found.append(ask(machines[-1]))
+    for machine in machines:
+        machine.service.close()
+        machine.store.close()
+    first, again = found
+    assert first.status_code == 200
+    assert again.json() == first.json()
 
 
 def test_the_keys_of_two_callers_are_two(start):
