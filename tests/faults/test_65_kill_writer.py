@@ -60,13 +60,17 @@ class Acknowledged:
 
 
 def write_until_killed(home, url, seconds: float) -> list[str]:
-    """Run a writer, kill it `seconds` after it was ready; the lines that it told."""
+    """Run a writer, kill it `seconds` after it acknowledged the first feedback; the lines that it told."""
     command = [sys.executable, "-c", WRITER, str(home), url or ""]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert child.stdout.readline() == "ready\n"
     lines: list[str] = []
     reader = threading.Thread(target=lambda: lines.extend(child.stdout))
     reader.start()
+    until = time.monotonic() + 60
+    while not any(line.startswith("feedback") for line in lines):  # on a busy machine that may take a while
+        assert time.monotonic() < until
+        time.sleep(0.005)
     time.sleep(seconds)
     child.send_signal(signal.SIGKILL)
     reader.join()
