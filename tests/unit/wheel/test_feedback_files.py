@@ -21,7 +21,7 @@ class Store:
 
 @pytest.fixture
 def take(tmp_path, monkeypatch):
-    release = SimpleNamespace(signature=SimpleNamespace(classes=("no", "yes")))
+    release = SimpleNamespace(signature=SimpleNamespace(options=("no", "yes")))
     monkeypatch.setattr(feedback, "need_champion", lambda context: release)
     file = SimpleNamespace(task=SimpleNamespace(target="y"))
     context = SimpleNamespace(task=load("tasks", "classify"), store=Store(), product=SimpleNamespace(file=file))
