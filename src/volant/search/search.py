@@ -128,7 +128,6 @@ class Search:
         if self.rules.shards:
             about = of_one(self.problem, self.rules.shards)
             self.standings.trials = plan(self.learners, about, self.pace.seconds, None)
-            self.pace.wake(self.standings.trials)
             return sharding(self.data, self.problem, self.fits, self.pace)
         if self.before is not None:
             self.standings.trials = self.before.trials()
