@@ -215,7 +215,7 @@ class Search:
             with self._lock:
                 self.spending.spend(1)
                 self._advance(f"{trial.configuration.name}, fold {len(trial.fits)}")
-            if self.standings.adds_nothing(trial, crossing):
+            if not self.rules.shards and self.standings.adds_nothing(trial, crossing):
                 trial.status, trial.reason = "beaten", "the best are no better with it, on the first folds"
                 return
         trial.predicted = crossing.predicted(trial.fits)

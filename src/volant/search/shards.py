@@ -12,7 +12,7 @@ slices.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -75,10 +75,6 @@ class Sharding(Crossing):
             whole[others] = found
             total = total + whole
         return np.asarray(total / (len(fits) - 1))
-
-    def beaten(self, fits: list[Fit], best: np.ndarray, loss: Callable[[np.ndarray], float], least: float) -> bool:
-        """Never: each shard's fits are few, and tell little before all are there."""
-        return False
 
 
 def sharding(data: Rows, problem: Problem, fits: Fits, pace: Pace) -> Sharding:
