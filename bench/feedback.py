@@ -24,7 +24,7 @@ from pathlib import Path
 import msgspec
 
 from volant.core.product import read
-from volant.store import open_store
+from volant.serve.process import store_of
 from volant.testing import handmade
 from volant.testing.served import served
 
@@ -152,7 +152,7 @@ def measure(folder: Path, options) -> None:
         ids = [one["id"] for one in msgspec.json.decode(load_one(service.address, first))["predictions"]]
         said = sum(feedback(service.address, ids, size, n, options) for size, n in ((1, 1), (1, 32), (100, 4)))
         service.stop()
-    with open_store(read(folder).home) as store:
+    with store_of(read(folder)) as store:
         counts = store.counts()
     say("kept", predictions_answered=100, predictions=counts["predictions"], said=said, feedback=counts["feedback"])
     if counts["predictions"] < 100 or counts["feedback"] < said:
