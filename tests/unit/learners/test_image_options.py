@@ -119,6 +119,7 @@ def test_without_a_compiler_networks_learn_as_they_are_and_it_is_told(tmp_path, 
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_compiler_of_torch_gives_the_same_network(tmp_path):
     heard = Heard()
     context = RunContext(seed=1, progress=heard)

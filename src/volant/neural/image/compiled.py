@@ -24,8 +24,8 @@ def compile_steps(objective: ImageObjective, source: Augmented, batch: int, seed
     """
     began = time.monotonic()
     progress.say("the network is being compiled")
-    objective.compiled = torch.compile(objective.model, backend=BACKEND, dynamic=True)
     try:
+        objective.compiled = torch.compile(objective.model, backend=BACKEND, dynamic=True)
         _tried(objective, next(Feeder(source, batch, seed)._here(0)))
     except Exception as cause:  # whatever a compiler, its toolchain or its machine lacks
         logging.getLogger(__name__).info("not compiled", exc_info=True)
