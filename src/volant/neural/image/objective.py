@@ -49,7 +49,8 @@ class ImageObjective:
         pictures, targets, weights, *beside = batch
         if self.attacked:
             pictures = self._moved(pictures, targets, beside)
-        said = (self.compiled or self.model)(pictures, *beside).float()
+        through = self.model if self.compiled is None else self.compiled
+        said = through(pictures, *beside).float()
         return (weights * losses(said, targets, self.kind, self.smoothing)).mean()
 
     def _moved(self, pictures: torch.Tensor, targets: torch.Tensor, beside: list[torch.Tensor]) -> torch.Tensor:
