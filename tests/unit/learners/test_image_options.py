@@ -96,7 +96,7 @@ def test_values_that_make_no_sense_are_refused_with_what_would(given, said):
     assert said in str(bad.value)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The .grad attribute:UserWarning")
 def test_compiled_steps_leave_the_same_network(tmp_path, monkeypatch):
     monkeypatch.setattr(compiled, "BACKEND", "eager")
     plain, _ = fitted("cnn", rows(64), tmp_path / "plain", epochs=2, dropout=0.2)
@@ -123,7 +123,7 @@ def test_without_a_compiler_networks_learn_as_they_are_and_it_is_told(tmp_path, 
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The .grad attribute:UserWarning")
 def test_the_compiler_of_torch_gives_the_same_network(tmp_path):
     heard = Heard()
     context = RunContext(seed=1, progress=heard)
