@@ -224,8 +224,9 @@ def test_serve_says_where(call, monkeypatch, tmp_path):
 
 
 def test_serve_in_json_names_the_address_once(call, monkeypatch, tmp_path):
-    serving(monkeypatch, tmp_path, "serving on http://127.0.0.1:8000 ready", "new champion at")
-    assert call("-C", str(tmp_path), "serve", "--json").json()["url"] == "http://127.0.0.1:8000"
+    serving(monkeypatch, tmp_path, "churn is served at http://127.0.0.1:8000\nready at", "new champion at")
+    said = call("-C", str(tmp_path), "serve", "--json").json()
+    assert said["url"] == said["products"]["churn"] == "http://127.0.0.1:8000"
 
 
 def test_schema_is_a_json_schema(call):
