@@ -1,5 +1,6 @@
 """Answers of a product whose segments have offsets of their own."""
 
+import contextlib
 import json
 from collections import Counter
 
@@ -12,8 +13,12 @@ from volant.errors import BadInput
 from volant.runtime.decisions import nameless
 from volant.runtime.load import open_release
 from volant.search import segments
+from volant.serve.explaining import Explaining
+from volant.serve.process import store_of
 from volant.serve.reader import Table
+from volant.serve.shadow import Shadow
 from volant.serve.slot import load
+from volant.store.records import DeploymentRow
 from volant.wheel.handle import ProductHandle
 from volant.wheel.new import new
 
@@ -121,6 +126,33 @@ def test_the_subject_of_a_request_is_who_is_answered(people):
     table = Table([{"x": 0.0}, {"x": 0.0}], {"x": [0.0, 0.0], "who": [None, "person-001"]}, {}, ["person-002", None])
     told = slot.of_people(table)
     assert list(told.columns["who"]) == list(told.subjects) == ["person-002", "person-001"]
+
+
+def test_an_explanation_is_of_the_answer_that_the_subject_gets(people):
+    handle, result = people
+    slot = load(handle.product.home / "candidates" / result.candidate)
+    explaining = Explaining(handle.product)
+
+    def explained(**whose):
+        row = {"x": 0.0, **whose.pop("row", {})}
+        answer, _ = explaining.answer(slot, json.dumps({"row": row, "label": "yes", **whose}).encode())
+        return json.loads(answer)["explanations"][0]["probability"]
+
+    for name in (f"person-{i:03d}" for i in range(8)):
+        assert explained(subject=name) == explained(row={"who": name})
+    assert len({explained(subject=f"person-{i:03d}") for i in range(8)}) > 1
+
+
+def test_a_shadow_answers_whoever_asks(people):
+    handle, result = people
+    product, slot = handle.product, load(handle.product.home / "candidates" / result.candidate)
+    event = DeploymentRow(1, "2026-01-01T00:00:00+00:00", "shadow", result.candidate, None, "", 1)
+    with store_of(product) as store, contextlib.closing(Shadow(product, store)) as shadow:
+        told = [
+            shadow._records(event, slot, ["id"], json.dumps({"row": {"x": 0.0}, "subject": name}).encode())[0].output
+            for name in (f"person-{i:03d}" for i in range(8))
+        ]
+    assert len({str(one) for one in told}) > 1
 
 
 def test_the_offset_of_whoever_is_erased_is_gone(people):

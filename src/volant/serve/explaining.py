@@ -96,6 +96,7 @@ class Explaining:
             )
         except BadInput as bad:
             raise asked.in_its_words(bad) from None
+        batch = slot.of_people_in(batch, asked.subjects)
         explainer = self._explainer(slot)
         told = [self._explained(explainer, _row(batch, i), wish, flag) for i, flag in enumerate(flags)]
         answer = {"release": slot.name, "contract": slot.signature.contract, "explanations": told}

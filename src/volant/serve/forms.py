@@ -144,7 +144,8 @@ def _refuse_nested(schema: Any) -> None:
     for field in schema:
         kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
         inner = kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else kind
-        if pa.types.is_nested(inner) or pa.types.is_union(inner) or isinstance(inner, pa.BaseExtensionType):
+        unfit = pa.types.is_nested(inner) or pa.types.is_union(inner) or pa.types.is_duration(inner)
+        if unfit or isinstance(inner, pa.BaseExtensionType):
             what, fix = "a column is of a type that no row can hold", "send plain columns, or lists of plain values"
             raise HttpError(422, "input-invalid", what, where=field.name[:64], got=str(kind)[:64], fix=fix)
     if len(set(schema.names)) < len(schema.names):

@@ -61,17 +61,20 @@ def _id(text: str) -> str:
 
 
 def told_before(
-    ids: Sequence[str], inputs: Sequence[Any], found: Mapping[str, PredictionRecord]
+    ids: Sequence[str], inputs: Sequence[Any], subjects: Sequence[str | None], found: Mapping[str, PredictionRecord]
 ) -> list[PredictionRecord] | None:
     """What was answered before under these ids; None where nothing was, or where the model failed.
 
     Raises:
-        HttpError: 409: the key came with other rows before.
+        HttpError: 409: the key came with other rows, or for other subjects, before.
     """
     if not found:
         return None
     records = [found.get(id) for id in ids]
-    same = [r is not None and _plain(r.input) == _plain(row) for r, row in zip(records, inputs, strict=True)]
+    same = [
+        r is not None and _plain(r.input) == _plain(row) and subject in (None, r.subject)
+        for r, row, subject in zip(records, inputs, subjects, strict=True)
+    ]
     if not all(same):
         what, fix = "the key came with another request before", "use a new key for every new request"
         raise HttpError(409, "input-invalid", what, where="Idempotency-Key", fix=fix)
@@ -142,7 +145,7 @@ class Before:
         table = self._reader.read(traffic, body)
         ids = ids_of(name, len(table))
         found = self._ledger.find_predictions(ids)
-        records = told_before(ids, table.inputs, found)
+        records = told_before(ids, table.inputs, table.subjects, found)
         if records is None:
             return None, "" if found else name
         contracts = {event.seq: event.contract for event in self._ledger.deployments()}

@@ -79,7 +79,7 @@ class Shadow:
                 _logger.error("shadow %s failed: %s", slot.name, place_of(error))
 
     def _records(self, event: DeploymentRow, slot: Slot, ids: Sequence[str], body: bytes) -> list[PredictionRecord]:
-        table = self._reader.read(Traffic(Arm(slot, event.seq)), body)
+        table = slot.of_people(self._reader.read(Traffic(Arm(slot, event.seq)), body))
         begun = time.perf_counter()
         outputs = slot.release.predict(slot.batches.of([(table, None)]))
         part = Part(slot.name, len(table), time.perf_counter() - begun)

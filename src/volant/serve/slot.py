@@ -16,7 +16,7 @@ from volant.columns.media import is_media
 from volant.core.records import Batch, Signature
 from volant.errors import Failure, VolantError
 from volant.runtime.load import Release, open_release
-from volant.runtime.rows import answers, rows_to_batch, type_of
+from volant.runtime.rows import answers, rows_to_batch, to_array, type_of
 from volant.runtime.seal import require_seal
 from volant.serve.batches import Batches
 from volant.serve.reader import Reader, Table
@@ -68,11 +68,26 @@ class Slot:
         """The rows with whoever asks in both places, as the input of the release and as the subject that is logged."""
         if self.person is None:
             return table
-        kind = type_of(next(field for field in self.signature.inputs if field.name == self.person), self.signature)
         cells = table.columns[self.person]
         whose = [cell if one is None else one for one, cell in zip(table.subjects, cells, strict=True)]
-        known = [None if one is None else kind.parse_cell(one) for one in whose]
-        return msgspec.structs.replace(table, columns={**table.columns, self.person: known}, subjects=whose)
+        return msgspec.structs.replace(
+            table, columns={**table.columns, self.person: self._known(table.subjects, cells)}, subjects=whose
+        )
+
+    def of_people_in(self, batch: Batch, subjects: Sequence[str | None]) -> Batch:
+        """The same for rows that are arrays already and are not logged."""
+        if self.person is None:
+            return batch
+        known = self._known(subjects, batch[self.person])
+        return {**batch, self.person: to_array(known, self._person_type)}
+
+    def _known(self, subjects: Sequence[str | None], cells: Sequence[Any]) -> list[Any]:
+        parse = self._person_type.parse_cell
+        return [cell if one is None else parse(one) for one, cell in zip(subjects, cells, strict=True)]
+
+    @cached_property
+    def _person_type(self) -> Any:
+        return type_of(next(field for field in self.signature.inputs if field.name == self.person), self.signature)
 
     @property
     def signature(self) -> Signature:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, func, select, tuple_, update
 
+from volant.core.ids import canonical_json
 from volant.core.records import Feedback
 from volant.errors import BadInput, Trouble
 from volant.store import tables
@@ -20,7 +21,11 @@ from volant.store.validation import checked
 _PAGE = 1000
 _table = tables.feedback
 _Key = tuple[str, str]
-_About = tuple[str, str]
+_About = tuple[str, str, bytes, str]
+"""The prediction, the kind, the value and the actor of some feedback."""
+
+STRANGER = "anon-"
+"""How the names of actors begin who are never met again: a replay has another one."""
 
 
 class FeedbackLog(Predictions, Audit):
@@ -132,7 +137,8 @@ def _key(row: Mapping[str, Any]) -> _Key:
 
 
 def _about(row: Mapping[str, Any]) -> _About:
-    return row["prediction_id"], row["kind"]
+    actor = STRANGER if row["actor"].startswith(STRANGER) else row["actor"]
+    return row["prediction_id"], row["kind"], canonical_json(row["value"]), actor
 
 
 def _reused(rows: list[dict[str, Any]], said: dict[_Key, _About], places: Mapping[str, str]) -> list[Trouble]:
@@ -155,10 +161,10 @@ def _first_receipts(
     columns = _table.c.source, _table.c.idempotency_key, _table.c.seq, _table.c.id
     for start in range(0, len(keys), _PAGE // 2):
         pair = tuple_(_table.c.source, _table.c.idempotency_key)
-        query = select(*columns, _table.c.prediction_id, _table.c.kind)
-        for source, key, seq, id, *about in connection.execute(query.where(pair.in_(keys[start : start + _PAGE // 2]))):
-            first[source, key] = Receipt(seq, id, duplicate=True)
-            said[source, key] = about[0], about[1]
+        query = select(*columns, _table.c.prediction_id, _table.c.kind, _table.c.value, _table.c.actor)
+        for row in connection.execute(query.where(pair.in_(keys[start : start + _PAGE // 2]))).mappings():
+            first[_key(row)] = Receipt(row["seq"], row["id"], duplicate=True)
+            said[_key(row)] = _about(row)
     return first, said
 
 

@@ -55,6 +55,23 @@ def test_a_replay_within_one_call(store, logged):
     assert store.counts()["feedback"] == 2
 
 
+@pytest.mark.parametrize("other", [{"value": "yes"}, {"actor": "bob"}])
+def test_a_key_that_came_with_another_word_or_from_another_actor_is_no_replay(store, logged, other):
+    item = say(logged[0], idempotency_key="k")
+    store.add_feedback([item])
+    with pytest.raises(BadInput) as caught:
+        store.add_feedback([dataclasses.replace(item, **other)])
+    assert caught.value.code == "feedback-invalid"
+    assert caught.value.troubles[0].where == "items[0].idempotency_key"
+    assert store.counts()["feedback"] == 1
+
+
+def test_a_stranger_who_repeats_is_one(store, logged):
+    item = say(logged[0], idempotency_key="k", actor="anon-1")
+    store.add_feedback([item])
+    assert store.add_feedback([dataclasses.replace(item, actor="anon-2")])[0].duplicate
+
+
 def test_without_a_key_the_same_words_are_two_rows_and_one_voice(store, logged):
     store.add_feedback([say(logged[0]), say(logged[0])])
     assert store.counts()["feedback"] == 2
