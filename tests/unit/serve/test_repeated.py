@@ -48,6 +48,13 @@ def test_a_key_with_other_rows_is_refused(running):
     assert ask(running, rows=ROWS).status_code == 200
 
 
+def test_a_key_that_came_for_another_subject_is_refused(running):
+    """Where answers are personal, the first answer is that of somebody else."""
+    headers = {"idempotency-key": "k"}
+    said = [running.post("/v1/predict", json={"rows": ROWS, "subject": one}, headers=headers) for one in "aab"]
+    assert [answer.status_code for answer in said] == [200, 200, 409]
+
+
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "\x7f"])
 def test_a_key_that_is_none_is_refused(running, key):
     assert ask(running, key).status_code == 400
