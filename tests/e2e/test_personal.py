@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pytest
 
+from volant.columns.number import Number
 from volant.errors import BadInput
 from volant.runtime.decisions import nameless
 from volant.runtime.load import open_release
@@ -126,6 +127,15 @@ def test_the_subject_of_a_request_is_who_is_answered(people):
     table = Table([{"x": 0.0}, {"x": 0.0}], {"x": [0.0, 0.0], "who": [None, "person-001"]}, {}, ["person-002", None])
     told = slot.of_people(table)
     assert list(told.columns["who"]) == list(told.subjects) == ["person-002", "person-001"]
+
+
+def test_a_subject_that_the_column_cannot_hold_is_answered_as_a_stranger(people, monkeypatch):
+    handle, result = people
+    slot = load(handle.product.home / "candidates" / result.candidate)
+    monkeypatch.setitem(vars(slot), "_person_type", Number())
+    told = slot.of_people(Table([{"x": 0.0}] * 2, {"x": [0.0] * 2, "who": [None] * 2}, {}, ["somebody", "17"]))
+    assert list(told.columns["who"]) == [None, 17.0]
+    assert list(told.subjects) == ["somebody", "17"]
 
 
 def test_an_explanation_is_of_the_answer_that_the_subject_gets(people):

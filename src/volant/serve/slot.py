@@ -78,12 +78,18 @@ class Slot:
         """The same for rows that are arrays already and are not logged."""
         if self.person is None:
             return batch
-        known = self._known(subjects, batch[self.person])
+        known = self._known(subjects, batch[self.person].tolist())
         return {**batch, self.person: to_array(known, self._person_type)}
 
     def _known(self, subjects: Sequence[str | None], cells: Sequence[Any]) -> list[Any]:
-        parse = self._person_type.parse_cell
-        return [cell if one is None else parse(one) for one, cell in zip(subjects, cells, strict=True)]
+        return [cell if one is None else self._parsed(one) for one, cell in zip(subjects, cells, strict=True)]
+
+    def _parsed(self, subject: str) -> Any:
+        """A subject as the column holds it; nobody where it cannot be one, say a word among numbers."""
+        try:
+            return self._person_type.parse_cell(subject)
+        except ValueError:
+            return None
 
     @cached_property
     def _person_type(self) -> Any:

@@ -132,11 +132,11 @@ def _insert(connection: Connection, rows: list[dict[str, Any]]) -> dict[str, Rec
     return {row.id: Receipt(row.seq, row.id) for row in connection.execute(statement, rows)}
 
 
-def _key(row: Mapping[str, Any]) -> _Key:
+def _key(row: Mapping[Any, Any]) -> _Key:
     return row["source"], row["idempotency_key"]
 
 
-def _about(row: Mapping[str, Any]) -> _About:
+def _about(row: Mapping[Any, Any]) -> _About:
     actor = STRANGER if row["actor"].startswith(STRANGER) else row["actor"]
     return row["prediction_id"], row["kind"], canonical_json(row["value"]), actor
 
