@@ -36,7 +36,7 @@ for number in itertools.count():
     for i in ids:
         tell("prediction", i)
     for i in ids:
-        future = writer.submit([Feedback(i, "correction", number, "ann", idempotency_key="key-" + i)])
+        future = writer.submit([Feedback(i, "correction", 0, "ann", idempotency_key="key-" + i)])
         future.add_done_callback(lambda done, i=i: tell("feedback", i, done.result()[0].id))
     if number % 20 == 0:
         future.result()
