@@ -180,11 +180,11 @@ class Loop:
         return repr([plan, self.rows, self.dice.initial_seed(), shapes])
 
     def _at(self, run: _Run) -> float:
-        """The progress: the share of the steps done, or of the time used where that is more."""
+        """The progress: the share of the steps done, or of the way to the end that the time used tells where it is more."""
         share = run.steps / (self.per_epoch * self.plan.epochs)
         if run.began is None:
             return share
-        return self.means.crew.agreed(max(share, run.seconds() / self.plan.seconds))
+        return self.means.crew.agreed(max(share, self.plan.until * run.seconds() / self.plan.seconds))
 
     def _step(self, run: _Run, batch: Batch, now: float) -> bool:
         """One step; False if training must end because it keeps failing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -134,6 +135,16 @@ def test_a_deadline_holds_and_the_schedule_ends_with_it():
     assert time.monotonic() - started < 10.0, "a busy machine may be late, but 100,000 epochs take longer"
     assert line.at[-1] > 0.5, "the schedule went on with the clock"
     assert found.rows_per_second > 0
+
+
+def test_a_training_that_ends_before_its_schedule_has_all_of_the_time_for_that_part(monkeypatch):
+    hours = iter(range(10_000))
+    monkeypatch.setattr("volant.neural.loop.time", SimpleNamespace(monotonic=lambda: next(hours)))
+    with settled(0, 1):
+        line = Line()
+        found = train(line, Plan(epochs=100, batch=20, until=0.25, seconds=100.0))
+    assert max(line.at) < 0.25
+    assert found.epochs * 5 > 80, "the clock is read before each step, and a second later each time"
 
 
 def test_without_time_the_model_stays_as_it_was():

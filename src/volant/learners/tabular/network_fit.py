@@ -23,8 +23,9 @@ from volant.learners.tabular.network_export import network_model
 from volant.learners.tabular.network_features import Layout, network_features
 from volant.neural.architecture import Architecture, Inputs, Training
 
-TRAINING = 0.8
-"""Share of a fit's time that goes into training; the network must be exported and tried as well."""
+TRAINING, EXPORT = 0.8, 1.5
+"""Share of a fit's time that goes into training at least: the network must be exported and tried as well, which takes
+no more than so many seconds."""
 FLOPS, STEP = 4e10, 1.5e-3
 """Floating-point operations per second and core, and seconds that a step takes besides, as measured on small CPUs."""
 TYPICAL = 0.35
@@ -185,7 +186,7 @@ class _Trainer:
                 judges,
                 self.training,
                 classes=self.classes,
-                seconds=hours.left(TRAINING),
+                seconds=max(hours.left(TRAINING), hours.left(1.0) - EXPORT),
                 progress=self.context.progress,
             )
         done = max(found.epochs / self.training.epochs, found.best, 1e-6)
