@@ -180,7 +180,7 @@ class Loop:
         return repr([plan, self.rows, self.dice.initial_seed(), shapes])
 
     def _at(self, run: _Run) -> float:
-        """The progress: the share of the steps done, or of the way to the end that the time used tells where it is more."""
+        """The progress: the share of the steps done, or that of the time on the way to the end where it is more."""
         share = run.steps / (self.per_epoch * self.plan.epochs)
         if run.began is None:
             return share
