@@ -26,9 +26,17 @@ def fold_numbers(keys: np.ndarray, strata: np.ndarray | None, folds: int, seed: 
 
 
 def latest(times: np.ndarray, share: float) -> np.ndarray:
-    """Fold 0 for the latest `share` of the rows, 1 for the others: what a forecast has to cope with."""
-    stamps = np.nan_to_num(times.astype("datetime64[us]").astype(np.int64).astype(np.float64))
-    return np.where(stamps >= np.quantile(stamps, 1 - share), 0, 1)
+    """Fold 0 for the latest `share` of the rows, 1 for the others: what a forecast has to cope with.
+
+    `times` (n,) are datetime64 or numbers; a missing one counts as early. Where many rows share one time, the
+    share is smaller, so that some are left to learn from; where all do, none is held out.
+    """
+    moments = times.dtype.kind == "M"
+    stamps = times.astype("datetime64[us]").astype(np.int64).astype(np.float64) if moments else times.astype(np.float64)
+    stamps = np.nan_to_num(stamps, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+    cut = np.sort(stamps)[int(np.ceil((len(stamps) - 1) * (1 - share)))]
+    late = stamps >= cut
+    return np.where(stamps > cut if late.all() else late, 0, 1)
 
 
 def how_many(rows: int) -> int:

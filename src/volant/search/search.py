@@ -155,7 +155,9 @@ class Search:
         """The fold of each row; with one fold, fold 0 is held out and all other rows are in fold 1."""
         time = self.data.schema.of_role("time")
         if self.rules.by_time and time:
-            return latest(self.data.batch([time[0].name])[time[0].name], 0.2)
+            latest_apart = latest(self.data.batch([time[0].name])[time[0].name], 0.2)
+            if not latest_apart.all():  # else all rows have the same time, which sets none apart
+                return latest_apart
         if self.before is not None:
             return self.before.fold_of(self.data.keys())
         strata = strata_of(self.losses.truth, self.problem)

@@ -5,6 +5,7 @@ import pyarrow as pa
 
 from volant.core.plugins import load
 from volant.core.records import Column, Schema
+from volant.learners.tabular import selection
 from volant.learners.tabular.features import encoded_features
 from volant.testing.rows import MemoryRows
 
@@ -56,3 +57,14 @@ def test_words_that_matter_are_kept():
     step = next(s for s in encoded_features(data, problem_of(data)).steps if s.op == "grams")
     assert 0 < len(step.params["keep"]) <= 128
     assert len(step.params["weight"]) == len(step.params["keep"])
+
+
+def test_grams_are_scored_alike_some_at_a_time(monkeypatch):
+    rng = np.random.default_rng(0)
+    grams, classes = rng.integers(0, 300, 5_000), rng.integers(0, 7, 5_000)
+    wanted = np.bincount(classes, minlength=7) / 5_000
+    whole = selection._chi_square(grams, classes, 320, wanted)
+    monkeypatch.setattr(selection, "MOST_CELLS", 50)
+    assert (selection._chi_square(grams, classes, 320, wanted) == whole).all()
+    assert (whole[300:] == 0).all()
+    assert whole[:300].max() > 0

@@ -64,3 +64,14 @@ def test_how_many_folds():
 def test_the_latest_rows_are_held_out():
     times = np.datetime64("2024-01-01") + np.arange(100) * np.timedelta64(1, "h")
     assert list(latest(times.astype("datetime64[us]"), 0.2)) == [1] * 80 + [0] * 20
+
+
+def test_the_latest_rows_are_told_by_fractions_of_numbers_too():
+    assert list(latest(np.arange(100) / 100, 0.2)) == [1] * 80 + [0] * 20
+    assert list(latest(np.array([0.1, np.nan, 0.3, 0.2, 0.4]), 0.2)) == [1, 1, 1, 1, 0]
+
+
+def test_rows_are_left_to_learn_from_where_most_share_one_time():
+    days = np.array(["2026-01-01"] * 9 + ["2026-01-02"], dtype="datetime64[us]")
+    assert list(latest(days, 0.2)) == [1] * 9 + [0]
+    assert latest(days[:9], 0.2).all(), "no time is later than another"
