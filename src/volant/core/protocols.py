@@ -158,7 +158,8 @@ class Learner(Protocol):
     """A model family. Stateless: options come in, a model comes out.
 
     Fits may run at the same time in one process. A learner for which that cannot be, because a library it uses
-    keeps random state of its own, says so by an attribute `exclusive = True`.
+    keeps random state of its own, says so by an attribute `exclusive = True`. One whose fits differ by their seed so
+    much that the mean of two is better says so by `restarts = True`: time that is left makes more of its last fits.
     """
 
     name: str

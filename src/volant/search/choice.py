@@ -14,7 +14,7 @@ from volant.columns.media import in_hand
 from volant.core.protocols import Rows
 from volant.search.ensemble import ROUNDS, greedy_weights
 from volant.search.fits import Fit
-from volant.search.lasts import MOST
+from volant.search.lasts import MOST, SLIGHT, Spare
 from volant.search.trials import Rules, Trial
 
 CANDIDATES = 12
@@ -26,9 +26,8 @@ BETWEEN = 1 << 20
 """Numbers that are read between two rows when a fit is timed: as much memory as a release of some size takes."""
 LEADERS, LOOKED_AT = 6, 4_000
 """Trials, and about how many of their rows, that tell what would be combined now."""
-
-SLIGHT = 0.15
-"""Weight below which no time is kept for a last fit: a member that matters so little may go in as it is."""
+HEAVY = 0.5
+"""Weight from which time is kept for a second last fit, at another seed, of what gains by it."""
 
 Loss = Callable[[np.ndarray], float]
 
@@ -39,6 +38,7 @@ class Choice:
 
     `bagged` are the places of those that make the small one as they are, by the mean of their fits on folds: for the
     rest there is time to be fitted once more, on all rows. `rows` were held out, and the losses speak of them.
+    `spare` is what the limits leave beside the small one.
     """
 
     done: Sequence[Trial]
@@ -48,6 +48,7 @@ class Choice:
     full_loss: float
     loss: float
     rows: np.ndarray
+    spare: Spare
 
     def mixed(self, weights: Sequence[float]) -> np.ndarray:
         """The weighted mean of the trials' predictions for `rows`."""
@@ -92,6 +93,9 @@ def choose(
         by_last, by_bag = both[: len(places)], both[len(places) :]
         small = [a + b for a, b in zip(by_last, by_bag, strict=True)]
         bagged = frozenset(i for i, weight in zip(places, by_bag, strict=True) if weight)
+    members = {i: weighed(i) for i, weight in zip(places, small, strict=True) if weight}
+    taken = [(len(done[i].fits) if i in bagged else 1) * size for i, size in members.items()]
+    spare = Spare(room[:2] - np.sum(taken, axis=0), {done[i].configuration.key: size for i, size in members.items()})
     return Choice(
         done,
         _spread(full, places, len(done)),
@@ -100,6 +104,7 @@ def choose(
         loss(_mixed(arrays, full)),
         loss(_mixed(arrays, small)),
         rows,
+        spare,
     )
 
 
@@ -111,8 +116,9 @@ def leaders(
 ) -> list[Trial]:
     """Which trials would be combined within the limits and need a last fit, judged in haste.
 
-    Those whose fits on folds would fit in together need none. `loss` takes predictions for rows and their places,
-    `sizes` gives bytes and milliseconds (2,) of a trial.
+    Those whose fits on folds would fit in together need none; one that makes most of the ensemble and is better by the
+    mean of two is named twice. `loss` takes predictions for rows and their places, `sizes` gives bytes and
+    milliseconds (2,) of a trial.
     """
     rows = held_out(done) if done else np.empty(0, dtype=np.int64)
     rows = rows[:: max(len(rows) // LOOKED_AT, 1)]
@@ -131,7 +137,7 @@ def leaders(
         if len(ranked[i].fits) > 1 and (more <= room).all():
             room = room - more
         else:
-            last.append(ranked[i])
+            last += [ranked[i]] * (2 if weights[i] >= HEAVY and ranked[i].restarts else 1)
     return last
 
 

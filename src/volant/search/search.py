@@ -295,7 +295,7 @@ class Search:
         calibration = self._calibration(mixed, choice.rows)
         chosen = sorted((t for t in choice.done if t.weight), key=lambda t: -t.weight)
         return Found(
-            members=tuple(self.lasts.members(chosen, crossing.numbers)),
+            members=tuple(self.lasts.members(chosen, crossing.numbers, choice.spare)),
             calibration=calibration,
             trials=tuple(self.standings.trials),
             baseline=baseline,

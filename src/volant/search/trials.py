@@ -79,6 +79,11 @@ class Trial:
         return AGAIN * sum(f.seconds * _share(f.facts) for f in self.fits) / max(len(self.fits), 1)
 
     @property
+    def restarts(self) -> bool:
+        """Whether fits that begin at other seeds differ enough for their mean to be better."""
+        return bool(getattr(self.configuration.learner, "restarts", False))
+
+    @property
     def bytes(self) -> int:
         """Bytes of the largest exported fit."""
         return max((f.bytes for f in self.fits), default=0)

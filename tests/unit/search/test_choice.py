@@ -96,10 +96,11 @@ def test_the_factor_makes_answers_right_on_the_whole():
     assert factor == pytest.approx(np.exp(0.5), rel=0.05)
 
 
-def trial(predicted, seconds, used=1.0, folds=4):
+def trial(predicted, seconds, used=1.0, folds=4, restarts=False):
     """A configuration whose fits on folds took so long each, and weigh 10 bytes each."""
     fits = [SimpleNamespace(seconds=seconds, bytes=10, facts={"used": used}) for _ in range(folds)]
-    return Trial(None, fits=fits, predicted=predicted, status="done")
+    configuration = SimpleNamespace(key=str(seconds), learner=SimpleNamespace(restarts=restarts))
+    return Trial(configuration, fits=fits, predicted=predicted, status="done")
 
 
 @pytest.fixture

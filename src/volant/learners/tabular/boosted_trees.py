@@ -51,6 +51,7 @@ class BoostedTrees:
     """Gradient boosted decision trees (LightGBM) with early stopping on held-out rows."""
 
     name = "boosted_trees"
+    restarts = True
     version = 1
     summary = "gradient boosted decision trees (LightGBM)"
     options = BoostedTreesOptions

@@ -122,6 +122,7 @@ class TabularNetwork:
     """What the learners of tables by torch share; each says what its options mean by `plan`."""
 
     ways = ("warm",)
+    restarts = True
 
     def plan(self, options: Any) -> tuple[Architecture, Training]:
         """The network that options ask for, and how it learns."""

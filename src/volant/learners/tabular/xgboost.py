@@ -54,6 +54,7 @@ class Xgboost:
     """Gradient boosted decision trees (XGBoost) with early stopping on held-out rows."""
 
     name = "xgboost"
+    restarts = True
     version = 1
     summary = "gradient boosted decision trees (XGBoost)"
     options = XgboostOptions
