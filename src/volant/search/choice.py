@@ -21,6 +21,8 @@ CANDIDATES = 12
 """Trials, the best ones, that are combined."""
 MARGIN = 0.8
 """Share of a limit that the fits on folds may reach: the last fits, on all rows, are larger."""
+EXTRA = 0.75
+"""Share of that which further fits of the same members may fill: what is only there because there was time."""
 STUDENTS = 2
 BETWEEN = 1 << 20
 """Numbers that are read between two rows when a fit is timed: as much memory as a release of some size takes."""
@@ -95,7 +97,9 @@ def choose(
         bagged = frozenset(i for i, weight in zip(places, by_bag, strict=True) if weight)
     members = {i: weighed(i) for i, weight in zip(places, small, strict=True) if weight}
     taken = [(len(done[i].fits) if i in bagged else 1) * size for i, size in members.items()]
-    spare = Spare(room[:2] - np.sum(taken, axis=0), {done[i].configuration.key: size for i, size in members.items()})
+    spare = Spare(
+        EXTRA * room[:2] - np.sum(taken, axis=0), {done[i].configuration.key: size for i, size in members.items()}
+    )
     return Choice(
         done,
         _spread(full, places, len(done)),
