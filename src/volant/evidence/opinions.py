@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -236,37 +236,61 @@ def _signalled(
     weight, place = np.ones(len(ends)), np.full(len(ends), np.nan)
     idle = np.zeros(len(ends), dtype=bool)
     for rule in signals:
-        holds = rule.when.matches(fields, len(ends))
+        holds, stood = rule.when.matches(fields, len(ends)), places(fields, rule, len(ends))
         for i in np.flatnonzero(holds | (rule.otherwise is not None)):
             if found[i] is not None:
                 continue  # the rule that stands first in the file speaks
             answer = decode(outputs[int(evidence.item[ends[i]])].as_py())
             found[i] = task.label(rule.kind, rule.value if holds[i] else rule.otherwise, answer)
-            weight[i], idle[i] = rule.weight, not holds[i]
-            if rule.position in fields and fields[rule.position].dtype != object:
-                place[i] = fields[rule.position][i]
+            weight[i], idle[i], place[i] = rule.weight, not holds[i], stood[i]
     labels, codes = _in_order(found)
     return _Implied(codes, labels), weight, place, idle, ends
 
 
 def added_up(evidence: Evidence, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """The fields of each bundle: of every field the latest value that was sent."""
-    texts = pa.chunked_array([pa.array(evidence.values).take(pa.array(evidence.value[rows]))])
-    parsed = json_columns(texts)
+    """The fields of each bundle: of every field the latest value that was sent.
+
+    A field of numbers is an array of them; one in which anybody sent a text holds everybody's values as they were sent.
+    """
+    codes = evidence.value[rows]
+    parsed = json_columns(pa.chunked_array([pa.array(evidence.values).take(pa.array(codes))]))
     starts = np.append(0, _last_of_each(evidence.item[rows], evidence.actor[rows])[:-1] + 1)
     fields = {}
     for name in parsed.column_names:
         column = parsed.column(name).combine_chunks()
-        if name and not pa.types.is_nested(column.type):
+        if name:
             given = column.is_valid().to_numpy(zero_copy_only=False)
             latest = np.maximum.reduceat(np.where(given, np.arange(len(rows)), _NONE), starts)
-            fields[name] = _values(column.take(pa.array(latest, mask=latest < 0)))
+            known = latest >= 0
+            if pa.types.is_string(column.type) or pa.types.is_nested(column.type):
+                fields[name] = np.full(len(starts), None, dtype=object)
+                fields[name][known] = _as_sent(evidence, name, codes[latest[known]])
+            else:
+                fields[name] = _numbers(column.take(pa.array(latest, mask=~known)))
     return fields
 
 
-def _values(column: pa.Array) -> np.ndarray:
-    if pa.types.is_string(column.type):
-        return np.array(column.to_pylist(), dtype=object)
+def _as_sent(evidence: Evidence, name: str, codes: np.ndarray) -> np.ndarray:
+    """The values of a field of several types, as objects, (k,): what one actor sends changes nobody else's."""
+    distinct, place = np.unique(codes, return_inverse=True)
+    decode = msgspec.json.Decoder().decode
+    found = np.full(len(distinct), None, dtype=object)
+    for i, code in enumerate(distinct.tolist()):
+        found[i] = decode(evidence.values[code]).get(name)
+    return found[place]
+
+
+def _numbers(column: pa.Array) -> np.ndarray:
     if pa.types.is_null(column.type):
         return np.full(len(column), np.nan)
     return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def places(fields: Mapping[str, np.ndarray], rule: SignalRule, n: int) -> np.ndarray:
+    """Where in a list each prediction stood, from 1, (n,); NaN where that was not told, or is no such number."""
+    sent = fields.get(rule.position or "")
+    if sent is None:
+        return np.full(n, np.nan)
+    if sent.dtype == object:
+        sent = np.array([float(v) if isinstance(v, int | float) else np.nan for v in sent], dtype=np.float64)
+    return np.where((sent >= 1) & (sent == np.floor(sent)), sent, np.nan)

@@ -21,7 +21,7 @@ from volant.core.product import parse_duration
 from volant.core.records import REWARD
 from volant.evidence.evidence import SIGNAL, Evidence, Predicted, gather
 from volant.evidence.offpolicy import Logged, snips
-from volant.evidence.opinions import SignalRule, added_up
+from volant.evidence.opinions import SignalRule, added_up, places
 from volant.evidence.people import People, people
 from volant.release.traffic import ARMS
 from volant.store.part import iso
@@ -156,10 +156,8 @@ def _done(evidence: Evidence, signals: Sequence[SignalRule]) -> tuple[tuple[np.n
     for rule in signals:
         holds = rule.when.matches(fields, len(starts))
         means = np.where(holds, rule.value, np.nan if rule.otherwise is None else rule.otherwise)
-        open_, where = np.isnan(value), fields.get(rule.position or "")
-        if where is not None and where.dtype != object:
-            place = np.where(np.isnan(place), where, place)
-        value = np.where(open_, means, value)
+        place = np.where(np.isnan(place), places(fields, rule, len(starts)), place)
+        value = np.where(np.isnan(value), means, value)
     known = ~np.isnan(value)
     return (evidence.item[rows[starts[known]]], value[known]), place[known]
 

@@ -15,7 +15,7 @@ from tests.unit.evidence.test_label_view import NOW, RULE, voice
 from volant.core.expression import parse
 from volant.evidence.evidence import gather, of_voices
 from volant.evidence.label_view import ACCEPTED, HELD, build_label_view
-from volant.evidence.opinions import SignalRule
+from volant.evidence.opinions import SignalRule, opinions
 from volant.store.records import PredictionRecord
 
 DAY = 86_400
@@ -79,6 +79,24 @@ def test_the_first_rule_that_says_anything_counts():
     rule = replace(RULE, signals=(returned, BOUGHT))
     made = view(did(1, shown("p"), purchase=True, returned=True), rule=rule)
     assert made.decisions[0].label == "no"
+
+
+@pytest.mark.parametrize("odd", ["soon", "2024-01-01", True, 10**30])
+def test_what_one_actor_sends_as_another_type_changes_nobody_elses_events(odd):
+    rule = replace(RULE, signals=(replace(BOUGHT, position="position"),))
+    p, q, r = (shown(name) for name in "pqr")
+    done = [did(1, p, click=True, dwell=12, position=1), did(2, q, click=True, dwell=3, position=2)]
+    made = view(*done, did(3, r, "mallory", click="no", dwell=odd, position=odd, new=odd), rule=rule)
+    assert [d.label for d in made.decisions[:2]] == ["yes", "no"]
+    given = opinions(of_voices([*done, did(3, r, "mallory", position=odd)], NOW), TASK, (), rule.signals)
+    assert given.place[:2].tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("odd", [0, -3, 1.5, "first"])
+def test_a_place_that_is_none_in_a_list_is_not_told(odd):
+    rule = replace(RULE, signals=(replace(BOUGHT, position="position"),))
+    heard = of_voices([did(1, shown("p"), click=True, position=odd)], NOW)
+    assert np.isnan(opinions(heard, TASK, (), rule.signals).place).all()
 
 
 def quiet(records, voices, rule):
