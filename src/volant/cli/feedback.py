@@ -36,6 +36,7 @@ def take(
     from volant.cli.drawing import line
 
     said = f"{result.accepted:,} imported, {result.duplicates:,} were there already"
+    said += f", {result.erased:,} left out: their actors were erased" if result.erased else ""
     shell.show(result.record(), lambda console: line(console, said, "green"))
 
 
@@ -46,7 +47,7 @@ def give(
     folder: FolderOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Export all feedback to a file that `feedback import` takes."""
+    """Export all feedback that still counts to a file that `feedback import` takes."""
     shell = Shell.of(context, folder, as_json)
     result = shell.product().export_feedback(path)
     from volant.cli.drawing import line

@@ -47,12 +47,12 @@ class Erasure(Audit):
     def tombstones(self) -> Tombstones:
         """Who was erased so far."""
         with self._database.read() as connection:
-            return _tombstones(connection)
+            return tombstones(connection)
 
     def bury(self, subject: str) -> str:
         """Let nothing of somebody come in any more; the hash of the name. Once and for all."""
         with self._database.write() as connection:
-            known = _tombstones(connection)
+            known = tombstones(connection)
             key = known.key or secrets.token_hex(32)
             hashed = Tombstones(key, known.hashes).hash_of(subject)
             if hashed not in known.hashes:
@@ -161,7 +161,8 @@ class Erasure(Audit):
         return [path for path in paths if flock.is_held(path)]
 
 
-def _tombstones(connection: Connection) -> Tombstones:
+def tombstones(connection: Connection) -> Tombstones:
+    """Who was erased, as a transaction sees it."""
     rows = list(connection.execute(select(tables.erasure).order_by(tables.erasure.c.seq)))
     key = rows[0].facts["key"] if rows else ""
     return Tombstones(key, frozenset(row.subject_hash for row in rows))

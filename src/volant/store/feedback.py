@@ -13,6 +13,7 @@ from volant.core.records import Feedback
 from volant.errors import BadInput, Trouble
 from volant.store import tables
 from volant.store.audit import Audit
+from volant.store.erasure import tombstones
 from volant.store.part import fields, iso
 from volant.store.predictions import Predictions, in_lots
 from volant.store.records import FeedbackRow, PredictionRecord, Receipt, Voice
@@ -111,6 +112,8 @@ def _append(connection: Connection, rows: list[dict[str, Any]]) -> list[Receipt]
         return BadInput("an idempotency key came with other feedback", code="feedback-invalid", troubles=troubles)
     if troubles := _unknown(connection, new, places):
         return BadInput("feedback names unknown predictions", code="prediction-unknown", troubles=troubles)
+    if troubles := _erased(connection, new, places):
+        return BadInput("feedback comes from somebody who was erased", code="feedback-invalid", troubles=troubles)
     if troubles := _wrong_succession(connection, new, places):
         return BadInput("feedback supersedes what it may not", code="feedback-invalid", troubles=troubles)
     fresh = _insert(connection, new)
@@ -192,6 +195,14 @@ def _unknown(connection: Connection, new: list[dict[str, Any]], places: Mapping[
         for row in new
         if row["prediction_id"] not in known
     ]
+
+
+def _erased(connection: Connection, new: list[dict[str, Any]], places: Mapping[str, str]) -> list[Trouble]:
+    """Items of actors who were erased: their names may not come back."""
+    gone = tombstones(connection)
+    back = {actor for actor in {row["actor"] for row in new} if gone.holds(actor)}
+    what, fix = "nothing of this actor is kept any more", "leave it out"
+    return [Trouble(what, f"{places[row['id']]}.actor", None, (), fix) for row in new if row["actor"] in back]
 
 
 def _wrong_succession(connection: Connection, new: list[dict[str, Any]], places: Mapping[str, str]) -> list[Trouble]:

@@ -27,7 +27,7 @@ MOST_TROUBLES = 20
 
 
 def import_feedback(context: Context, path: Path) -> ImportResult:
-    """Import a CSV, Parquet, JSON Lines or Excel file with the columns of `COLUMNS`.
+    """Import a CSV, Parquet, JSON Lines or Excel file with the columns of `COLUMNS`; of erased actors nothing.
 
     Raises:
         BadInput: codes `feedback-invalid`, `prediction-unknown`, `source-…`; nothing is imported then.
@@ -40,29 +40,34 @@ def import_feedback(context: Context, path: Path) -> ImportResult:
         troubles += [Trouble(f"unknown column {n!r}", str(path.name), n, COLUMNS) for n in unknown]
         raise BadInput("the file is not feedback", code="feedback-invalid", troubles=troubles)
     rows = [row for chunk in source.chunks() for row in chunk.to_pylist()]
-    items = list(_items(context, rows))
-    receipts = _added(context, items)
+    gone = context.store.tombstones()
+    kept = [(number, row) for number, row in enumerate(rows) if not gone.holds(str(row.get("actor") or "import"))]
+    receipts = _added(context, [number for number, _ in kept], list(_items(context, kept)))
     duplicates = sum(r.duplicate for r in receipts)
-    return ImportResult(accepted=len(receipts) - duplicates, duplicates=duplicates)
+    return ImportResult(len(receipts) - duplicates, duplicates, erased=len(rows) - len(kept))
 
 
-def _added(context: Context, items: list[Feedback]) -> Sequence[Receipt]:
+def _added(context: Context, numbers: Sequence[int], items: list[Feedback]) -> Sequence[Receipt]:
     """What the store says to it, with its items called by their rows."""
+
+    def row_of(place: re.Match[str]) -> str:
+        return f"row {numbers[int(place[1])]}"
+
     try:
         return context.store.add_feedback(items)
     except BadInput as bad:
-        troubles = [replace(t, where=re.sub(r"^items\[(\d+)\]", r"row \1", t.where)) for t in bad.troubles if t.where]
+        troubles = [replace(t, where=re.sub(r"^items\[(\d+)\]", row_of, t.where)) for t in bad.troubles if t.where]
         if len(troubles) < len(bad.troubles):
             raise
         raise BadInput(bad.what, code=bad.code, troubles=troubles) from None
 
 
-def _items(context: Context, rows: list[dict[str, Any]]) -> Iterator[Feedback]:
+def _items(context: Context, rows: list[tuple[int, dict[str, Any]]]) -> Iterator[Feedback]:
     classes = need_champion(context).signature.options
     troubles: list[Trouble] = []
     items: list[Feedback] = []
     keys: dict[tuple[Any, str], tuple[int, dict[str, Any]]] = {}
-    for number, row in enumerate(rows):
+    for number, row in rows:
         kind = row.get("kind") or "correction"
         try:
             value = context.task.parse_feedback(kind, row.get("value"), classes)
@@ -106,7 +111,9 @@ def _own_key(row: dict[str, Any], kind: str) -> str:
 
 
 def export_feedback(context: Context, path: Path) -> ExportResult:
-    """Write all feedback that was not revoked, in the order it came in; `import_feedback` takes the file back.
+    """Write all feedback that still counts, in the order it came in; `import_feedback` takes the file back.
+
+    What was revoked or superseded is left out: ids are given anew, so nothing would keep it from counting again.
 
     Raises:
         BadInput: code `usage`: a format that is not known, or no such folder.
@@ -114,12 +121,13 @@ def export_feedback(context: Context, path: Path) -> ExportResult:
     write = writer_of(path)
     names = _BOTH_WAYS
     rows = [row.record() for row in context.store.feedback_rows() if row.valid]
-    texts = [{name: _text(row[name]) for name in names} for row in rows]
+    past = {row["supersedes"] for row in rows}
+    texts = [{name: _text(row[name]) for name in names} for row in rows if row["id"] not in past]
     with whole_file(path) as stream:
         sink = write(stream)
         sink.add(pa.Table.from_pylist(texts, pa.schema([(name, pa.string()) for name in names])))
         sink.close()
-    return ExportResult(len(rows), path)
+    return ExportResult(len(texts), path)
 
 
 def _text(value: Any) -> str | None:

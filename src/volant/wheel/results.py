@@ -172,15 +172,16 @@ class Explanation(Result):
 
 @dataclass(frozen=True)
 class ImportResult(Result):
-    """`volant feedback import`: nothing is imported unless every row is valid."""
+    """`volant feedback import`: nothing is imported unless every row is valid; `erased` rows are of erased actors."""
 
     accepted: int
     duplicates: int
+    erased: int = 0
 
 
 @dataclass(frozen=True)
 class ExportResult(Result):
-    """`volant feedback export`: all feedback that was not revoked, in the order it came in."""
+    """`volant feedback export`: all feedback that was not revoked or superseded, in the order it came in."""
 
     rows: int
     output: Path

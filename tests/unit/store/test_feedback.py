@@ -194,3 +194,16 @@ def test_large_submissions_pass_the_limits_of_statements(store, predict):
     items = [say(record, idempotency_key=str(i)) for i, record in enumerate(records)]
     first = store.add_feedback(items)
     assert [r.seq for r in store.add_feedback(items)] == [r.seq for r in first] == sorted(r.seq for r in first)
+
+
+def test_nothing_of_an_actor_who_was_erased_comes_back(store, logged):
+    store.add_feedback([say(logged[0], idempotency_key="k")])
+    store.bury("ann")
+    store.erase_rows("ann")
+    for item in (say(logged[1]), say(logged[0], idempotency_key="k")):
+        with pytest.raises(BadInput) as caught:
+            store.add_feedback([say(logged[0], actor="bob"), item])
+        assert caught.value.code == "feedback-invalid"
+        assert [trouble.where for trouble in caught.value.troubles] == ["items[1].actor"]
+    assert store.counts()["feedback"] == 0
+    assert store.add_feedback([say(logged[0], actor="bob")])

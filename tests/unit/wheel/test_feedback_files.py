@@ -11,6 +11,9 @@ from volant.wheel import feedback
 
 
 class Store:
+    def tombstones(self):
+        return SimpleNamespace(holds=lambda name: name == "eve")
+
     def add_feedback(self, items):
         unknown = [n for n, item in enumerate(items) if item.prediction_id == "nobody"]
         if unknown:
@@ -46,3 +49,23 @@ def test_a_key_stands_for_one_answer(take):
     assert refused.value.what == "1 row is not valid feedback"
     assert refused.value.troubles[0].where == "row 1"
     assert take("prediction_id,value,idempotency_key\na,yes,k\na,yes,k\n").accepted == 2
+
+
+def test_of_a_file_what_erased_actors_said_is_left_out_and_counted(take):
+    made = take("prediction_id,value,actor\na,yes,eve\na,yes,ann\n")
+    assert (made.accepted, made.erased) == (1, 1)
+    with pytest.raises(BadInput) as refused:
+        take("prediction_id,value,actor\na,yes,eve\nnobody,no,ann\n")
+    assert [t.where for t in refused.value.troubles] == ["row 1.prediction_id"]
+
+
+def test_what_was_superseded_is_not_exported(tmp_path):
+    def row(id, **more):
+        facts = {name: None for name in feedback.COLUMNS} | {"id": id, "value": "yes", "prediction_id": "p"} | more
+        return SimpleNamespace(valid=True, record=lambda: facts)
+
+    rows = [row("a"), row("b", supersedes="a", kind="comment"), row("c")]
+    context = SimpleNamespace(store=SimpleNamespace(feedback_rows=lambda: rows))
+    made = feedback.export_feedback(context, tmp_path / "out.jsonl")
+    assert made.rows == 2
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 2
