@@ -39,7 +39,8 @@ def embed(columns: Mapping[str, np.ndarray]) -> np.ndarray:
     parts: list[np.ndarray] = []
     for name, values in columns.items():
         if values.dtype.kind in "fiu":
-            known = np.nan_to_num(values.astype(np.float64), nan=float(np.nanmedian(values)) if len(values) else 0.0)
+            sent = values[~np.isnan(values)]
+            known = np.nan_to_num(values.astype(np.float64), nan=float(np.median(sent)) if len(sent) else 0.0)
             rank = np.searchsorted(np.sort(known), known, side="left") / max(len(known) - 1, 1)
             parts.append((2 * rank - 1)[:, None])
         else:
@@ -77,7 +78,9 @@ def choose(
         chance: decides.
     """
     n, budget = len(points), min(budget, len(points))
-    random = int(chance.binomial(budget, explore)) if budget else 0
+    if not budget:
+        return Asked(np.empty(0, dtype=np.int64), (), np.empty(0), np.empty(0))
+    random = int(chance.binomial(budget, explore))
     blind = chance.choice(n, random, replace=False) if random else np.empty(0, dtype=np.int64)
     left = np.setdiff1d(np.arange(n), blind)
     first = left[np.argsort(-contested[left], kind="stable")]

@@ -45,15 +45,16 @@ def test_spread_takes_what_is_far_apart():
     assert apart[np.triu_indices(3, 1)].min() > 2
 
 
-def test_nothing_to_ask_is_nothing_asked():
+@pytest.mark.parametrize("labels", [0, 10_000])
+def test_nothing_to_ask_is_nothing_asked(labels):
     none = np.zeros((0, 2))
     found = choose(
-        none, np.zeros((0, 2)), np.zeros(0), labels=0, budget=5, explore=0.2, chance=np.random.default_rng(0)
+        none, np.zeros((0, 2)), np.zeros(0), labels=labels, budget=5, explore=0.2, chance=np.random.default_rng(0)
     )
     assert not len(found.place)
 
 
 def test_rows_become_points_whatever_their_columns_are():
-    made = embed({"x": np.array([1.0, np.nan, 1e308]), "c": np.array(["a", None, "b"], dtype=object)})
+    made = embed({"x": np.array([1.0, np.nan, 1e308]), "c": np.array(["a", None, "b"], dtype=object), "z": np.full(3, np.nan)})
     assert made.shape[0] == 3
     assert np.isfinite(made).all()
