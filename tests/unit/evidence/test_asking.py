@@ -55,6 +55,7 @@ def test_nothing_to_ask_is_nothing_asked(labels):
 
 
 def test_rows_become_points_whatever_their_columns_are():
-    made = embed({"x": np.array([1.0, np.nan, 1e308]), "c": np.array(["a", None, "b"], dtype=object), "z": np.full(3, np.nan)})
+    words = np.array(["a", None, "b"], dtype=object)
+    made = embed({"x": np.array([1.0, np.nan, 1e308]), "c": words, "z": np.full(3, np.nan)})
     assert made.shape[0] == 3
     assert np.isfinite(made).all()
