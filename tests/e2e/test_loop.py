@@ -343,6 +343,19 @@ def test_a_turn_does_its_steps_in_order_and_tells_whoever_listens(tmp_path):
     assert message["learned"]["outcome"] == done.outcome
 
 
+def test_a_clock_that_is_put_back_by_years_does_not_keep_turns_from_being_due(churn, hands):
+    hands.now += timedelta(days=3000)
+    with work_on(churn, clock=hands.clock()) as context:
+        context.store.end_turn(context.store.begin_turn("the first").id, "nothing-to-learn")
+        assert due(context) is None
+        hands.now = START
+        assert due(context) == "the clock was put back"
+        context.store.end_turn(context.store.begin_turn("again").id, "nothing-to-learn")
+        assert due(context) is None
+        hands.now += timedelta(days=1)
+        assert due(context) == "every 1d"
+
+
 def test_the_command_does_one_turn_and_shows_all(wine):
     said = subprocess.run(
         [sys.executable, "-m", "volant.cli.main", "-C", str(wine.product.folder), "--json", "loop", "--once"],

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from volant.cli.faults import report
 from volant.cli.shell import PLAIN, BudgetOption, FolderOption, JsonOption, Shell
 from volant.core.product import parse_duration
-from volant.errors import BadInput
+from volant.errors import BadInput, VolantError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from volant.wheel.turns import Turn
 
 app = typer.Typer(**PLAIN)
+MOST_DOUBLED = 7
+"""How often the time between two looks is doubled where one after the other fails."""
 
 
 @app.command(epilog="Example: volant -C churn loop --once")
@@ -35,7 +38,8 @@ def loop(
     """Turn the wheel by itself: compare releases on live traffic, watch, ask, learn, tell, every `improve.every`.
 
     It runs at the lowest priority beside `volant serve`, one turn at a time. A turn that was cut short goes on where it
-    stood. It ends by Ctrl+C or SIGTERM.
+    stood. Where another volant is busy it waits, and once it has begun it says what goes wrong and tries again, less
+    and less often. It ends by Ctrl+C or SIGTERM.
     """
     shell = Shell.of(context, folder, as_json)
     if history:
@@ -49,10 +53,27 @@ def loop(
     stop = threading.Event()
     if not once and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    heard = -1
+    if once:
+        _round(shell, -1, once=True, budget=budget)
+        return
+    _rounds(shell, budget, seconds, stop)
+
+
+def _rounds(shell: Shell, budget: str | None, seconds: float, stop: threading.Event) -> None:
+    """Look and turn until somebody says stop. What stands in the way is told once for each reason."""
+    heard, begun, failed, told = -1, False, 0, ""
     while True:
-        heard = _round(shell, heard, once=once, budget=budget)
-        if once or stop.wait(seconds):
+        try:
+            heard, begun, failed, told = _round(shell, heard, once=False, budget=budget), True, 0, ""
+        except VolantError as error:
+            busy = error.code == "busy"
+            if not (begun or busy):
+                raise
+            failed = 0 if busy else min(failed + 1, MOST_DOUBLED)
+            if error.what != told:
+                report(error, shell.as_json)
+                told = error.what
+        if stop.wait(seconds * 2**failed):
             return
 
 

@@ -50,9 +50,11 @@ def due(context: Context) -> str | None:
         return "cut short"
     if not turns:
         return "the first"
-    waited = context.clock.now() - datetime.fromisoformat(turns[-1].begun_at)
-    every = context.product.file.improve.every
-    return f"every {every}" if waited >= timedelta(seconds=parse_duration(every)) else None
+    every, now = context.product.file.improve.every, context.clock.now()
+    begun = max((one for one in (datetime.fromisoformat(turn.begun_at) for turn in turns) if one <= now), default=None)
+    if begun is None:
+        return "the clock was put back"
+    return f"every {every}" if now - begun >= timedelta(seconds=parse_duration(every)) else None
 
 
 @dataclass(frozen=True)
