@@ -61,7 +61,8 @@ def test_help_shows_an_example(call, name):
 
 
 def test_the_options_of_a_sub_command_may_stand_before_it(call, product):
-    assert call("feedback", "-C", "churn", "--json", "import", "f.csv").json() == {"accepted": 12, "duplicates": 3}
+    told = {"accepted": 12, "duplicates": 3, "erased": 0}
+    assert call("feedback", "-C", "churn", "--json", "import", "f.csv").json() == told
     assert asked(product, "open") == {"path": Path("churn")}
 
 
