@@ -82,9 +82,9 @@ def _told(transformers: Any, source: str) -> dict[str, Any]:
 
 @contextmanager
 def _reading(source: str) -> Iterator[Any]:
-    import transformers
-
     with _LOADING, warnings.catch_warnings():
+        import transformers  # one thread at a time: it puts another module in its place while it is imported
+
         warnings.simplefilter("ignore")
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()

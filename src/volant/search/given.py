@@ -7,19 +7,33 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
 
-from volant.core.protocols import Asks, Learner, Range, Wakes
+from volant.core.protocols import Asks, Earlier, Learner, Model, Range, Rows, RunContext, Wakes
 from volant.core.records import Problem
 from volant.errors import BadInput, Trouble, nearest
 
 
 class Given:
-    """A learner some of whose options are settled: they stand in its whole portfolio, and are not tuned."""
+    """A learner some of whose options are settled: they stand in its whole portfolio, and are not tuned.
 
-    def __init__(self, learner: Learner, options: Mapping[str, Any]) -> None:
-        self._learner, self._given = learner, dict(options)
+    An option whose field says `place` may name a file or folder beside the product file. It keeps the words of the
+    product file, so that a product that was moved trains alike, and is looked up in `folder` when a fit begins.
+    """
+
+    def __init__(self, learner: Learner, options: Mapping[str, Any], folder: Path | None = None) -> None:
+        self._learner, self._given, self._folder = learner, dict(options), folder
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._learner, name)
+
+    def fit(self, data: Rows, problem: Problem, options: Any, context: RunContext) -> Model:
+        """As the learner fits, with places as they are found from the product file."""
+        return self._learner.fit(data, problem, _placed(options, self._folder), context)
+
+    def resume(self, earlier: Earlier, data: Rows, problem: Problem, options: Any, context: RunContext) -> Model:
+        """As the learner goes on from an earlier fit, likewise."""
+        learner: Any = self._learner
+        made: Model = learner.resume(earlier, data, problem, _placed(options, self._folder), context)
+        return made
 
     def portfolio(self, problem: Problem) -> Sequence[Any]:
         return with_given(self._learner.portfolio(problem), self._learner.name, self._given)
@@ -43,13 +57,24 @@ class Given:
         return self._learner.example(folder) if isinstance(self._learner, Asks) else None
 
 
-def settled(learners: Mapping[str, Learner], options: Mapping[str, Mapping[str, Any]]) -> dict[str, Learner]:
-    """The learners, those with options in the product file with these settled."""
+def settled(
+    learners: Mapping[str, Learner], options: Mapping[str, Mapping[str, Any]], folder: Path | None = None
+) -> dict[str, Learner]:
+    """The learners, those with options in the product file, which lies in `folder`, with these settled."""
     found = dict(learners)
     for name, given in options.items():
         if given and name in found:
-            found[name] = cast("Learner", Given(found[name], given))
+            found[name] = cast("Learner", Given(found[name], given, folder))
     return found
+
+
+def _placed(options: Any, folder: Path | None) -> Any:
+    """Options whose places are whole paths where something lies there beside the product file."""
+    if folder is None:
+        return options
+    named = [field.name for field in fields(options) if field.metadata.get("place")]
+    found = {name: folder / getattr(options, name) for name in named if getattr(options, name)}
+    return replace(options, **{name: str(path) for name, path in found.items() if path.exists()})
 
 
 def with_given(portfolio: Sequence[Any], learner: str, given: Mapping[str, Any]) -> list[Any]:

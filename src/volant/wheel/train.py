@@ -253,7 +253,7 @@ def leaderboard(found: Found) -> list[Entry]:
 def chosen_learners(context: Context) -> Mapping[str, Learner]:
     """The learners that the product file names, or all, with its options; the baseline is always among them."""
     train = context.product.file.train
-    return settled(_named_learners(train.learners), train.options)
+    return settled(_named_learners(train.learners), train.options, context.product.folder)
 
 
 def _named_learners(named: Sequence[str] | None) -> Mapping[str, Learner]:

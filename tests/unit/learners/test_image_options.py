@@ -16,13 +16,13 @@ from volant.core import plugins  # noqa: E402
 from volant.core.clock import Machine  # noqa: E402
 from volant.core.protocols import RunContext  # noqa: E402
 from volant.errors import BadInput  # noqa: E402
-from volant.learners.image import decoding  # noqa: E402
+from volant.learners.image import convnet, decoding  # noqa: E402
 from volant.neural.image import compiled  # noqa: E402
 from volant.neural.image.building import build  # noqa: E402
 from volant.neural.image.design import Design, Recipe  # noqa: E402
 from volant.neural.image.optimising import optimiser_of  # noqa: E402
 from volant.neural.image.rows import ImageRows  # noqa: E402
-from volant.search.given import with_given  # noqa: E402
+from volant.search.given import settled, with_given  # noqa: E402
 from volant.testing.rows import MemoryRows  # noqa: E402
 
 MACHINE = Machine(cores=2, memory=8_000_000_000, disk=10_000_000_000)
@@ -188,3 +188,41 @@ def test_an_optimiser_moves_every_parameter_that_learns():
         network = build(Design("vit", (32,), 2), some, 2, 0)
         moved = optimiser_of(network, Recipe(1, 8, 1e-3, optimiser=kind)).parameters()
         assert sorted(map(id, moved)) == sorted(id(p) for p in network.parameters() if p.requires_grad)
+
+
+def test_a_network_beside_the_product_file_is_found_from_anywhere(tmp_path, monkeypatch):
+    pytest.importorskip("transformers")
+    from volant.bind.transformers import write_example
+
+    (tmp_path / "product" / "weights").mkdir(parents=True)
+    write_example(tmp_path / "product" / "weights")
+    monkeypatch.chdir(tmp_path)
+    given = {"backbone": {"source": "weights"}}
+    learner = settled({"backbone": plugins.load("learners", "backbone")}, given, tmp_path / "product")["backbone"]
+    data = rows(20)
+    (options,) = {replace(each, tune="frozen") for each in learner.portfolio(problem(data))}
+    assert options.source == "weights", "a product that was moved trains alike"
+    learner.fit(data, problem(data), options, RunContext()).export(tmp_path)
+    assert (tmp_path / "network.onnx").is_file()
+
+
+def test_weights_of_the_quick_network_are_drawn_to_zero():
+    held = ImageRows.of(np.zeros((40, 16, 16, 3), np.uint8), np.arange(40) % 2, np.ones(40), 2)
+    network = build(Design("convnet", (8, 16)), held, 2, 0)
+    optimiser = optimiser_of(network, Recipe(4, 20, 0.24, quick=True, l1=10.0))
+    filters = network.body.groups[0].convolutions[0].weight
+    filters.grad = torch.ones_like(filters)
+    optimiser.step(0.0)
+    assert (filters == 0).float().mean() > 0.9
+
+
+@pytest.mark.parametrize(("epochs", "most"), [(3, 3), (40, 200)])
+def test_passes_that_the_product_file_asks_for_hold_with_a_deadline_too(tmp_path, monkeypatch, epochs, most):
+    """What the learner itself would choose is a beginning; there may be time for more."""
+    asked = []
+    learner = plugins.load("learners", "convnet")
+    monkeypatch.setattr(convnet, "fit_images", lambda data, problem, fitting, context: asked.append(fitting.recipe))
+    data = rows(20)
+    options = replace(learner.portfolio(problem(data))[0], epochs=epochs)
+    learner.fit(data, problem(data), options, RunContext(seconds=60.0))
+    assert [recipe.epochs for recipe in asked] == [most]

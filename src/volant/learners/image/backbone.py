@@ -28,7 +28,7 @@ class BackboneOptions(Learning):
     slower; `lora` low-rank additions of `rank` to them. `side` 0 takes pictures as the network was trained on.
     """
 
-    source: str = ""
+    source: str = field(default="", metadata={"place": True})
     tune: str = "frozen"
     epochs: int = 4
     batch: int = 32

@@ -99,7 +99,9 @@ def quick(network: ImageNetwork, recipe: Recipe) -> Optimiser:
         return max(0.0, 1.0 - progress / WHITENED)
 
     optimisers: list[Optimiser] = [
-        Muon([Group(tuple(filters), recipe.rate, rate_schedule=falling)], momentum=0.6, steps=3, unit=True),
+        Muon(
+            [Group(tuple(filters), recipe.rate, rate_schedule=falling, l1=recipe.l1)], momentum=0.6, steps=3, unit=True
+        ),
         Sgd([group(first, WHITENING, early), group(norms, NORMS), group(head, HEAD)], momentum=0.85),
     ]
     if rest:
