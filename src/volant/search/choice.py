@@ -21,8 +21,8 @@ CANDIDATES = 12
 """Trials, the best ones, that are combined."""
 MARGIN = 0.8
 """Share of a limit that the fits on folds may reach: the last fits, on all rows, are larger."""
-EXTRA = 0.75
-"""Share of that which further fits of the same members may fill: what is only there because there was time."""
+EXTRA = 0.9
+"""Share of that which further fits of the same members may fill as well."""
 STUDENTS = 2
 BETWEEN = 1 << 20
 """Numbers that are read between two rows when a fit is timed: as much memory as a release of some size takes."""
