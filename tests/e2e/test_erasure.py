@@ -9,6 +9,7 @@ import pytest
 from tests.tables import rows
 
 from volant.core.records import Feedback
+from volant.evidence.trust import Trust
 from volant.store import PredictionRecord, open_store
 from volant.testing.served import served
 from volant.testing.simulate import Service
@@ -61,6 +62,8 @@ def talk(handle):
             log.append([PredictionRecord(id=f"p{i}", release=release, at=at, input=told, output=output, subject=who)])
         log.close()
         store.add_feedback([Feedback(f"p{i}", "correction", "yes", PERSON, rationale=CANARY) for i in range(7)])
+        store.ask([{"prediction_id": f"p{i}", "why": "by chance", "score": 0.0, "propensity": 0.1} for i in (0, 9)])
+        store.set_trust({PERSON: Trust(3.0, 1.0, 0.75, 0.4), "somebody-1": Trust(2.0, 1.0, 0.67, 0.3)}, ())
 
 
 def sides(handle):
@@ -87,6 +90,8 @@ def test_a_person_who_is_erased_was_never_there(pair):
     assert len(shown.predictions) == 5
     assert len(shown.feedback) == 7
     assert len(shown.models) == 1
+    assert [one["prediction_id"] for one in shown.questions] == ["p0"]
+    assert [(one["id"], one["alpha"]) for one in shown.trust] == [(PERSON, 3.0)]
     assert places_of(known.product.home, CANARY)
     done = known.operations.erase(PERSON)
     assert done.complete, done.left

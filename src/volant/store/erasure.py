@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, delete, select
 
 from volant.store import flock, tables
 from volant.store.audit import Audit
@@ -84,6 +84,17 @@ class Erasure(Audit):
                     found[row.seq] = fields(row)
         return [found[seq] for seq in sorted(found)]
 
+    def beside(self, subject: str, predictions: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+        """What is kept beside somebody's predictions and words, by table: what shadows answered, questions, trust."""
+        ids, found = list(predictions), dict[str, list[dict[str, Any]]]()
+        with self._database.read() as connection:
+            for name in ("shadow", "question"):
+                table = getattr(tables, name)
+                queries = [select(table).where(table.c.prediction_id.in_(some)) for some in in_lots(ids)]
+                found[name] = [fields(row) for query in queries for row in connection.execute(query)]
+            found["actor"] = [fields(row) for row in connection.execute(select(tables.actor).where(_actor(subject)))]
+        return found
+
     def erase_rows(self, subject: str) -> Mapping[str, int]:
         """Delete everything of somebody from the tables; how many rows went from each."""
         ids = [row["id"] for row in self.predictions_of(subject)]
@@ -100,9 +111,7 @@ class Erasure(Audit):
                 gone["prediction"] += done.rowcount
             by = delete(tables.feedback).where(tables.feedback.c.actor == subject)
             gone["feedback"] += connection.execute(by).rowcount
-            who = tables.actor.c.id
-            own = delete(tables.actor).where((who == subject) | who.startswith(f"{subject}@", autoescape=True))
-            gone["actor"] += connection.execute(own).rowcount
+            gone["actor"] += connection.execute(delete(tables.actor).where(_actor(subject))).rowcount
             named = delete(tables.dataset_member).where(tables.dataset_member.c.subject == subject)
             connection.execute(named)
         return gone
@@ -159,6 +168,12 @@ class Erasure(Audit):
         folders = (self.home / "segments", self.home / "media")
         paths = [path for folder in folders for path in sorted(folder.glob(f"*{SUFFIX}"))]
         return [path for path in paths if flock.is_held(path)]
+
+
+def _actor(subject: str) -> ColumnElement[bool]:
+    """The actors that somebody is: under the plain name, and with each key that it was sent with."""
+    who = tables.actor.c.id
+    return (who == subject) | who.startswith(f"{subject}@", autoescape=True)
 
 
 def tombstones(connection: Connection) -> Tombstones:

@@ -35,11 +35,18 @@ _BLOCK = 1 << 22
 
 @dataclass(frozen=True)
 class PersonalData(Result):
-    """`volant subject`: all that there is of a person, and the models that learned from it."""
+    """`volant subject`: all that there is of a person, and the models that learned from it.
+
+    `shadows` is what releases answered that only listened, `questions` what reviewers were asked about their
+    predictions, `trust` what they earned by their feedback.
+    """
 
     subject: str
     predictions: tuple[dict[str, Any], ...]
     feedback: tuple[dict[str, Any], ...]
+    shadows: tuple[dict[str, Any], ...]
+    questions: tuple[dict[str, Any], ...]
+    trust: tuple[dict[str, Any], ...]
     rows: tuple[dict[str, Any], ...]
     datasets: tuple[str, ...]
     models: tuple[str, ...]
@@ -83,7 +90,7 @@ def subject(context: Context, name: str) -> PersonalData:
     context.store.index_segments()
     predictions = context.store.predictions_of(name)
     ids = {row["id"] for row in predictions}
-    said = context.store.feedback_of(name, ids)
+    said, beside = context.store.feedback_of(name, ids), context.store.beside(name, ids)
     holding = list(_holding(context, name, ids))
     source = collect(context)
     own = np.flatnonzero(source.keys() == name) if _owned(source) else np.empty(0, dtype=np.int64)
@@ -93,6 +100,9 @@ def subject(context: Context, name: str) -> PersonalData:
         name,
         tuple(predictions),
         tuple(said),
+        tuple(beside["shadow"]),
+        tuple(beside["question"]),
+        tuple(beside["actor"]),
         tuple(plain(row) for row in rows),
         tuple(sorted(dataset.digest for dataset in holding)),
         tuple(models),
