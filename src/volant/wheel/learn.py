@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,7 @@ def view_of(context: Context, found: Harvest, second: Second | None) -> LabelVie
             found.evidence,
             task=context.task,
             labels=problem.labels,
-            rule=rule_of(context),
+            rule=rule_of(context, problem.labels),
             sides=found.sides,
             second=second,
         )
@@ -128,34 +129,47 @@ def view_of(context: Context, found: Harvest, second: Second | None) -> LabelVie
         found.evidence,
         task=context.task,
         classes=problem.classes,
-        rule=rule_of(context),
+        rule=rule_of(context, problem.classes),
         sides=found.sides,
         second=second,
         plausible=plausible,
     )
 
 
-def rule_of(context: Context) -> LabelRule:
-    """The rule that the product file asks for, as of now."""
+def rule_of(context: Context, classes: Sequence[str] = ()) -> LabelRule:
+    """The rule that the product file asks for, as of now; `classes` are those of the data, where they are known.
+
+    Raises:
+        BadInput: code `product-file-invalid`: a signal or silence means what the task does not take.
+    """
     file = context.product.file
-    silence = file.feedback.silence
-    if silence is not None:
-        silence = context.task.parse_feedback("correction", silence, ())
     return LabelRule(
         maturity_seconds=parse_duration(file.feedback.maturity),
         min_trust=file.feedback.min_trust,
         new_class_rows=file.improve.new_class_rows,
         new_class_judges=file.quality.min_rows,
         now=context.clock.now(),
-        silence=silence,
+        silence=_silence(context, classes),
         early=file.feedback.early,
         robust=file.improve.robust,
         robust_by=file.improve.robust_by,
-        signals=tuple(_signal(context, name, signal) for name, signal in file.feedback.signals.items()),
+        signals=tuple(_signal(context, name, signal, classes) for name, signal in file.feedback.signals.items()),
     )
 
 
-def _signal(context: Context, name: str, signal: SignalSection) -> SignalRule:
+def _silence(context: Context, classes: Sequence[str]) -> Any:
+    """What silence means, as the task has it: no class that nothing in the data has."""
+    given = context.product.file.feedback.silence
+    if given is None:
+        return None
+    label, where = context.task.parse_feedback("correction", given, classes), "volant.toml, feedback.silence"
+    if classes and label not in classes:
+        what = "no row of the data has that class"
+        raise BadInput(what, code="product-file-invalid", where=where, got=str(given), choices=classes)
+    return label
+
+
+def _signal(context: Context, name: str, signal: SignalSection, classes: Sequence[str]) -> SignalRule:
     """A signal of the product file, its values as the task has them.
 
     Raises:
@@ -166,7 +180,7 @@ def _signal(context: Context, name: str, signal: SignalSection) -> SignalRule:
         if value is None:
             return None
         try:
-            return context.task.parse_feedback(signal.kind, value, ())
+            return context.task.parse_feedback(signal.kind, value, classes)
         except BadInput as bad:
             where = f"volant.toml, feedback.signals.{name}"
             troubles = [replace(trouble, where=where) for trouble in bad.troubles]
