@@ -7,6 +7,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from http.client import HTTPException
 from typing import Any
 
 from volant.core.ids import digest
@@ -45,7 +46,7 @@ def _sent(url: str, body: bytes) -> str:
     except urllib.error.HTTPError as error:
         with error:
             return f"answered with {error.code}"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         return type(error).__name__
 
 
