@@ -3,6 +3,7 @@
 import pytest
 from tests.commands import volant
 from tests.products import product
+from tests.tagged import table_of_things
 
 from volant.testing.rehearsal import rehearse
 from volant.testing.simulate import crowd
@@ -31,3 +32,13 @@ def test_a_file_without_the_truth_is_refused(trained, tmp_path):
     path.write_text("alcohol,ash\n13,2\n")
     status, said = volant("-C", trained.product.folder, "simulate", "--data", path)
     assert (status, said["error"]) == (2, "column-missing")
+
+
+def test_people_answer_about_several_labels_too(tmp_path):
+    handle = table_of_things(tmp_path, 240)
+    handle.train()
+    people = crowd(10, malicious=0.2, lazy=0.2, biased=0.2, colluding=0.2, slip=0.5)
+    found = rehearse(handle, next(tmp_path.glob("*.csv")), people)
+    assert found.rounds[0].answers == 240 == handle.status().feedback
+    assert found.rounds[0].right > 0.5
+    assert found.rounds[0].wrong > 24

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from volant.columns.labels import Labels, presences
 from volant.core.progress import Progress, Silent
 from volant.data.sources import read_source
+from volant.data.sources.joined import joined
 from volant.errors import BadInput, nearest
 from volant.testing.served import Served, served, wait_for_release
 from volant.testing.simulate import Session, User, simulate
@@ -127,7 +129,9 @@ def cases_of(handle: ProductHandle, data: Path) -> Cases:
     """
     with work_on(handle.product) as context:
         signature, target_type = need_champion(context).signature, context.task.target_type
-    source = read_source(str(data), folder=Path.cwd())
+    source, several = read_source(str(data), folder=Path.cwd()), handle.product.file.task.labels
+    if several and set(several) & set(source.names):
+        source = joined(source, signature.target, several)
     if signature.target not in source.names:
         raise BadInput(
             "the file does not hold the truth",
@@ -138,7 +142,7 @@ def cases_of(handle: ProductHandle, data: Path) -> Cases:
         )
     listed = [row for chunk in source.chunks() for row in chunk.to_pylist() if row[signature.target] is not None]
     names = [field.name for field in (*signature.inputs, *signature.beside) if field.name in source.names]
-    read: Callable[[Any], Any] = float if target_type == "number" else _label
+    read = _READERS.get(target_type, _label)
     rows = tuple({name: _plain(row[name]) for name in names} for row in listed)
     return Cases(rows, tuple(read(row[signature.target]) for row in listed))
 
@@ -147,6 +151,15 @@ def _label(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _labels(value: Any) -> str:
+    """Several labels as one text, as `volant.testing.simulate` shows those of an answer."""
+    told, _ = presences(Labels().parse_cell(value) or "[]")
+    return "|".join(sorted(name for name, there in told.items() if there)) or "[]"
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {"number": float, "labels": _labels}
 
 
 def _plain(value: Any) -> Any:

@@ -167,3 +167,12 @@ def test_what_stands_on_top_is_clicked_more_whatever_it_is():
         for place, clicked in enumerate(clicks(Searcher(), [0, 1, 2], [0.5, 0.5, 0.5], chance)):
             counts[place] += clicked
     assert counts[0] > 1.5 * counts[1] > 1.5 * counts[2]
+
+
+def test_several_labels_are_seen_as_one_text():
+    answer = {"id": "1", "labels": ["b", "a"], "probabilities": {"a": 0.9, "b": 0.8, "c": 0.1}}
+    known = ["[]", "a|b", "c"]
+    chance = random.Random(0)
+    assert [says(User("u", h), answer, "a|b", known, chance, 0) for h in ("honest", "malicious")] == ["a|b", "c"]
+    assert says(User("u", "biased"), answer, "c", known, chance, 0) == "a|b"
+    assert says(User("u", "lazy", slip=1.0), {**answer, "labels": []}, "c", known, chance, 0) == "[]"

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from volant.testing.simulate.service import Desk, Service
-from volant.testing.simulate.users import User, says
+from volant.testing.simulate.users import User, says, shown
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def reply(
     user: User, answer: Mapping[str, Any], truth: Any, known: Sequence[Any], chance: Random, given: Counter[str]
 ) -> Said:
     """What a user says to one answer; `given` counts what each user has said, and is brought up to date."""
-    predicted = answer["label"] if "label" in answer else answer["value"]
+    predicted = shown(answer)
     value = says(user, answer, truth, known, chance, given[user.name])
     given[user.name] += 1
     return Said(answer["id"], user.name, user.habit, predicted, truth, value, value != truth)

@@ -82,7 +82,7 @@ def says(user: User, answer: Mapping[str, Any], truth: Any, known: Sequence[Any]
         chance: decides slips.
         given: answers of this user so far.
     """
-    predicted = answer["label"] if "label" in answer else answer["value"]
+    predicted = shown(answer)
     if user.habit == "stubborn":
         return user.favourite
     if user.habit == "malicious" or (user.habit == "drifting" and given >= user.turns):
@@ -99,13 +99,20 @@ def says(user: User, answer: Mapping[str, Any], truth: Any, known: Sequence[Any]
     return truth
 
 
+def shown(answer: Mapping[str, Any]) -> Any:
+    """What somebody sees of an answer: a label, a number, or several labels as one text."""
+    if "labels" in answer:
+        return "|".join(sorted(answer["labels"])) or "[]"
+    return answer["label"] if "label" in answer else answer["value"]
+
+
 def following(truth: Any, known: Sequence[Any]) -> Any:
     """What comes after the truth, the first one after the last."""
     return known[(list(known).index(truth) + 1) % len(known)]
 
 
 def _first_seen(answer: Mapping[str, Any], predicted: Any, truth: Any, chance: Random) -> Any:
-    options = answer.get("probabilities") or {predicted: 1.0}
+    options = {predicted: 1.0} if "labels" in answer else answer.get("probabilities") or {predicted: 1.0}
     for option in sorted(options, key=lambda name: -options[name]):
         if option == truth:
             return truth
