@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from volant.wheel.turns import Turn
 
 app = typer.Typer(**PLAIN)
+LONGEST = 86_400.0
+"""Seconds between two looks at the most."""
 MOST_DOUBLED = 7
 """How often the time between two looks is doubled where one after the other fails."""
 
@@ -73,7 +75,7 @@ def _rounds(shell: Shell, budget: str | None, seconds: float, stop: threading.Ev
             if error.what != told:
                 report(error, shell.as_json)
                 told = error.what
-        if stop.wait(seconds * 2**failed):
+        if stop.wait(min(seconds * 2**failed, LONGEST)):
             return
 
 
@@ -93,9 +95,17 @@ def _round(shell: Shell, heard: int, *, once: bool, budget: str | None) -> int:
 
 def _seconds(text: str) -> float:
     try:
-        return parse_duration(text)
+        seconds = parse_duration(text)
     except ValueError as bad:
         raise BadInput(str(bad), code="usage", where="--poll", got=text) from None
+    if not 0 < seconds <= LONGEST:
+        raise BadInput(
+            "live traffic is looked at more than once a day, and not all the time",
+            code="usage",
+            where="--poll",
+            got=text,
+        )
+    return seconds
 
 
 def draw(console: Console, turn: Turn) -> None:

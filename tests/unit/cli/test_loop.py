@@ -53,3 +53,10 @@ def test_a_fault_is_told_once_and_tried_again_less_and_less_often(monkeypatch, c
 def test_what_is_wrong_from_the_start_ends_it(monkeypatch):
     with pytest.raises(BadInput):
         rounds(monkeypatch, BROKEN, 1)
+
+
+@pytest.mark.parametrize("text", ["0s", "10000000000d", "soon"])
+def test_a_time_between_two_looks_is_one_that_can_be_waited_for(text):
+    with pytest.raises(BadInput) as refused:
+        loop._seconds(text)
+    assert refused.value.troubles[0].where == "--poll"
