@@ -20,8 +20,8 @@ def pictures_part(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
         "heat": found["heat"],
         "augmented": found.get("augmented"),
         "views": found.get("views") or [],
-        "corrupted": _falling(found.get("corrupted") or [], "strength of the corruption", found),
-        "attacked": _falling(found.get("attacked") or [], "pixels moved by, of 255", found),
+        "corrupted": _falling(found, "corrupted", "strength of the corruption"),
+        "attacked": _falling(found, "attacked", "pixels moved by, of 255"),
         "maps": [{"name": name, "plot": _map(one, name)} for name, one in found["maps"].items()],
         "classes": classes[:MOST_CLASSES],
         "more_classes": max(0, len(classes) - MOST_CLASSES),
@@ -30,11 +30,12 @@ def pictures_part(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     }
 
 
-def _falling(listed: Sequence[Mapping[str, Any]], title: str, found: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Accuracy of each kind by its strength, from that of pictures as they are."""
+def _falling(found: Mapping[str, Any], what: str, title: str) -> dict[str, Any] | None:
+    """Accuracy of each kind by its strength, from that of the same pictures as they are."""
+    listed = found.get(what) or []
     if not listed or not found.get("views"):
         return None
-    plain = found["views"][0]
+    plain = (found.get("plain") or {}).get(what, found["views"][0]["accuracy"])
     top = max(one["strength"] for one in listed)
     plot = Plot((0.0, float(top)), (0.0, 1.0), title, "accuracy", title)
     names = list(dict.fromkeys(one["name"] for one in listed))
@@ -42,7 +43,7 @@ def _falling(listed: Sequence[Mapping[str, Any]], title: str, found: Mapping[str
         own = [one for one in listed if one["name"] == name]
         for one in own:
             plot.whisker(one["strength"], one["low"], one["high"], f"whisker s{place}")
-        plot.line([(0.0, plain["accuracy"]), *[(one["strength"], one["accuracy"]) for one in own]], f"s{place}", name)
+        plot.line([(0.0, plain), *[(one["strength"], one["accuracy"]) for one in own]], f"s{place}", name)
     return {"plot": plot.svg(), "names": names}
 
 

@@ -20,10 +20,10 @@ def grad_cam(network: PictureNetwork, pixels: np.ndarray, others: Sequence[np.nd
     import torch
     from torch.nn import functional
 
-    name = network.last_map()
+    given = [torch.from_numpy(np.ascontiguousarray(x)) for x in (pixels, *others)]
+    name = network.last_map(given)
     if name is None:
         return None
-    given = [torch.from_numpy(np.ascontiguousarray(x)) for x in (pixels, *others)]
     given[0] = given[0].float().requires_grad_(True)
     played = network.replay.played(given, (name, network.replay.output))
     maps, said = played[name], played[network.replay.output]

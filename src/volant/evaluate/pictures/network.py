@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     import torch
 
 CHUNK = 64
+POOLS = ("GlobalMaxPool", "GlobalAveragePool", "Flatten")
+MAPPING = ("Conv", "BatchNormalization", "Relu", "Gelu", "Add", "MaxPool")
+"""What ends the maps of a network, and what makes them."""
+PLACES = 4
+"""Places along a side that maps have at least, if there are such: fewer hardly tell where a network looks."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +109,17 @@ class PictureNetwork:
                 parts.append(found[: len(given[0])])
         return np.concatenate(parts)
 
-    def last_map(self) -> str | None:
-        """The name of the last maps (n, channels, height, width) before they become one number each, or None."""
-        for op, given, _, _ in self.replay.steps:
-            if op in ("GlobalMaxPool", "GlobalAveragePool", "Flatten"):
-                return str(given[0])
-        return None
+    def last_map(self, given: Sequence[torch.Tensor]) -> str | None:
+        """The name of the last maps (n, channels, height, width) that have places to tell apart, or None.
+
+        Maps of small pictures shrink to a few places, or to one, before they become one number each; then those
+        before them are taken.
+        """
+        last = next((step for step in self.replay.steps if step[0] in POOLS), None)
+        if last is None:
+            return None
+        before = self.replay.steps[: self.replay.steps.index(last)]
+        names = [step[2][0] for step in before if step[0] in MAPPING]
+        played = self.replay.played([x[:1] for x in given], names)
+        wide = [name for name in names if played[name].ndim == 4 and min(played[name].shape[2:]) >= PLACES]
+        return wide[-1] if wide else str(last[1][0])

@@ -25,8 +25,8 @@ SHAKEN, ATTACKED, MAPPED, SHOWN = 500, 200, 1_000, 10
 """Rows that are corrupted, attacked, laid on a map, and shown with what the network looks at."""
 SECONDS, FEWEST, TRIED = 15.0, 40, 32
 """What corruptions, and what attacks, may take; rows at the least; rows that are timed."""
-PIXELS = 96
-"""Side of a picture on a sheet."""
+PIXELS, GAP = 96, 4
+"""Side of a picture on a sheet, and what is white between two of them."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ def _studied(network: PictureNetwork, seen: Seen, problem: Problem, seed: int, a
             one for steps in (1, STEPS) for one in attacked(network, fewer.pixels, fewer.others, fewer.truth, steps)
         ]
         found["attacked"] = _records(attacks)
+        found["plain"] = {"corrupted": _accuracy(network, few), "attacked": _accuracy(network, fewer)}
     found["heat"] = _heat(network, seen.evenly(SHOWN))
     if augment is not None:
         found["augmented"] = _augmented(seen, augment, problem, seed)
@@ -96,6 +97,11 @@ def _studied(network: PictureNetwork, seen: Seen, problem: Problem, seed: int, a
         for name, at in mapped(features, seed).items()
     }
     return found
+
+
+def _accuracy(network: PictureNetwork, seen: Seen) -> float:
+    """On rows as they are, beside which their changed ones are drawn."""
+    return float((network.said(seen.pixels, seen.others).argmax(axis=1) == seen.truth).mean())
 
 
 def _seconds(network: PictureNetwork, seen: Seen) -> float:
@@ -133,7 +139,9 @@ def _augmented(seen: Seen, augment: str, problem: Problem, seed: int) -> dict[st
     few = seen.evenly(SHOWN)
     rows = ImageRows.of(few.pixels, few.truth, np.ones(len(few.truth)), len(problem.classes))
     drawn = sheet(rows, Augmentation(names), seed, across=SHOWN)
-    return {"sheet": picture([drawn[None]], min(few.pixels.shape[1:3])), "names": list(names)}
+    height, width, channels = few.pixels.shape[1:]
+    lines = drawn.reshape(-1, height, len(few.truth), width, channels).swapaxes(1, 2)
+    return {"sheet": picture(list(lines)), "names": list(names)}
 
 
 def _heat(network: PictureNetwork, few: Seen) -> dict[str, Any]:
@@ -148,17 +156,16 @@ def _heat(network: PictureNetwork, few: Seen) -> dict[str, Any]:
     return {"sheet": picture(lines), "lines": names}
 
 
-def picture(lines: Sequence[np.ndarray], side: int = 0) -> str:
-    """Lines of pictures (n, height, width, channels) as one PNG, in the form of a `data:` URL.
-
-    `side` is that of one picture, where they are put together already.
-    """
+def picture(lines: Sequence[np.ndarray]) -> str:
+    """Lines of pictures (n, height, width, channels) as one PNG, with gaps, in the form of a `data:` URL."""
     from PIL import Image
 
     coloured = [np.broadcast_to(line, (*line.shape[:3], 3)) if line.shape[3] == 1 else line for line in lines]
-    whole = np.concatenate([np.concatenate(list(line), axis=1) for line in coloured], axis=0)
-    scale = max(1, round(PIXELS / (side or coloured[0].shape[1])))
-    image = Image.fromarray(np.ascontiguousarray(whole.repeat(scale, axis=0).repeat(scale, axis=1)))
+    scale = max(1, round(PIXELS / coloured[0].shape[1]))
+    larger = [line.repeat(scale, axis=1).repeat(scale, axis=2) for line in coloured]
+    framed = [np.pad(line, ((0, 0), (0, GAP), (0, GAP), (0, 0)), constant_values=255) for line in larger]
+    whole = np.concatenate([np.concatenate(list(line), axis=1) for line in framed], axis=0)
+    image = Image.fromarray(np.ascontiguousarray(whole[:-GAP, :-GAP]))
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
