@@ -6,6 +6,7 @@ Source: Smith, Cyclical Learning Rates for Training Neural Networks (WACV 2017),
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +15,16 @@ import torch
 
 from volant.neural.feeding import Feeder, Source, Tensors
 from volant.neural.loop import Objective
+from volant.neural.means import Means
 from volant.neural.optimisers import Optimiser
+from volant.neural.stepping import Stepper
 
 SMOOTH = 0.9
 """How much of the running mean of the losses each step keeps."""
 TOO_MUCH = 4.0
 """Times the least loss at which it ends: the rates are too large by then."""
+FEWEST = 12
+"""Steps below which losses tell nothing about rates; where there is no time for them the first guess stays."""
 
 
 @dataclass(frozen=True)
@@ -41,28 +46,37 @@ def find_rate(
     low: float = 1e-3,
     high: float = 1e2,
     steps: int = 60,
+    seconds: float = math.inf,
+    pieces: int = 1,
 ) -> Rates:
-    """Try factors of an optimiser's rates from `low` to `high`; the model and the optimiser are left as they were."""
+    """Try factors of an optimiser's rates from `low` to `high`; the model and the optimiser are left as they were.
+
+    `pieces` are the parts that a batch is worked on in. With a deadline there are as many steps as fit into `seconds`,
+    as the first one tells.
+    """
     source: Any = data if hasattr(data, "fetch") else Tensors(data)
     model = objective.model
     kept = {name: value.detach().clone() for name, value in model.state_dict().items()}
     state = {name: value.clone() for name, value in optimiser.state().items()}
-    factors, losses, mean, least = [], [], 0.0, math.inf
+    factors, losses, mean, least, factor = [], [], 0.0, math.inf, low
+    stepper = Stepper(objective, optimiser, Means(pieces=pieces), lambda text: None)
+    began = time.monotonic() if seconds < math.inf else None
     model.train()
     optimiser.scaled(low)
     for step, rows in enumerate(Feeder(source, batch, seed).batches()):
-        loss = objective.loss(rows, 0.0)
-        mean = SMOOTH * mean + (1.0 - SMOOTH) * float(loss.detach())
+        if step == 1 and began is not None:
+            steps = min(steps, int(seconds / max(time.monotonic() - began, 1e-9)))
+        if step == steps or (step and steps < FEWEST):
+            break
+        mean = SMOOTH * mean + (1.0 - SMOOTH) * stepper.step(rows, 0.0)
         smooth = mean / (1.0 - SMOOTH ** (step + 1))
-        if step == steps or not math.isfinite(smooth) or smooth > TOO_MUCH * least:
+        if not math.isfinite(smooth) or smooth > TOO_MUCH * least:
             break
         least = min(least, smooth)
-        factors.append(low * (high / low) ** (step / steps))
+        factors.append(factor)
         losses.append(smooth)
-        loss.backward()
-        optimiser.step(0.0)
         optimiser.scaled((high / low) ** (1.0 / steps))
-    optimiser.forget()
+        factor *= (high / low) ** (1.0 / steps)
     model.load_state_dict(kept)
     optimiser.restore(state)
     return Rates(tuple(factors), tuple(losses), _steepest(factors, losses))

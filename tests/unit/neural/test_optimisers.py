@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -88,15 +91,21 @@ def test_l1_leaves_weights_that_say_nothing_at_zero():
     assert float(weights.detach()[0]) == pytest.approx(1.75, abs=0.05)
 
 
+class Line:
+    def __init__(self, takes=0.0, holds=math.inf):
+        self.model = torch.nn.Linear(2, 1)
+        self.takes, self.holds, self.calls = takes, holds, 0
+
+    def loss(self, batch, progress):
+        self.calls += 1
+        time.sleep(self.takes)
+        if len(batch[0]) > self.holds:
+            raise MemoryError
+        return ((self.model(batch[0])[:, 0] - batch[1]) ** 2).mean()
+
+
 def test_a_rate_is_found_and_nothing_is_changed_by_it():
     from volant.neural.finder import find_rate
-
-    class Line:
-        def __init__(self):
-            self.model = torch.nn.Linear(2, 1)
-
-        def loss(self, batch, progress):
-            return ((self.model(batch[0])[:, 0] - batch[1]) ** 2).mean()
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -109,3 +118,23 @@ def test_a_rate_is_found_and_nothing_is_changed_by_it():
     assert found.losses[-1] > min(found.losses), "it ends where rates are too large"
     assert torch.equal(before, line.model.weight)
     assert optimiser.damping == 1.0
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(0.1, 1), (0.6, 30)])
+def test_a_rate_is_looked_for_no_longer_than_there_is_time(seconds, most):
+    from volant.neural.finder import find_rate
+
+    line, x = Line(takes=0.02), torch.zeros(32, 2)
+    optimiser = Sgd([Group(tuple(line.model.parameters()), 0.1)], momentum=0.0)
+    found = find_rate(line, (x, x[:, 0]), optimiser, batch=32, seconds=seconds)
+    assert line.calls <= most
+    assert most > 1 or found.suggested == 1.0, "without a trial the first guess stays"
+    assert optimiser.damping == 1.0
+
+
+def test_a_rate_is_found_where_memory_holds_no_whole_batch():
+    from volant.neural.finder import find_rate
+
+    line, x = Line(holds=8), torch.randn(32, 2, generator=torch.Generator().manual_seed(1))
+    optimiser = Sgd([Group(tuple(line.model.parameters()), 0.1)], momentum=0.0)
+    assert find_rate(line, (x, 3 * x[:, 0]), optimiser, batch=32).suggested > 0.0

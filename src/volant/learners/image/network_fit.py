@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 TRAINING = 0.88
 """Share of a fit's time that is left after decoding which goes into training; the rest exports and tries it."""
+FINDING = 0.15
+"""Share of the time at hand that looking for a rate may take."""
 JUDGES = 2_048
 """Held-out rows that are looked at while a network trains."""
 COMPARED, COMPARED_LAST = 64, 1_024
@@ -227,7 +229,7 @@ def _trained(
             design, epochs = largest(fitting.designs, rows, outputs, recipe, seconds, fitting.least)
         recipe = with_batch(recipe, len(rows), min(epochs, recipe.epochs))
         network = build(design, rows, outputs, context.seed)
-        recipe = with_rate(network, rows, fitting.kind, recipe)
+        recipe = with_rate(network, rows, fitting.kind, recipe, hours.left(FINDING))
         fitting = replace(fitting, recipe=recipe)
         found = _taught(network, rows, judges, design, fitting, context, hours)
         count = COMPARED if judges is not None else _compared(found.rows_per_second, hours)

@@ -65,7 +65,9 @@ def _by(name: str, network: ImageNetwork, groups: Sequence[Group]) -> Optimiser:
     return Together(Muon(turned), Adam([group for group in rest if group.parameters], BETAS))
 
 
-def with_rate(network: ImageNetwork, rows: ImageRows, kind: str, recipe: Recipe) -> Recipe:
+def with_rate(
+    network: ImageNetwork, rows: ImageRows, kind: str, recipe: Recipe, seconds: float = float("inf")
+) -> Recipe:
     """The recipe with the rate at which the loss falls fastest, where it names none; the network stays as it was."""
     if recipe.rate or recipe.quick:
         return recipe
@@ -75,7 +77,8 @@ def with_rate(network: ImageNetwork, rows: ImageRows, kind: str, recipe: Recipe)
     source = Augmented(rows, recipe.augmentation, network.dice.initial_seed())
     objective = ImageObjective(network, kind, smoothing=recipe.smoothing)
     optimiser = optimiser_of(network, tried)
-    found = find_rate(objective, source, optimiser, batch=batch, seed=network.dice.initial_seed())
+    seed = network.dice.initial_seed()
+    found = find_rate(objective, source, optimiser, batch=batch, seed=seed, seconds=seconds, pieces=recipe.pieces)
     network.dice.set_state(dice)
     return replace(recipe, rate=first * found.suggested)
 
