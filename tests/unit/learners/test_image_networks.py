@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ torch = pytest.importorskip("torch")
 from PIL import Image  # noqa: E402
 
 from volant.core import plugins  # noqa: E402
-from volant.core.protocols import RunContext  # noqa: E402
+from volant.core.protocols import Earlier, RunContext  # noqa: E402
 from volant.core.records import Column, Problem, Schema  # noqa: E402
 from volant.errors import BadInput  # noqa: E402
 from volant.learners.image.decoding import decoder_for  # noqa: E402
@@ -207,6 +208,63 @@ def test_a_pretrained_network_is_tuned(tmp_path, tune):
     names = ("first", "second")
     assert len({(tmp_path / name / "network.onnx").read_bytes() for name in names}) == 1
     assert right(first, colours(60, seed=9)) > 0.9
+
+
+@pytest.mark.parametrize("grey", [False, True], ids=["colours", "grey"])
+def test_a_network_goes_on_from_the_weights_of_an_earlier_one(tmp_path, grey):
+    """After few rows and epochs it tells little; it gets better from there, and what was computed stays as it was."""
+    options = {"widths": "8,16,16", "batch": 32, "epochs": 3, "views": 1}
+    runner, model = fitted("convnet", rows(48, grey=grey), tmp_path / "first", **options)
+    learner, more = plugins.load("learners", "convnet"), rows(320, seed=4, grey=grey)
+    made = [gone_on("convnet", model, more, tmp_path / name, options) for name in ("one", "again")]
+    assert right(made[0][0], rows(100, seed=9, grey=grey)) > right(runner, rows(100, seed=9, grey=grey))
+    assert learner.ways == ("warm",)
+    later, earlier = made[0][1].learned, model.learned
+    assert np.array_equal(later.state["body.whiten.weight"], earlier.state["body.whiten.weight"])
+    assert later.design == earlier.design
+    assert later.epochs == earlier.epochs, "how long it learned at first, however often it goes on"
+    assert len({(tmp_path / name / "network.onnx").read_bytes() for name in ("one", "again")}) == 1
+    kept = {path.name for path in (tmp_path / "one-kept").iterdir()}
+    assert kept == {"network.safetensors", "network.json"}
+
+
+def gone_on(name, model, data, folder, options):
+    """A fit that goes on from a model."""
+    learner, kept, before = plugins.load("learners", name), Path(f"{folder}-kept"), Path(f"{folder}-before")
+    for place in (folder, kept, before):
+        place.mkdir()
+    learner.keep(model, kept)
+    chosen = replace(learner.portfolio(problem(data))[0], **options)
+    earlier = Earlier(model.export(before), kept, "warm")
+    found = learner.resume(earlier, data, problem(data), chosen, RunContext(seed=2))
+    return Runner(found.export(folder), folder), found
+
+
+def test_a_network_goes_on_with_the_columns_beside_the_picture(tmp_path):
+    numbers = np.random.default_rng(0).normal(size=120)
+    labels = pa.array([CLASSES[int(v > 0)] for v in numbers])
+    data = rows(120, numbers=numbers)
+    data = MemoryRows.of(data.schema, data.columns.set_column(2, "label", labels))
+    _, model = fitted("cnn", data, tmp_path / "fit", epochs=20)
+    runner, _ = gone_on("cnn", model, data, tmp_path / "later", {"epochs": 20})
+    assert right(runner, data) > 0.9
+
+
+@pytest.mark.parametrize(
+    "tune", ["frozen", *[pytest.param(tune, marks=pytest.mark.slow) for tune in ("layers", "lora")]]
+)
+def test_a_pretrained_network_goes_on(tmp_path, tune):
+    pytest.importorskip("peft")
+    from volant.bind.transformers import write_example
+
+    (tmp_path / "weights").mkdir()
+    write_example(tmp_path / "weights")
+    options = {"source": str(tmp_path / "weights"), "tune": tune, "epochs": 2}
+    _, model = fitted("backbone", colours(60), tmp_path / "first", **options)
+    runner, found = gone_on("backbone", model, colours(120, seed=2), tmp_path / "later", options)
+    assert right(runner, colours(60, seed=9)) > 0.9
+    held = [name.startswith("body.") for name in found.learned.state]
+    assert not any(held) if tune == "frozen" else any(held), "what the source has is not kept again"
 
 
 @pytest.mark.parametrize("content", [None, '{"model_type": "vit", "auto_map": {"AutoModel": "evil.Model"}}'])

@@ -10,8 +10,8 @@ from volant.core.clock import Machine
 from volant.core.plugins import missing
 from volant.core.protocols import Range, Rows, RunContext
 from volant.core.records import Cost, Problem
+from volant.learners.image.fitting import Fitting
 from volant.learners.image.learning import AUGMENTED, Learning
-from volant.learners.image.network_fit import Fitting, ImageModel, fit_images
 from volant.learners.image.network_learner import PictureNetwork, image_cost
 from volant.neural.image.design import Design, Recipe
 
@@ -72,11 +72,10 @@ class Backbone(PictureNetwork):
     def space(self, problem: Problem) -> Mapping[str, Range]:
         return {"rate": Range(5e-5, 2e-3, log=True), "tune": Range(choices=WAYS), "epochs": Range(2, 10, whole=True)}
 
-    def fit(self, data: Rows, problem: Problem, options: BackboneOptions, context: RunContext) -> ImageModel:
+    def fitting(self, data: Rows, problem: Problem, options: BackboneOptions, context: RunContext) -> Fitting:
         from volant.bind.transformers import side_of
 
         recipe = options.taught(Recipe(options.epochs, options.batch, options.rate, clip=1.0), problem)
         design = Design("backbone", dropout=options.dropout, source=options.source)
         side = options.side or side_of(options.source)
-        fitting = Fitting((design,), recipe, options.augment, side=side, tune=options.tune, rank=options.rank)
-        return fit_images(data, problem, fitting, context)
+        return Fitting((design,), recipe, options.augment, side=side, tune=options.tune, rank=options.rank)

@@ -9,8 +9,8 @@ from volant.core.clock import Machine
 from volant.core.protocols import Range, Rows, RunContext
 from volant.core.records import Cost, Problem
 from volant.learners.image.decoding import looked_at
+from volant.learners.image.fitting import Fitting
 from volant.learners.image.learning import AUGMENTED, Learning
-from volant.learners.image.network_fit import Fitting, ImageModel, fit_images
 from volant.learners.image.network_learner import PictureNetwork, image_cost
 from volant.neural.image.design import Design, Recipe
 
@@ -57,7 +57,7 @@ class Cnn(PictureNetwork):
     def space(self, problem: Problem) -> Mapping[str, Range]:
         return {"rate": Range(3e-4, 5e-3, log=True), "epochs": Range(5, 40, whole=True)}
 
-    def fit(self, data: Rows, problem: Problem, options: CnnOptions, context: RunContext) -> ImageModel:
+    def fitting(self, data: Rows, problem: Problem, options: CnnOptions, context: RunContext) -> Fitting:
         recipe = options.taught(Recipe(options.epochs, options.batch, options.rate), problem)
         design = Design("cnn", dropout=options.dropout)
-        return fit_images(data, problem, Fitting((design,), recipe, options.augment, side=options.side), context)
+        return Fitting((design,), recipe, options.augment, side=options.side)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from volant.core.clock import Machine
 from volant.core.protocols import Range, Rows, RunContext
 from volant.core.records import Cost, Problem
+from volant.learners.image.fitting import Fitting
 from volant.learners.image.learning import AUGMENTED, Learning
-from volant.learners.image.network_fit import Fitting, ImageModel, fit_images
 from volant.learners.image.network_learner import PictureNetwork, image_cost
 from volant.neural.image.design import Design, Recipe
 
@@ -73,7 +73,7 @@ class Convnet(PictureNetwork):
             "augment": Range(choices=("none", "light", "photographs", "standard", "strong")),
         }
 
-    def fit(self, data: Rows, problem: Problem, options: ConvnetOptions, context: RunContext) -> ImageModel:
+    def fitting(self, data: Rows, problem: Problem, options: ConvnetOptions, context: RunContext) -> Fitting:
         timed = context.seconds != float("inf") and not options.widths
         recipe = Recipe(
             epochs=self._most_epochs(options, problem, len(data)) if timed else options.epochs,
@@ -87,7 +87,7 @@ class Convnet(PictureNetwork):
         ladder = LADDER if timed else LADDER[:1] if problem.rows < FEW else LADDER[:3]
         widths = [tuple(int(w) for w in options.widths.split(","))] if options.widths else ladder
         designs = tuple(Design("convnet", found, dropout=options.dropout) for found in widths)
-        fitting = Fitting(
+        return Fitting(
             designs,
             recipe,
             options.augment,
@@ -96,7 +96,6 @@ class Convnet(PictureNetwork):
             mirrored=options.views > 1,
             shrinks=timed,
         )
-        return fit_images(data, problem, fitting, context)
 
     def _most_epochs(self, options: ConvnetOptions, problem: Problem, rows: int) -> int:
         """Passes at the most where a deadline decides; those that a product file asks for stand."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,65 +10,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from volant.core.plugins import load
-from volant.core.protocols import Rows, RunContext
+from volant.core.protocols import Earlier, Rows, RunContext
 from volant.core.records import Pipeline, Problem, Step
-from volant.learners.image.decoding import (
-    PIXELS,
-    Decoder,
-    decoder_for,
-    has_others,
-    pictures,
-)
+from volant.learners.image.decoding import PIXELS, Decoder, decoder_for, has_others, pictures
+from volant.learners.image.fitting import Fitting, Learned, learned_in
+from volant.learners.image.taught import TRAINING, trained
 from volant.learners.tabular.boosting import Aim, Hours
 from volant.learners.tabular.features import Features, linear_features
-from volant.neural.image.design import SMALL, Augmentation, Design, Recipe, augmentation
+from volant.neural.image.design import SMALL, Augmentation, augmentation
 from volant.neural.image.symmetry import mirror_keeps
 
 if TYPE_CHECKING:
     from volant.neural.image.rows import ImageRows
 
-TRAINING = 0.88
-"""Share of a fit's time that is left after decoding which goes into training; the rest exports and tries it."""
-FINDING = 0.15
-"""Share of the time at hand that looking for a rate may take."""
 JUDGES = 2_048
 """Held-out rows that are looked at while a network trains."""
-COMPARED, COMPARED_LAST = 64, 1_024
-"""Rows that an export is compared on, and those of a last fit, which serves, where there is time."""
 FEWEST = 8
 """Rows below which they are repeated, so that there is something to normalise."""
-
-
-@dataclass(frozen=True)
-class Fitting:
-    """What one fit builds, and how it learns.
-
-    Attributes:
-        designs: from small to large; with a deadline the largest is taken that can be trained in time, else the last.
-        recipe: how it learns; with a batch of 0 rows as many steps as it needs are taken.
-        augment: a preset, names with commas, or `auto`; `flip` is left out where a mirror changes what pictures show.
-        side: of the pictures; 0 for one that fits them.
-        most: side at the most, where it is chosen.
-        mode: how pictures are brought to it.
-        least: epochs that each design needs at least.
-        mirrored: whether answers are means over mirror images, where these mean the same.
-        tune: of a pretrained network: `frozen`, `layers` or `lora`, the latter with additions of rank `rank`.
-        shrinks: whether pictures are made smaller where a deadline is too near to see enough of them.
-        kind: what is learned: `classes`, `labels` or `number`.
-    """
-
-    designs: tuple[Design, ...]
-    recipe: Recipe
-    augment: str
-    side: int = 0
-    most: int = 224
-    mode: str = "stretch"
-    least: tuple[float, ...] = (0.0,)
-    mirrored: bool = False
-    tune: str = ""
-    rank: int = 0
-    shrinks: bool = False
-    kind: str = "classes"
 
 
 @dataclass(frozen=True)
@@ -81,6 +38,7 @@ class ImageModel:
     network: bytes
     aim: Aim
     training: Mapping[str, Any]
+    learned: Learned
 
     def export(self, folder: Path) -> Pipeline:
         (folder / "network.onnx").write_bytes(self.network)
@@ -104,6 +62,17 @@ class ImageModel:
     def facts(self) -> dict[str, Any]:
         return dict(self.training)
 
+    def keep(self, folder: Path) -> None:
+        """Write down what `resume_images` goes on from."""
+        facts = {
+            "decoder": [self.decoder.column, dict(self.decoder.params)],
+            "features": None if self.beside is None else self.beside.record(),
+            "shift": self.aim.shift,
+            "scale": self.aim.scale,
+            "range": self.training["range"],
+        }
+        self.learned.write(folder, facts)
+
 
 def fit_images(data: Rows, problem: Problem, fitting: Fitting, context: RunContext) -> ImageModel:
     """Decode pictures, fit the columns beside them, train a network on rows whose weight is not zero."""
@@ -120,12 +89,48 @@ def fit_images(data: Rows, problem: Problem, fitting: Fitting, context: RunConte
     part = _Part(decoder, beside, aim, context.threads)
     rows = part.of(_enough(data))
     fitting = _as_mirrors_allow(_augmented(fitting, decoder, problem), rows, problem)
+    low, high = (0.0, 0.0) if fitting.kind != "number" else _range_of(data, problem)
+    return _modelled(part, rows, fitting, context, hours, (low, high))
+
+
+def resume_images(earlier: Earlier, data: Rows, problem: Problem, fitting: Fitting, context: RunContext) -> ImageModel:
+    """Go on from the weights that a network ended with, on pixels and columns made as they were for it."""
+    hours = Hours(context.seconds)
+    fitting = replace(fitting, kind=_kind(problem))
+    data = data.take(np.flatnonzero(data.weights() > 0))
+    learned, facts = learned_in(earlier.folder)
+    column, params = facts["decoder"]
+    beside = None if facts["features"] is None else _beside_of(earlier.pipeline, facts["features"])
+    part = _Part(Decoder(column, params), beside, Aim(problem, facts["shift"], facts["scale"]), context.threads)
+    low, high = facts["range"]
+    if fitting.kind == "number":
+        least, most = _range_of(data, problem)
+        low, high = min(low, least), max(high, most)
+    return _modelled(part, part.of(_enough(data)), fitting, context, hours, (low, high), learned)
+
+
+def _beside_of(pipeline: Pipeline, record: Mapping[str, Any]) -> Features:
+    """The features of the columns beside the picture, from an exported model."""
+    steps = tuple(step for step in pipeline.steps if step.output != PIXELS)
+    return Features.of(replace(pipeline, steps=steps), record)
+
+
+def _modelled(
+    part: _Part,
+    rows: ImageRows,
+    fitting: Fitting,
+    context: RunContext,
+    hours: Hours,
+    span: tuple[float, float],
+    earlier: Learned | None = None,
+) -> ImageModel:
+    """The model of a network that is trained on some rows, from the beginning or from an earlier one."""
     judges = None
     if context.validation is not None and len(context.validation):
         judges = part.of(_evenly(context.validation, JUDGES))
-    network, facts = _trained(rows, judges, fitting, problem, context, hours)
-    low, high = (0.0, 0.0) if fitting.kind != "number" else _range_of(data, problem)
-    return ImageModel(decoder, beside, network, aim, {**facts, "side": decoder.shape[0], "range": [low, high]})
+    network, facts, learned = trained(rows, judges, fitting, part.aim.problem, context, hours, earlier)
+    facts = {**facts, "side": part.decoder.shape[0], "range": list(span)}
+    return ImageModel(part.decoder, part.beside, network, part.aim, facts, learned)
 
 
 def _kind(problem: Problem) -> str:
@@ -210,84 +215,3 @@ def _shown(rows: ImageRows, kind: str) -> np.ndarray:
     if kind == "classes":
         return np.asarray(targets.argmax(axis=1))
     return np.asarray(np.unique(targets == 1, axis=0, return_inverse=True)[1]).reshape(-1)
-
-
-def _trained(
-    rows: ImageRows, judges: ImageRows | None, fitting: Fitting, problem: Problem, context: RunContext, hours: Hours
-) -> tuple[bytes, dict[str, Any]]:
-    """The exported network, and facts about its training."""
-    from volant.neural.image.building import build, largest, with_batch
-    from volant.neural.image.export import exported_network
-    from volant.neural.image.optimising import with_rate
-    from volant.neural.loop import torch_threads
-
-    outputs, recipe = max(len(problem.classes), len(problem.labels), 1), fitting.recipe
-    with torch_threads(context.threads):
-        design, epochs = fitting.designs[-1], recipe.epochs
-        if hours.left(1.0) != float("inf") and len(fitting.designs) > 1:
-            seconds = hours.left(TRAINING)
-            design, epochs = largest(fitting.designs, rows, outputs, recipe, seconds, fitting.least)
-        recipe = with_batch(recipe, len(rows), min(epochs, recipe.epochs))
-        network = build(design, rows, outputs, context.seed)
-        recipe = with_rate(network, rows, fitting.kind, recipe, hours.left(FINDING))
-        fitting = replace(fitting, recipe=recipe)
-        found = _taught(network, rows, judges, design, fitting, context, hours)
-        count = COMPARED if judges is not None else _compared(found.rows_per_second, hours)
-        some = rows.batch(np.linspace(0, len(rows) - 1, min(count, max(2, len(rows)))).astype(np.int64))
-        model = exported_network(network, some[0], *some[3:])
-    facts = {"epochs": found.epochs, "best": round(found.best, 4), "falls": found.falls, "weights": network.size()}
-    facts["rate"] = recipe.rate
-    return model, {**facts, "widths": list(design.widths), "flip": "flip" in recipe.augmentation.names}
-
-
-def _compared(rows_per_second: float, hours: Hours) -> int:
-    """Rows that a last fit's export is compared on; answering takes less time than training did."""
-    if hours.left() == float("inf"):
-        return COMPARED_LAST
-    return min(max(int(rows_per_second * hours.left(0.5)), COMPARED), COMPARED_LAST)
-
-
-def _taught(
-    network: Any,
-    rows: ImageRows,
-    judges: ImageRows | None,
-    design: Design,
-    fitting: Fitting,
-    context: RunContext,
-    hours: Hours,
-) -> Any:
-    """Train a network, by one process or by several; a pretrained one by its head first."""
-    from volant.neural.image.crewed import processes, train_together
-    from volant.neural.image.training import Circumstances, train
-
-    kind = fitting.kind
-    if fitting.tune:
-        return _tuned(network, rows, judges, kind, fitting, context, hours)
-    if processes() > 1:
-        job = {"design": design, "recipe": fitting.recipe, "outputs": rows.targets.shape[1], "kind": kind}
-        job |= {"seed": context.seed, "seconds": hours.left(TRAINING), "threads": context.threads}
-        with tempfile.TemporaryDirectory(prefix="volant-crew-") as place:
-            folder = context.folder / "crew" if context.folder is not None else Path(place)
-            return train_together(network, rows, judges, job, folder, context.progress)
-    at = Circumstances(hours.left(TRAINING), context.progress, context.folder)
-    return train(network, rows, judges, kind, fitting.recipe, at)
-
-
-def _tuned(
-    network: Any,
-    rows: ImageRows,
-    judges: ImageRows | None,
-    kind: str,
-    fitting: Fitting,
-    context: RunContext,
-    hours: Hours,
-) -> Any:
-    """Train the head of a pretrained network, then, where that is asked for, the rest of it too."""
-    from volant.neural.image.backbone import fine_tune, train_head
-    from volant.neural.image.training import Circumstances
-
-    found = train_head(network, rows, judges, kind, hours.left(0.5), context.progress)
-    if fitting.tune == "frozen":
-        return found
-    at = Circumstances(hours.left(TRAINING), context.progress, context.folder)
-    return fine_tune(network, rows, judges, kind, fitting.recipe, at, fitting.rank if fitting.tune == "lora" else 0)

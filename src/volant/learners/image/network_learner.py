@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from volant.core.clock import Machine
 from volant.core.plugins import missing
+from volant.core.protocols import Earlier, Rows, RunContext
 from volant.core.records import Cost, Problem, Support
 from volant.learners.image.decoding import looked_at, picture_support
+from volant.learners.image.fitting import Fitting
+from volant.learners.image.network_fit import ImageModel, fit_images, resume_images
 
 FLOPS = 6e10
 """Floating-point operations per second and core, as measured on small processors."""
@@ -23,7 +27,22 @@ Options = TypeVar("Options")
 
 
 class PictureNetwork:
-    """A learner of pictures by torch; options stay as they are given."""
+    """A learner of pictures by torch, which says by `fitting` what its options mean; they stay as they are given."""
+
+    ways = ("warm",)
+
+    def fitting(self, data: Rows, problem: Problem, options: Any, context: RunContext) -> Fitting:
+        """What is built and how it learns, as these options ask for it."""
+        raise AssertionError("each learner has its own options")
+
+    def fit(self, data: Rows, problem: Problem, options: Any, context: RunContext) -> ImageModel:
+        return fit_images(data, problem, self.fitting(data, problem, options, context), context)
+
+    def keep(self, model: ImageModel, folder: Path) -> None:
+        model.keep(folder)
+
+    def resume(self, earlier: Earlier, data: Rows, problem: Problem, options: Any, context: RunContext) -> ImageModel:
+        return resume_images(earlier, data, problem, self.fitting(data, problem, options, context), context)
 
     def missing(self) -> str:
         return missing("torch", "neural")

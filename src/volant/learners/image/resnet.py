@@ -9,8 +9,8 @@ from volant.core.clock import Machine
 from volant.core.protocols import Range, Rows, RunContext
 from volant.core.records import Cost, Problem
 from volant.learners.image.decoding import looked_at
+from volant.learners.image.fitting import Fitting
 from volant.learners.image.learning import AUGMENTED, Learning
-from volant.learners.image.network_fit import Fitting, ImageModel, fit_images
 from volant.learners.image.network_learner import PictureNetwork, image_cost
 from volant.neural.image.design import Design, Recipe
 
@@ -67,9 +67,9 @@ class Resnet(PictureNetwork):
             "augment": Range(choices=("none", "light", "standard", "strong")),
         }
 
-    def fit(self, data: Rows, problem: Problem, options: ResnetOptions, context: RunContext) -> ImageModel:
+    def fitting(self, data: Rows, problem: Problem, options: ResnetOptions, context: RunContext) -> Fitting:
         attacked = options.attacked if problem.classes else 0.0
         recipe = Recipe(options.epochs, options.batch, options.rate, attacked=attacked)
         recipe = options.taught(recipe, problem)
         design = Design("resnet", (options.width,), options.layers, options.dropout)
-        return fit_images(data, problem, Fitting((design,), recipe, options.augment, side=options.side), context)
+        return Fitting((design,), recipe, options.augment, side=options.side)

@@ -9,8 +9,8 @@ from volant.core.clock import Machine
 from volant.core.protocols import Range, Rows, RunContext
 from volant.core.records import Cost, Problem
 from volant.learners.image.decoding import looked_at
+from volant.learners.image.fitting import Fitting
 from volant.learners.image.learning import AUGMENTED, Learning
-from volant.learners.image.network_fit import Fitting, ImageModel, fit_images
 from volant.learners.image.network_learner import PictureNetwork, image_cost
 from volant.neural.image.design import Design, Recipe
 
@@ -66,7 +66,7 @@ class Vit(PictureNetwork):
             "depth": Range(4, 8, whole=True),
         }
 
-    def fit(self, data: Rows, problem: Problem, options: VitOptions, context: RunContext) -> ImageModel:
+    def fitting(self, data: Rows, problem: Problem, options: VitOptions, context: RunContext) -> Fitting:
         recipe = options.taught(Recipe(options.epochs, options.batch, options.rate, clip=1.0), problem)
         design = Design("vit", (options.width,), options.depth, options.dropout)
-        return fit_images(data, problem, Fitting((design,), recipe, options.augment, side=options.side), context)
+        return Fitting((design,), recipe, options.augment, side=options.side)

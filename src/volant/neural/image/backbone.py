@@ -107,9 +107,19 @@ class _HeadObjective:
 
 
 def train_head(
-    network: ImageNetwork, rows: ImageRows, held_out: ImageRows | None, kind: str, seconds: float, progress: Progress
+    network: ImageNetwork,
+    rows: ImageRows,
+    held_out: ImageRows | None,
+    kind: str,
+    seconds: float,
+    progress: Progress,
+    *,
+    begun: bool = False,
 ) -> Trained:
-    """Train the head, and what is beside the pictures, on features that are computed once."""
+    """Train the head, and what is beside the pictures, on features that are computed once.
+
+    Unless it was `begun`, the head starts at how frequent the classes are.
+    """
 
     def given(part: ImageRows) -> list[torch.Tensor]:
         others = [] if part.beside is None else [part.beside]
@@ -121,16 +131,20 @@ def train_head(
     for part in (data, judges) if judges is not None else (data,):
         part[0] = (part[0] - center) / spread
     objective = _HeadObjective(network, kind, judges)
+    width = data[0].shape[1]
     with torch.no_grad():
-        network.head.weight.zero_()
-        network.head.bias.copy_(_frequencies(rows, kind))
+        if begun:  # it takes scaled features while it learns
+            network.head.bias += network.head.weight[:, :width] @ center
+            network.head.weight[:, :width] *= spread
+        else:
+            network.head.weight.zero_()
+            network.head.bias.copy_(_frequencies(rows, kind))
     cycle, batch = one_cycle(), min(HEAD_BATCH, len(rows))
     optimiser = Adam([Group(tuple(objective.model.parameters()), HEAD_RATE, 0.05, cycle)])
     epochs = max(HEAD_EPOCHS, math.ceil(HEAD_STEPS * batch / len(rows)))
     plan = Plan(epochs, batch, seconds=seconds, patience=0.3)
     found = Loop(objective, data, optimiser, plan, network.dice, progress).run()
     with torch.no_grad():  # the head takes features as they are from now on
-        width = data[0].shape[1]
         network.head.weight[:, :width] /= spread
         network.head.bias -= network.head.weight[:, :width] @ center
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -33,10 +33,15 @@ TRIED, LEAST_TRIED, TRIED_PIXELS = 256, 16, 256 * 32 * 32
 """Rows that a design is tried on, at the most and at the least, and their pixels."""
 BESIDE = 64
 """Features that are made of the columns beside a picture."""
+FILTERS = "body.whiten.weight"
+"""What the filters of a computed first layer are called in a network."""
 
 
-def build(design: Design, rows: ImageRows, outputs: int, seed: int) -> ImageNetwork:
-    """A fresh network for some rows; all that it draws follows from the seed."""
+def build(
+    design: Design, rows: ImageRows, outputs: int, seed: int, begun: Mapping[str, np.ndarray] | None = None
+) -> ImageNetwork:
+    """A fresh network for some rows; all that it draws follows from the seed. It begins at the numbers of `begun`."""
+    held = {name: torch.from_numpy(np.array(value)) for name, value in (begun or {}).items()}
     some = rows.sample(SEEN)
     dice = torch.Generator().manual_seed(seed)
     beside = 0 if rows.beside is None else rows.beside.shape[1]
@@ -48,7 +53,8 @@ def build(design: Design, rows: ImageRows, outputs: int, seed: int) -> ImageNetw
 
             pixels, body = pretrained(design.source, shape.channels, shape.height, shape.width)
         else:
-            body = _body(design, shape, pixels(some) if design.kind == "convnet" else None, dice)
+            scaled = pixels(some) if design.kind == "convnet" else None
+            body = _body(design, shape, scaled, dice, held.get(FILTERS))
         network = ImageNetwork(
             pixels,
             body,
@@ -60,13 +66,20 @@ def build(design: Design, rows: ImageRows, outputs: int, seed: int) -> ImageNetw
         )
         if design.kind == "convnet":
             quick_head(network)
+        network.load_state_dict({**network.state_dict(), **held})
     return network
 
 
-def _body(design: Design, shape: Shape, scaled: torch.Tensor | None, dice: torch.Generator) -> torch.nn.Module:
+def _body(
+    design: Design,
+    shape: Shape,
+    scaled: torch.Tensor | None,
+    dice: torch.Generator,
+    filters: torch.Tensor | None = None,
+) -> torch.nn.Module:
     if design.kind == "convnet":
         assert scaled is not None
-        return ConvNet(scaled, design.widths, design.depth)
+        return ConvNet(scaled, design.widths, design.depth, filters)
     if design.kind == "cnn":
         return Cnn(shape)
     if design.kind == "resnet":

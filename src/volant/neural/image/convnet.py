@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from volant.neural.image.layers import Norm, Peak, dirac
-from volant.neural.image.whitening import Patches, whitening
+from volant.neural.image.whitening import Patches, directions, first_layer
 
 
 class Group(nn.Module):
@@ -43,13 +43,16 @@ class ConvNet(nn.Module):
         pictures: some scaled pictures (k, channels, height, width), which the first layer is computed from.
         widths: of the groups; there are fewer of them where pictures are too small to be halved so often.
         depth: convolutions in each group.
+        filters: of the first layer where they were computed before, (2k, channels, size, size).
     """
 
-    def __init__(self, pictures: torch.Tensor, widths: Sequence[int], depth: int = 2) -> None:
+    def __init__(
+        self, pictures: torch.Tensor, widths: Sequence[int], depth: int = 2, filters: torch.Tensor | None = None
+    ) -> None:
         super().__init__()
         height, width = pictures.shape[2:]
         patches = Patches.of(min(height, width))
-        self.whiten = whitening(pictures, patches)
+        self.whiten = first_layer(directions(pictures, patches) if filters is None else filters, patches)
         side = (min(height, width) - patches.size) // patches.stride + 1
         inputs, groups = self.whiten.out_channels, []
         for size in widths:

@@ -33,6 +33,8 @@ from volant.neural.sharded import whole
 
 PROCESSES = "VOLANT_PROCESSES"
 """Variable of the environment that says how many processes train together; by default one for each GPU."""
+BEGUN = "begun.safetensors"
+"""The file of a job with the numbers that its network begins at."""
 
 
 def processes() -> int:
@@ -48,6 +50,7 @@ def train_together(
     job: Mapping[str, Any],
     folder: Path,
     progress: Progress,
+    begun: Mapping[str, np.ndarray] | None = None,
 ) -> Trained:
     """Train a network by several processes; it gets the weights that they leave.
 
@@ -58,6 +61,7 @@ def train_together(
         job: `design`, `recipe`, `outputs`, `kind`, `seed`, `seconds`, `threads`.
         folder: where they meet.
         progress: who is told.
+        begun: the numbers that the network begins at, if it is no fresh one.
 
     Raises:
         Failure: code `training-failed`: one of them failed.
@@ -68,6 +72,8 @@ def train_together(
         _write(folder / "held_out", held_out)
     plain = {**job, "design": asdict(job["design"]), "recipe": asdict(job["recipe"])}
     plain["seconds"] = None if math.isinf(job["seconds"]) else job["seconds"]
+    if begun is not None:
+        _write_weights(folder / BEGUN, {name: torch.from_numpy(value) for name, value in begun.items()})
     (folder / "job.json").write_text(json.dumps(plain))
     progress.say(f"{processes()} processes train together")
     _run(folder, processes())
@@ -91,6 +97,19 @@ def _write(folder: Path, rows: ImageRows) -> None:
         arrays["beside"] = rows.beside.numpy()
     for name, values in arrays.items():
         np.save(folder / f"{name}.npy", values, allow_pickle=False)
+
+
+def _write_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
+    from safetensors.torch import save_file
+
+    save_file({name: value.contiguous() for name, value in weights.items()}, path)
+
+
+def _begun(folder: Path) -> dict[str, np.ndarray] | None:
+    """The numbers that the network of a job begins at, or None where it is a fresh one."""
+    from safetensors.numpy import load_file
+
+    return load_file(folder / BEGUN) if (folder / BEGUN).is_file() else None
 
 
 def _read(folder: Path) -> ImageRows | None:
@@ -149,14 +168,12 @@ def work(folder: Path) -> None:
     recipe = replace(Recipe(**job["recipe"]), augmentation=augmentation)
     crew = crew_here()
     with torch_threads(max(1, job["threads"] // crew.size)):
-        network = build(design, rows, job["outputs"], job["seed"])
+        network = build(design, rows, job["outputs"], job["seed"], _begun(folder))
         at = Circumstances(job["seconds"] or math.inf, Silent(), folder / "learning", crew)
         found = train(network, rows, _read(folder / "held_out"), job["kind"], recipe, at)
         weights = {name: whole(value).cpu().contiguous() for name, value in network.state_dict().items()}
     if crew.rank == 0:
-        from safetensors.torch import save_file
-
-        save_file(weights, folder / "weights.safetensors")
+        _write_weights(folder / "weights.safetensors", weights)
         (folder / "trained.json").write_text(json.dumps(asdict(found)))
     crew.wait()
 

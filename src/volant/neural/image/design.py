@@ -104,7 +104,8 @@ class Recipe:
     `deeper` is what the rate of each layer of a pretrained network is multiplied with, from the head down.
     `l1` draws weights to zero. A `rate` of 0 is found by a short training before the real one. `schedule` is what
     rates follow, else the optimiser's usual one, after they rose in the share `warm_up`. `pieces` are the parts of a
-    batch that are worked on one after another. `compiled` has torch compile the steps.
+    batch that are worked on one after another. `compiled` has torch compile the steps. `slower` is what all rates are
+    multiplied with, in a training that goes on from another.
     """
 
     epochs: float
@@ -126,4 +127,5 @@ class Recipe:
     warm_up: float = 0.0
     pieces: int = 1
     compiled: bool = False
+    slower: float = 1.0
     augmentation: Augmentation = field(default_factory=Augmentation)

@@ -34,7 +34,8 @@ def schedule_of(recipe: Recipe, usual: Schedule) -> Schedule:
     """What the rates of a recipe follow."""
     known = {"": usual, "one_cycle": one_cycle(), "cosine": cosine, "linear": linear, "constant": constant}
     found = known[recipe.schedule]
-    return warm(found, recipe.warm_up) if recipe.warm_up else found
+    found = warm(found, recipe.warm_up) if recipe.warm_up else found
+    return found if recipe.slower == 1.0 else lambda progress: recipe.slower * found(progress)
 
 
 def _groups(network: ImageNetwork, recipe: Recipe) -> list[Group]:
@@ -99,7 +100,7 @@ def quick(network: ImageNetwork, recipe: Recipe) -> Optimiser:
         return Group(tuple(parameters), rate * per_batch, DECAY / rate, schedule)
 
     def early(progress: float) -> float:
-        return max(0.0, 1.0 - progress / WHITENED)
+        return recipe.slower * max(0.0, 1.0 - progress / WHITENED)
 
     optimisers: list[Optimiser] = [
         Muon(

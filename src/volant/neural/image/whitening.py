@@ -47,9 +47,8 @@ def directions(pictures: torch.Tensor, patches: Patches) -> torch.Tensor:
     return torch.cat([filters, -filters])
 
 
-def whitening(pictures: torch.Tensor, patches: Patches) -> nn.Conv2d:
-    """The layer: its filters stay as they are, its biases learn."""
-    filters = directions(pictures, patches)
+def first_layer(filters: torch.Tensor, patches: Patches) -> nn.Conv2d:
+    """The layer of these filters (2k, channels, size, size), which stay as they are; its biases learn."""
     layer = nn.Conv2d(filters.shape[1], filters.shape[0], patches.size, stride=patches.stride)
     layer.weight.data.copy_(filters)
     layer.weight.requires_grad = False

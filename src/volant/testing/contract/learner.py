@@ -409,7 +409,7 @@ def goes_on_from_an_earlier_fit(learner: Learner) -> None:
     able: Any = learner
     ways = tuple(getattr(learner, "ways", ()))
     claim(set(ways) <= set(WAYS), f"ways to go on are some of {', '.join(WAYS)}")
-    tried = {"two classes", "numbers"}
+    tried = {"two classes", "numbers", "two classes, pictures", "numbers, pictures in a table", "labels, pictures"}
     for case in (one for one in _supported(learner) if ways and one.name in tried):
         with tempfile.TemporaryDirectory() as place:
             half, options = case.train.take(np.arange(len(case.train) // 2)), _options(learner, case)
