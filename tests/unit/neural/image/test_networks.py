@@ -241,3 +241,8 @@ def test_two_processes_train_one_network(tmp_path, monkeypatch):
     with torch.no_grad():
         said = net.eval()(judges.sample(64)).argmax(dim=1)
     assert float((said == judges.targets.argmax(dim=1)).float().mean()) > 0.85
+    state = {name: value.numpy().copy() for name, value in net.state_dict().items()}
+    job["recipe"] = replace(job["recipe"], epochs=1, slower=1e-6)
+    fresh = build(design, given, 2, seed=1)
+    train_together(fresh, given, judges, job, tmp_path / "later", Silent(), state)
+    assert torch.allclose(fresh.head.weight, net.head.weight, atol=1e-3), "they go on from what they are given"
