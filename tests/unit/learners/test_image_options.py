@@ -16,7 +16,7 @@ from volant.core import plugins  # noqa: E402
 from volant.core.clock import Machine  # noqa: E402
 from volant.core.protocols import RunContext  # noqa: E402
 from volant.errors import BadInput  # noqa: E402
-from volant.learners.image import convnet, decoding  # noqa: E402
+from volant.learners.image import decoding  # noqa: E402
 from volant.neural.image import compiled  # noqa: E402
 from volant.neural.image.building import build  # noqa: E402
 from volant.neural.image.design import Design, Recipe  # noqa: E402
@@ -217,12 +217,9 @@ def test_weights_of_the_quick_network_are_drawn_to_zero():
 
 
 @pytest.mark.parametrize(("epochs", "most"), [(3, 3), (40, 200)])
-def test_passes_that_the_product_file_asks_for_hold_with_a_deadline_too(tmp_path, monkeypatch, epochs, most):
+def test_passes_that_the_product_file_asks_for_hold_with_a_deadline_too(epochs, most):
     """What the learner itself would choose is a beginning; there may be time for more."""
-    asked = []
-    learner = plugins.load("learners", "convnet")
-    monkeypatch.setattr(convnet, "fit_images", lambda data, problem, fitting, context: asked.append(fitting.recipe))
-    data = rows(20)
+    learner, data = plugins.load("learners", "convnet"), rows(20)
     options = replace(learner.portfolio(problem(data))[0], epochs=epochs)
-    learner.fit(data, problem(data), options, RunContext(seconds=60.0))
-    assert [recipe.epochs for recipe in asked] == [most]
+    asked = learner.fitting(data, problem(data), options, RunContext(seconds=60.0))
+    assert asked.recipe.epochs == most
