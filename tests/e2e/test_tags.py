@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 
 import httpx
@@ -139,6 +141,19 @@ def test_pictures_carry_several_labels_without_torch(tmp_path):
     release = open_release(handle.product.home / "candidates" / first.candidate)
     assert release.signature.labels == LABELS
     assert {step.op for step in release.runner.pipeline.steps} >= {"sigmoid", "mark"}
+    file = io.BytesIO()
+    painted(["red", "big"], np.random.default_rng(5)).save(file, "PNG")
+    png = file.getvalue()
+    with served(handle.product.folder) as service, httpx.Client(base_url=service.url, timeout=60) as client:
+        answers = [
+            client.post("/v1/predict", json={"rows": [{"picture": base64.b64encode(png).decode()}]}),
+            client.post("/v1/predict", files=[("picture", ("red.png", png, "image/png"))]),
+            client.post("/v1/predict", content=png, headers={"content-type": "image/png"}),
+        ]
+    assert [one.status_code for one in answers] == [200] * 3
+    [said, *others] = [one.json()["predictions"][0] for one in answers]
+    assert "red" in said["labels"]
+    assert all(one["probabilities"] == said["probabilities"] for one in others), "however it was sent"
 
 
 def test_a_network_learns_several_labels_at_once(tmp_path):
