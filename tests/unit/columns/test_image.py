@@ -119,8 +119,11 @@ def test_ways_to_bring_pictures_to_a_size():
         Form(8, 8, "squeeze")
 
 
-def test_many_pictures_are_what_each_is():
-    files = [picture(seed) for seed in range(20)]
+@pytest.mark.parametrize("side", [12, 90])
+def test_many_pictures_are_what_each_is(side):
+    """Small ones are decoded by one thread, larger ones by several."""
+    noise = np.random.default_rng(side).integers(0, 255, (20, side, side, 3), dtype=np.uint8)
+    files = [encoded(one) for one in noise]
     together = many(files, GROUND, threads=3)
     assert (together == np.stack([pixels(data, GROUND) for data in files])).all()
 
