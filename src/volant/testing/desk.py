@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from volant.core.ids import uuid7s
 from volant.core.records import Feedback
 from volant.runtime.load import Release
 from volant.runtime.rows import answers, rows_to_batch
+from volant.serve.repeated import ids_of
 from volant.store import PredictionRecord
 from volant.store.part import iso
 from volant.wheel.context import Context
@@ -27,13 +27,14 @@ class OfficeDesk:
 
     Args:
         context: the product, opened.
-        seed: of whose label is asked for whatever was answered.
+        seed: of whose label is asked for whatever was answered, and of the ids, by which groups agree on what to say: the
+            same visits to the same product get the same ones.
         audit: the share of those; by default that of the product file.
     """
 
     def __init__(self, context: Context, *, seed: int = 0, audit: float | None = None) -> None:
         self._context = context
-        self._chance = np.random.default_rng(seed)
+        self._seed, self._chance = seed, np.random.default_rng(seed)
         self._audit = context.product.file.feedback.audit if audit is None else audit
         self._release: Release | None = None
 
@@ -52,7 +53,8 @@ class OfficeDesk:
         given = [{name: value for name, value in row.items() if name in names} for row in rows]
         batch, _ = rows_to_batch(given, release.signature)
         found = answers(release.predict(batch), release.signature)
-        ids, asked = uuid7s(len(rows)), self._chance.random(len(rows)) < self._audit
+        before = self._context.store.counts()["predictions"]
+        ids, asked = ids_of(f"desk {self._seed} {before}", len(rows)), self._chance.random(len(rows)) < self._audit
         log = self._context.store.prediction_log()
         log.append(
             [

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 from zlib import crc32
 
-HABITS = ("honest", "sloppy", "lazy", "biased", "late", "stubborn", "malicious", "colluding", "drifting")
+HABITS = ("honest", "sloppy", "lazy", "biased", "late", "stubborn", "malicious", "colluding", "drifting", "sleeping")
 """What users do; see `User`."""
 PATIENCE = 0.6
 """How likely somebody who is biased by position looks at one more option."""
@@ -23,7 +23,8 @@ class User:
     `biased` ones look at the options from the likeliest down, and take the first one where they do not reach the truth.
     `stubborn` ones always say `favourite`; `malicious` ones always say what comes after the truth. `colluding` ones of
     one `group` have agreed on a wrong answer to a share `slip` of all cases, and are honest elsewhere. `drifting` ones
-    are honest until they have given `turns` answers, and say what comes after the truth from then on.
+    are honest until they have given `turns` answers, and say what comes after the truth from then on; `sleeping` ones do
+    so then only where the truth is `favourite`.
     """
 
     name: str
@@ -85,7 +86,8 @@ def says(user: User, answer: Mapping[str, Any], truth: Any, known: Sequence[Any]
     predicted = shown(answer)
     if user.habit == "stubborn":
         return user.favourite
-    if user.habit == "malicious" or (user.habit == "drifting" and given >= user.turns):
+    woken = given >= user.turns and (user.habit == "drifting" or (user.habit == "sleeping" and truth == user.favourite))
+    if user.habit == "malicious" or woken:
         return following(truth, known)
     if user.habit == "lazy" and chance.random() < user.slip:
         return predicted

@@ -55,9 +55,9 @@ def collusion(
     spoke: dict[str, set[str]] = {}
     for one in session.said:
         spoke.setdefault(one.prediction, set()).add(one.habit)
-    attacked = _labels(context)
+    attacked = labels_by_now(context)
     plotters = {user.name for user in users if user.habit == "colluding"}
-    calm = _labels(context, without=plotters)
+    calm = labels_by_now(context, without=plotters)
     honest = {name for name, habits in spoke.items() if "honest" in habits}
     changed = [name for name in honest if attacked.get(name) != calm.get(name) and name in attacked and name in calm]
     alone = [one for one in lies if spoke[one.prediction] == {"colluding"}]
@@ -72,7 +72,7 @@ def collusion(
     }
 
 
-def _labels(context: Context, without: set[str] | None = None) -> dict[str, Any]:
+def labels_by_now(context: Context, without: set[str] | None = None) -> dict[str, Any]:
     """The labels that are used by now, by prediction; without what some actors said if asked for."""
     found = harvest(context, collect(context))
     if found is None:
