@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from volant.core.protocols import Task
-from volant.evidence.contradiction import rightly_contradicted
+from volant.evidence.contested import Contested, Spoken, contested
 from volant.evidence.decisions import ACCEPTED, HELD, JUDGED, LEFT_OUT, REJECTED, Verdicts
 from volant.evidence.evidence import Evidence
 from volant.evidence.merge import Merged, merge_classes, merge_numbers
@@ -22,13 +22,6 @@ from volant.evidence.standing import stand
 
 LEAST_SURE = 0.5
 """A label that is less probable than that is probably wrong."""
-CALM = 0.9
-"""Where a smaller share of all contradictions is right, one voice alone is not enough.
-
-A lie of somebody who is honest elsewhere looks like a correction where the reference is unsure. Where corrections are
-right nearly always, that is what it most probably is; elsewhere it needs a second voice, or one that is seasoned."""
-SURE_ALONE = 0.95
-"""How probable a label must be there that was not expected, and that one voice alone speaks for."""
 PLOT = 3
 """Members from which on a group's word needs somebody else's."""
 
@@ -131,15 +124,17 @@ class Court:
             known = ~np.isnan(self._belief(merged))
             event = np.isin(item, counted.item[counted.event])
             wrong |= known & (merged.sure < LEAST_SURE) & ~judging & ~reviewed & ~event
-            lone = merged.lone & ~reviewed & ~event & (not self._is_calm(counted))
-            unsure = self._unexpected(merged) & (merged.sure < SURE_ALONE)
-            found = found.say(item[lone & unsure & ~judging], HELD, "one voice alone contradicts what is expected")
-            found = found.say(item[lone & judging], LEFT_OUT, "one voice alone does not judge")
+            if self.rule.silence is None:  # where silence is an answer, nobody contradicts
+                found = self._contested(found, merged, self._weighed(merged, counted), ~reviewed & ~event)
         found = found.say(item[wrong], HELD, "probably a wrong label")
         found = found.say(item[self._alone(merged, counted) & ~reviewed], HELD, "said by none but a group of actors")
         split = item[(merged.share < self.rule.agreement) | (merged.split & ~reviewed)]
-        found = found.label_as(split, np.full(len(split), -1), np.zeros(len(split)))
-        return found.say(split, HELD, "actors contradict each other")
+        return self._split(found, split)
+
+    def _split(self, found: Verdicts, items: np.ndarray) -> Verdicts:
+        """Held without a label, as actors contradict each other."""
+        found = found.label_as(items, np.full(len(items), -1), np.zeros(len(items)))
+        return found.say(items, HELD, "actors contradict each other")
 
     def _weigh(self, found: Verdicts, merged: Merged, certain: np.ndarray) -> Verdicts:
         """What the labels weigh in training.
@@ -210,11 +205,20 @@ class Court:
         alone = ~np.isin(merged.item * labels + merged.label, supported)
         return np.asarray(alone & self._unexpected(merged))
 
-    def _is_calm(self, counted: Opinions) -> bool:
-        """Whether contradictions are right nearly always; where silence is an answer, nobody contradicts."""
-        if self.rule.silence is not None:
-            return True
-        return rightly_contradicted(counted, self._reference_of(counted)) >= CALM
+    def _weighed(self, merged: Merged, counted: Opinions) -> Contested:
+        standing = replace(self.standing, blind=self._blind)
+        codes = self.reference.code
+        return contested(Spoken(merged, counted, self._reference_of(counted), standing, self.given, codes, self.gold))
+
+    def _contested(self, found: Verdicts, merged: Merged, waits: Contested, open_: np.ndarray) -> Verdicts:
+        """Labels that nobody expected; rows that judge may not be chosen by what was said of them."""
+        item, judging = merged.item, self.context.sides[merged.item] == "judge"
+        trains = open_ & ~judging
+        found = found.say(item[waits.agreed & trains], HELD, "those who agree contradict what is expected")
+        single = waits.single & trains & self._unexpected(merged)
+        found = found.say(item[single], HELD, "one voice alone contradicts what is expected")
+        found = found.say(item[waits.lone & open_ & judging], LEFT_OUT, "one voice alone does not judge")
+        return self._split(found, item[waits.disputed & trains])
 
     def _unexpected(self, merged: Merged) -> np.ndarray:
         """Whether a label is not the one that the reference holds likeliest."""

@@ -35,9 +35,11 @@ def find_groups(opinions: Opinions, reference: Reference, gold: np.ndarray) -> n
         gold: the label code that a reviewer found for each prediction, (n,), -1 where none looked.
     """
     count = len(opinions.witnesses)
-    first, second, unlikely = _common(opinions, reference, gold)
-    if not len(first):
+    left, right, unlikely = agreements(opinions, reference, gold)
+    if not len(left):
         return np.zeros(count, dtype=np.int64)
+    one, two = opinions.witness[left], opinions.witness[right]
+    first, second = np.minimum(one, two), np.maximum(one, two)
     usual = _usual_rate(first, second, unlikely, count)
     pair, place = np.unique(first * np.int64(count) + second, return_inverse=True)
     shared = np.bincount(place)
@@ -46,9 +48,9 @@ def find_groups(opinions: Opinions, reference: Reference, gold: np.ndarray) -> n
     return _joined(pair[plot] // count, pair[plot] % count, count)
 
 
-def _common(opinions: Opinions, reference: Reference, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs of witnesses who spoke about one prediction, the smaller code first, and whether both said something
-    unlikely that is the same."""
+def agreements(opinions: Opinions, reference: Reference, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of opinions of two witnesses on one prediction, by their rows, and whether both say something unlikely that
+    is the same; see `find_groups`."""
     rows = np.flatnonzero(~opinions.reviewer & ~opinions.nameless)
     sizes = np.bincount(opinions.item[rows], minlength=len(reference.belief))
     rows = rows[sizes[opinions.item[rows]] > 1]
@@ -67,8 +69,7 @@ def _common(opinions: Opinions, reference: Reference, gold: np.ndarray) -> tuple
     a, b = (np.concatenate(side) for side in zip(*pairs, strict=True))
     strange = _strange(opinions, reference, gold)
     same = (opinions.label[a] == opinions.label[b]) & strange[a] & strange[b]
-    left, right = opinions.witness[a], opinions.witness[b]
-    return np.minimum(left, right), np.maximum(left, right), same
+    return a, b, same
 
 
 def _some_of_each(opinions: Opinions, rows: np.ndarray) -> np.ndarray:

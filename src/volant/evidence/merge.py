@@ -55,7 +55,7 @@ def merge_classes(opinions: Opinions, reference: Reference, standing: Standing) 
     """
     if not len(opinions):
         return _nothing(opinions)
-    added = _strength(opinions, standing)
+    added = added_by_each(opinions, standing)
     labels = np.int64(len(opinions.labels))
     option, place = np.unique(opinions.item * labels + opinions.label, return_inverse=True)
     support, heads, lone = _without_echo(added, place, opinions, standing, len(option))
@@ -85,7 +85,7 @@ def _nothing(opinions: Opinions) -> Merged:
     return Merged(opinions.item, opinions.label, none, none, none, no, no)
 
 
-def _strength(opinions: Opinions, standing: Standing) -> np.ndarray:
+def added_by_each(opinions: Opinions, standing: Standing) -> np.ndarray:
     """What each opinion alone adds to the log odds of its label, (k,)."""
     right = standing.hope[opinions.witness]
     by_chance = np.maximum((1 - right) * standing.blind, 1e-9)

@@ -89,7 +89,9 @@ def _told(context: Context, said: Sequence[Said], plot: set[str]) -> dict[str, A
     honest = {one.prediction for one in said if one.user not in plot}
     changed = [name for name in honest & attacked.keys() & calm.keys() if attacked[name] != calm[name]]
     right = {
-        one.prediction: one.truth for one in said if one.user not in plot and not one.wrong and one.value != one.predicted
+        one.prediction: one.truth
+        for one in said
+        if one.user not in plot and not one.wrong and one.value != one.predicted
     }
     return {
         "lies": len(lies),
