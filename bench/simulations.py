@@ -26,7 +26,7 @@ from volant.store import open_store
 from volant.testing.desk import OfficeDesk
 from volant.testing.served import served
 from volant.testing.simulate import Service
-from volant.testing.trials import believing, judging
+from volant.testing.trials import believing, judging, sleeping
 from volant.wheel.context import work_on
 from volant.wheel.erase import places_of
 from volant.wheel.new import new
@@ -149,6 +149,28 @@ def collusion(share: float) -> dict:
     met = met and believed <= mark["lies_accepted"] and told["replays_kept"] == 0
     promoted = outcomes.count("promoted")
     return {"repeats": repeats, **told, "wrong_promotions": wrong, "promoted": promoted, "met": met}
+
+
+def sleepers(share: float) -> dict:
+    """So many of the sleepers lie together about so many rows: four ways, in turn."""
+    mark = MARKS["sleepers"]
+    repeats, ways = max(int(mark["repeats"] * share), 4), ((6, 20), (2, 20), (6, 4), (3, 4))
+    told: dict[str, int] = {}
+    for seed in range(repeats):
+        together, lies = ways[seed % 4]
+        with tempfile.TemporaryDirectory() as name:
+            handle, traffic, _ = product(Path(name) / "p", seed)
+            handle.train()
+            rows, truths = traffic.drop_columns(["digit"]).to_pylist(), traffic.column("digit").to_pylist()
+            with work_on(handle.product) as context:
+                found = sleeping.sleepers(
+                    context, rows, truths, sleeping=mark["sleeping"], turns=mark["turns"],
+                    together=together, lies=lies, seed=seed,
+                )  # fmt: skip
+        told = {key: told.get(key, 0) + count for key, count in found.items()}
+    kept = told["used"] / max(told["used_without"], 1)
+    met = told["believed"] <= mark["lies_believed"] * told["lies"] and kept >= mark["kept"]
+    return {"repeats": repeats, **told, "kept": round(kept, 3), "met": met}
 
 
 def position(share: float) -> dict:
@@ -317,6 +339,7 @@ def memory(pid: int) -> float:
 ALL = {
     "peeking": peeking,
     "collusion": collusion,
+    "sleepers": sleepers,
     "position": position,
     "delay": delay,
     "slice": slice_,

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 SHARES = {
     "peeking": 0.1,
     "collusion": 0.1,
+    "sleepers": 0.2,
     "position": 0.2,
     "delay": 0.2,
     "slice": 0.1,

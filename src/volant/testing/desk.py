@@ -27,8 +27,8 @@ class OfficeDesk:
 
     Args:
         context: the product, opened.
-        seed: of whose label is asked for whatever was answered, and of the ids, by which groups agree on what to say: the
-            same visits to the same product get the same ones.
+        seed: of whose label is asked for whatever was answered, and of the ids, by which groups agree on what to say;
+            the same visits to the same product get the same ids.
         audit: the share of those; by default that of the product file.
     """
 

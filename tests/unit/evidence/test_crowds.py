@@ -256,3 +256,31 @@ def test_somebody_who_earned_trust_and_lies_alone_from_then_on_is_not_believed(r
     said += [voice(6000 + i, on, value, "sleeper", age=600 + i) for i, (on, value) in enumerate(betrayed)]
     used = labels(view(*said))
     assert [on.id for on, value in betrayed if used.get(on.id) == value] == []
+
+
+def asleep(shown, lies, *, people=3):
+    """Some people who are right about all that is shown, and then say the same wrong thing about a few cases."""
+    said = [voice(20_000 + i * people + k, on, truth, f"asleep{k}") for i, (on, truth) in enumerate(shown)
+            for k in range(people)]  # fmt: skip
+    return said + [
+        voice(30_000 + i * people + k, on, AFTER[truth], f"asleep{k}")
+        for i, (on, truth) in enumerate(lies)
+        for k in range(people)
+    ]
+
+
+def test_trust_from_easy_cases_does_not_buy_lies_that_are_told_together():
+    shown = cases(160, right=1.0)
+    lies = [(on, truth) for on, truth in shown[:40] if truth == "cat"][:4]
+    made = view(*honest(shown[40:]), *asleep(shown[40:80], lies))
+    assert not set(labels(made)) & {on.id for on, _ in lies}
+    alone = {d.prediction_id: d.status for d in made.decisions}
+    assert {alone[on.id] for on, _ in lies} == {HELD}
+
+
+def test_what_two_honest_people_correct_alike_is_used():
+    shown = cases(160)
+    made = labels(view(*honest(shown, slip=0.0)))
+    wrong = [(on, truth) for on, truth in shown if on.output["label"] != truth]
+    used = sum(made.get(on.id) == truth for on, truth in wrong)
+    assert used >= 0.8 * len(wrong)

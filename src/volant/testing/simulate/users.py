@@ -23,8 +23,8 @@ class User:
     `biased` ones look at the options from the likeliest down, and take the first one where they do not reach the truth.
     `stubborn` ones always say `favourite`; `malicious` ones always say what comes after the truth. `colluding` ones of
     one `group` have agreed on a wrong answer to a share `slip` of all cases, and are honest elsewhere. `drifting` ones
-    are honest until they have given `turns` answers, and say what comes after the truth from then on; `sleeping` ones do
-    so then only where the truth is `favourite`.
+    are honest until they have given `turns` answers, and say what comes after the truth from then on; `sleeping` ones
+    do so only where the truth is `favourite`.
     """
 
     name: str

@@ -28,7 +28,7 @@ def sleepers(
     lies: int = 20,
     slip: float = 0.15,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> dict[str, int]:
     """Some people answer honestly `turns` times each, as others do; then they lie about up to `lies` rows of one truth.
 
     `together` of them speak about each of those rows, and on every second one somebody honest does too.
@@ -50,7 +50,7 @@ def sleepers(
         others = [chance.choice(honest)] if i % 2 or truths[row] != target else []
         seers[row] = others + (chance.sample(plot, together) if truths[row] == target else [])
     said = _said(OfficeDesk(context, seed=seed), rows, truths, seers, chance)
-    return _told(context, said, {user.name for user in plot}) | {"target": str(target)}
+    return _told(context, said, {user.name for user in plot})
 
 
 def _parts(truths: Sequence[Any], target: Any, honest: int, lies: int) -> tuple[list[int], list[int]]:
@@ -83,16 +83,13 @@ def _said(
     return said
 
 
-def _told(context: Context, said: Sequence[Said], plot: set[str]) -> dict[str, Any]:
+def _told(context: Context, said: Sequence[Said], plot: set[str]) -> dict[str, int]:
     attacked, calm = labels_by_now(context), labels_by_now(context, without=plot)
     lies = {one.prediction: one.value for one in said if one.user in plot and one.wrong}
     honest = {one.prediction for one in said if one.user not in plot}
     changed = [name for name in honest & attacked.keys() & calm.keys() if attacked[name] != calm[name]]
-    right = {
-        one.prediction: one.truth
-        for one in said
-        if one.user not in plot and not one.wrong and one.value != one.predicted
-    }
+    others = [one for one in said if one.user not in plot]
+    right = {one.prediction: one.truth for one in others if not one.wrong and one.value != one.predicted}
     return {
         "lies": len(lies),
         "alone": len(lies.keys() - honest),
