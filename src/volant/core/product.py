@@ -56,7 +56,7 @@ class Split(Section):
         "random",
         description="`random`: a hash of the row decides. `stratified`: the same with exact shares per class. "
         "`group`: a column of role group or subject stays whole (so it does under random). `time`: the latest rows "
-        "judge and test; a subject stays where its first row stands.",
+        "judge and test, those of one time together; a subject stays where its first row stands.",
     )
     judge: Share = Field(0.1, description="Share of rows (and of traffic) that decides promotions and never trains.")
     test: Share = Field(0.1, description="Share of rows that is used for reports only.")

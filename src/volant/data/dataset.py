@@ -29,7 +29,7 @@ from volant.core.ids import canonical_json
 from volant.core.plugins import column_type
 from volant.core.records import Batch, Column, Schema
 from volant.data.shelf import MEDIA, StoreShelf
-from volant.data.splits import assign, content_hashes, earliest, row_keys
+from volant.data.splits import assign, content_hashes, earliest, row_keys, time_cuts
 from volant.errors import BadInput
 from volant.store.packs import Packs
 
@@ -393,19 +393,41 @@ class Writer:
         labelled = stratum != None  # noqa: E711 - elementwise
         by_class = self.rule.by == "stratified" and not (self.schema.of_role("subject") or self.schema.of_role("group"))
         keys = np.array(rows.column("key").to_pylist(), dtype=object)
-        times = rows.column("time").to_numpy(zero_copy_only=False) if self.rule.by == "time" else None
+        times = self._moments(rows, keys) if self.rule.by == "time" else None
         sides, cuts = assign(
             keys,
             salt=self.rule.salt,
             judge=self.rule.judge,
             test=self.rule.test,
             labels=np.where(labelled, stratum, "").astype(str) if by_class else None,
-            times=earliest(times, keys) if times is not None and self.schema.of_role("subject") else times,
-            cuts=self.cuts,
+            times=times,
+            cuts=self.cuts if self.cuts or times is None else self._time_cuts(times[labelled]),
         )
         given = np.array(rows.column("side").to_pylist(), dtype=object)
         sides = np.where(given != "", given, sides)
         return np.where(labelled, sides, "unlabelled").astype(object), cuts
+
+    def _moments(self, rows: pa.Table, keys: np.ndarray) -> np.ndarray:
+        """The time that each row is divided by, (n,), datetime64."""
+        times: np.ndarray = rows.column("time").to_numpy(zero_copy_only=False)
+        return earliest(times, keys) if self.schema.of_role("subject") else times
+
+    def _time_cuts(self, times: np.ndarray) -> dict[str, int]:
+        """Cut points by the times (n,) of the rows that have an answer."""
+        needed, found = 1 + (self.rule.judge > 0) + (self.rule.test > 0), len(np.unique(times.astype(np.int64)))
+        if 0 < found < needed:
+            name = self.schema.of_role("time")[0].name
+            raise BadInput(
+                f"a split by time needs at least {needed} times, one for each side",
+                code="target-unfit",
+                where=f"columns.{name}",
+                got=f"{found} in {len(times):,} rows" + self._of_subjects(),
+                fix="give a column with finer times the role, or divide the rows in another way: `data.split.by`",
+            )
+        return time_cuts(times, self.rule.judge, self.rule.test)
+
+    def _of_subjects(self) -> str:
+        return ", where a subject counts from its first row on" if self.schema.of_role("subject") else ""
 
     def _digest(self, rows: pa.Table) -> str:
         schema = [[c.name, c.type, c.role] for c in self.schema.columns]

@@ -153,15 +153,25 @@ def earliest(times: np.ndarray, keys: np.ndarray) -> np.ndarray:
 def _by_time(
     times: np.ndarray, judge: float, test: float, cuts: Mapping[str, Any] | None
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    stamps = times.astype("datetime64[us]")
-    known = np.sort(stamps[~np.isnat(stamps)].astype(np.int64))
-    if cuts:
-        low, high = int(cuts["judge_from"]), int(cuts["test_from"])
-    elif len(known):
-        low, high = (int(known[int(np.ceil(q * (len(known) - 1)))]) for q in (1 - test - judge, 1 - test))
-    else:
-        low = high = np.iinfo(np.int64).max
-    moment = stamps.astype(np.int64)  # NaT is the lowest
-    judge_side = np.where(moment >= low, "judge", "train")
-    sides = np.where((moment >= high) & (test > 0), "test", judge_side if judge > 0 else "train").astype(object)
-    return sides, {"judge_from": low, "test_from": high}
+    moment = times.astype("datetime64[us]").astype(np.int64)  # NaT is the lowest
+    found = dict(cuts) if cuts else time_cuts(times, judge, test)
+    judge_side = np.where(moment >= int(found["judge_from"]), "judge", "train") if judge > 0 else "train"
+    tests = (moment >= int(found["test_from"])) & (test > 0)
+    return np.where(tests, "test", judge_side).astype(object), found
+
+
+def time_cuts(times: np.ndarray, judge: float, test: float) -> dict[str, int]:
+    """The microseconds from which on rows judge and test.
+
+    Where many rows share one time the cuts move to other times, so that each side has rows if there are times enough.
+    """
+    moments = times.astype("datetime64[us]")
+    distinct, known = np.unique(moments.astype(np.int64)), np.sort(moments[~np.isnat(moments)].astype(np.int64))
+    if not len(known):
+        return dict.fromkeys(("judge_from", "test_from"), int(np.iinfo(np.int64).max))
+    shares = np.array([1 - test - judge, 1 - test])
+    low, high = np.searchsorted(distinct, known[np.ceil(shares * (len(known) - 1)).astype(np.int64)])
+    apart, last = int(judge > 0 and test > 0), len(distinct) - 1
+    low = np.clip(low, 1, max(last - apart, 0))
+    high = np.clip(high, low + apart, last)
+    return {"judge_from": int(distinct[low]), "test_from": int(distinct[high])}

@@ -94,6 +94,33 @@ def test_a_subject_stays_on_one_side(tmp_path):
     assert all(len({sides[j] for j in range(i, 600, 40)}) == 1 for i in range(40))
 
 
+TIMED = Schema((*(replace(c, role="time") if c.name == "made" else c for c in SCHEMA.columns),))
+
+
+def timed(days: list[str], labels: list[str | None]) -> pa.Table:
+    table = rows(len(days))
+    return table.set_column(3, "made", pa.array(days)).set_column(4, "label", pa.array(labels))
+
+
+def test_rows_without_an_answer_use_up_no_side_of_a_split_by_time(tmp_path):
+    days = [f"2024-01-{1 + i // 4:02}" for i in range(100)]
+    table = timed(days, ["yes" if i % 2 else "no" for i in range(60)] + [None] * 40)
+    data = dataset(tmp_path, table, schema=TIMED, rule=SplitRule(by="time"))
+    assert data.facts["sides"] == {"train": 48, "judge": 4, "test": 8, "unlabelled": 40}
+
+
+def test_a_split_by_time_of_too_few_times_is_refused_with_the_column(tmp_path):
+    table = timed(["2024-01-01", "2024-01-02"] * 30, ["yes", "no"] * 30)
+    with pytest.raises(BadInput) as bad:
+        dataset(tmp_path, table, schema=TIMED, rule=SplitRule(by="time"))
+    trouble = bad.value.troubles[0]
+    assert (bad.value.code, trouble.where, trouble.got) == ("target-unfit", "columns.made", "2 in 60 rows")
+    assert "data.split.by" in str(trouble.fix)
+    assert not list(tmp_path.iterdir())
+    data = dataset(tmp_path, table, schema=TIMED, rule=SplitRule(by="time", test=0.0))
+    assert data.facts["sides"] == {"train": 30, "judge": 30}
+
+
 def test_weights_come_from_their_column(tmp_path):
     table = rows().append_column("w", pa.array([str(i % 3) for i in range(600)]))
     schema = Schema((*SCHEMA.columns, Column("w", "number", "weight")))

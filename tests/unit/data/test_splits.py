@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from volant.data.splits import assign, content_hashes, earliest, row_keys
+from volant.data.splits import assign, content_hashes, earliest, row_keys, time_cuts
 
 KEYS = np.array([f"k{i}" for i in range(2000)], dtype=object)
 
@@ -80,3 +80,31 @@ def test_a_subject_stays_where_its_first_row_stands_under_a_split_by_time():
     kept = keys != "u3"
     again, _ = assign(keys[kept], salt="s", judge=0.2, test=0.1, times=earliest(times[kept], keys[kept]), cuts=cuts)
     assert (again == sides[kept]).all()
+
+
+@pytest.mark.parametrize("rows", [(9, 1, 90), (1, 98, 1), (98, 1, 1), (1, 1, 98), (40, 30, 30), (5, 5, 5, 85)])
+def test_each_side_has_rows_where_few_times_are_many_rows(rows):
+    times = np.repeat(np.datetime64("2024-01-01") + np.arange(len(rows)) * np.timedelta64(1, "D"), rows)
+    sides, cuts = assign(KEYS[: len(times)], salt="s", judge=0.1, test=0.1, times=times)
+    assert {"train", "judge", "test"} == set(sides)
+    assert list(sides) == sorted(sides, key=["train", "judge", "test"].index)
+    assert (assign(KEYS[: len(times)], salt="s", judge=0.1, test=0.1, times=times, cuts=cuts)[0] == sides).all()
+
+
+def test_two_times_are_enough_for_two_sides():
+    times = np.repeat(np.array(["2024-01-01", "2024-01-02"], dtype="datetime64[us]"), [5, 95])
+    sides, _ = assign(KEYS[:100], salt="s", judge=0.1, test=0.0, times=times)
+    assert list(sides) == ["train"] * 5 + ["judge"] * 95
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 6), min_size=3, max_size=60), st.floats(0.01, 0.4), st.floats(0.0, 0.4))
+def test_a_time_is_on_one_side_and_later_ones_never_on_an_earlier_side(days, judge, test):
+    times = np.sort(np.datetime64("2024-01-01", "us") + np.array(days) * np.timedelta64(1, "D"))
+    sides, cuts = assign(KEYS[: len(times)], salt="s", judge=judge, test=test, times=times)
+    assert cuts == time_cuts(times, judge, test)
+    order = ["train", "judge", "test"] if test else ["train", "judge"]
+    assert list(sides) == sorted(sides, key=order.index)
+    assert all(len(set(sides[times == time])) == 1 for time in times)
+    if len(set(days)) >= len(order):
+        assert set(sides) == set(order)
