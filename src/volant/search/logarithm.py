@@ -60,7 +60,10 @@ class Logarithm:
 
 
 def skewness(y: np.ndarray) -> float:
-    """The third standardised moment."""
-    centred = y - y.mean()
-    spread = float(y.std())
-    return float((centred**3).mean() / spread**3) if spread > 0 else 0.0
+    """The third standardised moment. Numbers are scaled first: the cubes of large ones would overflow."""
+    largest = float(np.abs(y).max(initial=0.0))
+    if not largest > 0:
+        return 0.0
+    scaled = y / largest
+    spread = float(scaled.std())
+    return float((((scaled - scaled.mean()) / spread) ** 3).mean()) if spread > 0 else 0.0

@@ -17,8 +17,8 @@ from volant.tasks.kinds import SHARED, parse_shared
 from volant.tasks.regress_metrics import METRICS
 from volant.tasks.target import feedback_choice, inputs_of, metric_of, refuse_kind, target_values, unfit
 
-LARGEST = 1e100
-"""Targets beyond this cannot be squared and summed."""
+LARGEST, LEAST_SPAN = 1e50, 1e-50
+"""Beyond these the squares of squared errors, which intervals are made of, overflow or vanish."""
 
 
 class Regress:
@@ -127,6 +127,9 @@ def _check_numbers(values: np.ndarray, data: Rows, target: str) -> None:
     if given.min() == given.max():
         fix = "choose a target that varies; a constant leaves nothing to learn"
         raise unfit(f"the target has the same value in all {len(given)} rows", target, "1 distinct value", fix)
+    if given.max() - given.min() < LEAST_SPAN:
+        got, fix = f"all within {given.max() - given.min():.3g} of each other", "give it in a smaller unit"
+        raise unfit("the values of the target lie absurdly close together", target, got, fix)
 
 
 def _number(value: Any) -> float:

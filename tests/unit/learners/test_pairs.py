@@ -83,6 +83,20 @@ def test_columns_that_must_stay_monotone_and_tiny_data_are_left_alone():
     assert pairs_of(rows(few, y[:100])) == Pairs()
 
 
+@pytest.mark.parametrize("wild", [np.inf, -np.inf, 1e300])
+def test_numbers_that_are_no_float32_leave_means_of_groups_finite(wild):
+    rng, _, words = drawn()
+    base = 40.0 * np.searchsorted(WORDS, words["colour"])
+    price = base + rng.normal(size=3_000)
+    answer = np.where(price - base > 0, "dear", "cheap")
+    price[::50] = wild
+    data = rows({"price": price, **words}, answer)
+    assert ("colour", "price") in pairs_of(data, words).grouped
+    features = encoded_features(data, problem_of(data))
+    assert np.isfinite(features.matrix(data)).all()
+    assert all(np.isfinite(step.params["table"]).all() for step in features.steps if step.op == "lookup")
+
+
 def test_one_row_has_the_same_features_alone_as_among_others():
     _, numbers, words = drawn()
     numbers["width"][::7] = np.nan

@@ -11,7 +11,7 @@ from volant.core.records import Column, Schema
 from volant.search.choice import choose, leaders
 from volant.search.distil import Lesson
 from volant.search.ensemble import greedy_weights
-from volant.search.logarithm import Logarithm
+from volant.search.logarithm import Logarithm, skewness
 from volant.search.trials import Rules, Trial
 from volant.search.views import WithTarget, WithWeights
 from volant.testing.rows import MemoryRows
@@ -85,6 +85,8 @@ def test_the_logarithm_is_for_skewed_numbers_that_are_not_negative():
     assert Logarithm.fitting(-skewed) is None
     assert Logarithm.fitting(np.append(skewed, -1.0)) is None
     assert Logarithm.fitting(np.concatenate([np.zeros(500), skewed])) is not None
+    assert skewness(skewed * 1e300) == pytest.approx(skewness(skewed))
+    assert skewness(skewed * 1e-300) == pytest.approx(skewness(skewed))
 
 
 def test_the_factor_makes_answers_right_on_the_whole():

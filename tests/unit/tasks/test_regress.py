@@ -34,6 +34,8 @@ def test_a_problem_has_no_classes():
         (rows_of([3.0, 3.0, None]), "target-unfit", "same value in all 2 rows"),
         (rows_of([1.0, float("inf")]), "target-unfit", "first in rows 1"),
         (rows_of([1.0, 1e308]), "target-unfit", "first in rows 1"),
+        (rows_of([1e98, 2.0]), "target-unfit", "first in rows 0"),
+        (rows_of([1e-300, 3e-300]), "target-unfit", "in a smaller unit"),
         (rows_of(["a", "b"], pa.string()), "target-unfit", 'type = "number"'),
     ],
 )

@@ -15,6 +15,7 @@ from volant.core.protocols import Rows
 from volant.core.records import Column, Problem, Step
 from volant.learners.tabular.matrix import Features
 from volant.learners.tabular.statistics import FOLDS, folds_of, targets_of
+from volant.runtime.steps import LARGEST, floats
 
 LEAST_ROWS, MOST_ROWS = 500, 10_000
 """Rows below which chance would choose, and rows that the choice is made on."""
@@ -87,10 +88,15 @@ def _sample(
         rows = np.linspace(0, len(rows) - 1, MOST_ROWS).astype(np.int64)
     few = data.take(rows)
     batch = few.batch([c.name for c in columns if c.type == "number"])
-    numbers = {name: values.astype(np.float64) for name, values in batch.items()}
+    numbers = {name: served(values) for name, values in batch.items()}
     codes = {c.name: _whole(categories[c.name][rows]) for c in columns if c.name in categories}
     codes |= {name: _binned(values, FINE) for name, values in numbers.items()}
     return _Sample(codes, numbers, targets_of(few, problem), folds_of(few.keys(), seed))
+
+
+def served(values: np.ndarray) -> np.ndarray:
+    """Numbers (n,) as the step `float` gives them, the largest in the place of infinite ones."""
+    return floats(values)[:, 0].astype(np.float64)
 
 
 def _whole(codes: np.ndarray) -> np.ndarray:
@@ -176,8 +182,11 @@ def _groups(
 
 
 def group_means(codes: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
-    """The mean (size,) of the values that share a code in [0, size); of few values it is drawn to that of all."""
-    known = ~np.isnan(values)
+    """The mean (size,) of the values that share a code in [0, size); of few values it is drawn to that of all.
+
+    The largest that there is stands for infinity, and would be all that a mean tells.
+    """
+    known = np.abs(values) < LARGEST  # not so of NaN
     counts = np.bincount(codes[known], minlength=size)
     sums = np.bincount(codes[known], weights=values[known], minlength=size)
     whole = float(values[known].mean()) if known.any() else 0.0
@@ -210,7 +219,7 @@ def compared(features: Features, data: Rows, pairs: Pairs) -> tuple[list[str], i
     sides = [(f"float:{a}", f"float:{b}") for a, b in pairs.combined]
     for word, number in pairs.grouped:
         codes, size = features.codes_of(data, f"encode:{word}"), features.codes[word]
-        values = data.batch([number])[number].astype(np.float64)
+        values = served(data.batch([number])[number])
         means = group_means(np.where(np.isnan(codes), size, codes).astype(np.int64), values, size + 1)
         of_group = f"mean of {number} by {word}"
         table = means[:, None].astype(np.float32).tolist()
