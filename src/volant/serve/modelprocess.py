@@ -6,7 +6,6 @@ that started it.
 
 from __future__ import annotations
 
-import gc
 import resource
 import signal
 import socket
@@ -24,7 +23,7 @@ from volant.serve.answering import Answered, Answerer, PredictionFailed
 from volant.serve.explaining import Explaining
 from volant.serve.journal import Journal
 from volant.serve.link import Gone, Link, told
-from volant.serve.slot import Slot, load
+from volant.serve.slot import Slot, keep_out_of_the_collector, load
 from volant.serve.traffic import Arm, Traffic
 from volant.store.log import PredictionLog
 from volant.store.media_log import MediaLog
@@ -94,8 +93,7 @@ class Model:
             del self._traffic[old]
         used = {arm.slot.release.digest for t in self._traffic.values() for arm in (t.champion, *t.arms)}
         self._slots = {digest: slot for digest, slot in self._slots.items() if digest in used}
-        gc.collect()
-        gc.freeze()  # releases hold no cycles, so they are let go of all the same
+        keep_out_of_the_collector()
         return "ready"
 
     def _slot(self, digest: str) -> Slot:

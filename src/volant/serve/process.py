@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import socket
 import ssl
@@ -23,6 +22,7 @@ from volant.serve.listener import Listener
 from volant.serve.metrics import SNAPSHOT_SECONDS, Figures
 from volant.serve.processes import Processes
 from volant.serve.service import Service
+from volant.serve.slot import keep_out_of_the_collector
 from volant.serve.tracing import Tracing
 from volant.store import Store, open_store
 
@@ -104,12 +104,6 @@ async def _work(
     beating.cancel()
     await loop.run_in_executor(None, app.close)
     app.figures.leave_snapshot()
-
-
-def keep_out_of_the_collector() -> None:
-    """What is loaded by now stays: the garbage collector need not walk through it again and again."""
-    gc.collect()
-    gc.freeze()
 
 
 async def _beat(app: Application, listener: Listener, process: int, board: Board) -> None:

@@ -19,7 +19,8 @@ from volant.serve.board import Board
 from volant.serve.keeper import keep
 from volant.serve.listener import DRAIN_SECONDS
 from volant.serve.orphan import end_with
-from volant.serve.process import Plan, keep_out_of_the_collector, work
+from volant.serve.process import Plan, work
+from volant.serve.slot import keep_out_of_the_collector
 
 STALL_SECONDS = 30.0
 """A process whose event loop gave no sign of life for so long is killed and started anew."""

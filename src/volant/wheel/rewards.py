@@ -82,9 +82,9 @@ class Rewarded:
 
         What people before earned on average is taken off first: it is the same for both, and leaves less to chance.
         """
-        first, mine = np.unique(self.people.person, return_index=True)[1], self.people.mean(self.reward)
+        mine = self.people.mean(self.reward)
         before = np.concatenate([[0.0], np.cumsum(mine)[:-1]]) / np.maximum(np.arange(len(mine)), 1)
-        left = self.reward - before[self.people.person] if len(first) else self.reward
+        left = self.reward - before[self.people.person]
         return self.people.mean(left * np.where(self.ours, 1 / self.likely, -1 / (1 - self.likely)))
 
     @property

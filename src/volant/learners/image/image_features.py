@@ -19,7 +19,7 @@ from volant.core.protocols import Rows, RunContext
 from volant.core.records import Cost, Pipeline, Problem, Support
 from volant.learners.lines import MOST_CELLS, Effort, Lines, enough, fit_classes, fit_labels, fit_number
 from volant.learners.proximal import Penalty
-from volant.learners.tabular.boosting import Hours, directions
+from volant.learners.tabular.boosting import Hours, directions, margins
 from volant.learners.tabular.features import answer, unfinished_linear, usable
 from volant.learners.tabular.matrix import Features
 
@@ -60,9 +60,9 @@ class ImageFeaturesModel:
     def export(self, folder: Path) -> Pipeline:
         lines = self.lines
         (folder / "linear.onnx").write_bytes(linear_model(lines.weights, lines.bias))
-        margins = lines.weights.shape[1]
+        many = lines.weights.shape[1]
         given: dict[str, Any] = {"classes": self.classes, "scale": lines.scale, "shift": lines.shift}
-        return answer(self.features, "linear.onnx", margins, **given, labels=self.labels)
+        return answer(self.features, "linear.onnx", many, **given, labels=self.labels)
 
     def facts(self) -> dict[str, Any]:
         return {"features": self.features.width, "iterations": self.lines.iterations, "side": self.side}
@@ -85,8 +85,7 @@ class ImageFeatures:
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         count = len(pictures(problem))
         cells = min(problem.rows * max(count, 1) * WIDTH, MOST_CELLS)
-        margins = len(problem.classes) if len(problem.classes) > 2 else max(len(problem.labels), 1)
-        seconds = 0.2 + problem.rows * count * (DECODING + DESCRIBING) + cells * (1.0 + 2.0 * margins) / 2e7
+        seconds = 0.2 + problem.rows * count * (DECODING + DESCRIBING) + cells * (1.0 + 2.0 * margins(problem)) / 2e7
         return Cost(seconds=seconds, bytes=12 * cells + 64 * problem.rows)
 
     def portfolio(self, problem: Problem) -> Sequence[ImageFeaturesOptions]:

@@ -17,7 +17,7 @@ from volant.core.clock import Machine
 from volant.core.protocols import Earlier, Rows, RunContext
 from volant.core.records import Cost, Problem, Support
 from volant.learners.lines import margin_of
-from volant.learners.tabular.boosting import Aim, BoostedModel, Hours, directions, how_made, rate_of, settled
+from volant.learners.tabular.boosting import Aim, BoostedModel, Hours, directions, how_made, margins, rate_of, settled
 from volant.learners.tabular.features import support, tree_features, usable
 from volant.learners.tabular.matrix import Features
 
@@ -62,9 +62,9 @@ class BoostedTrees:
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         width = sum(8 if c.type == "timestamp" else 4 if c.type == "text" else 1 for c in usable(problem))
-        margins = len(problem.classes) if len(problem.classes) > 2 else max(len(problem.labels), 1)
-        seconds = 0.1 + 400 * margins * (problem.rows * width / 5e8 + 6e-4) / max(machine.cores, 1)
-        return Cost(seconds=seconds, bytes=problem.rows * width * 8 + problem.rows * margins * 24)
+        many = margins(problem)
+        seconds = 0.1 + 400 * many * (problem.rows * width / 5e8 + 6e-4) / max(machine.cores, 1)
+        return Cost(seconds=seconds, bytes=problem.rows * width * 8 + problem.rows * many * 24)
 
     def portfolio(self, problem: Problem) -> Sequence[BoostedTreesOptions]:
         least = 20 if problem.rows >= 2_000 else max(2, min(10, problem.rows // 50))

@@ -109,8 +109,8 @@ def directions(features: Features) -> list[int]:
 
 
 def margins(problem: Problem) -> int:
-    """Margins that a booster gives per row: one for a number or two classes."""
-    return len(problem.classes) if len(problem.classes) > 2 else 1
+    """Margins that are learned per row: one for a number or two classes, one for each of more classes or labels."""
+    return len(problem.classes) if len(problem.classes) > 2 else max(len(problem.labels), 1)
 
 
 def least_rows(problem: Problem, most: int) -> int:

@@ -20,7 +20,7 @@ from volant.core.records import Cost, Pipeline, Problem, Support
 from volant.learners.lines import MOST_CELLS, Effort, Lines, enough, fit_classes, fit_labels, fit_number, settle_classes
 from volant.learners.online import learn, variances
 from volant.learners.proximal import Penalty
-from volant.learners.tabular.boosting import Hours, directions
+from volant.learners.tabular.boosting import Hours, directions, margins
 from volant.learners.tabular.features import answer, linear_features, support, usable
 from volant.learners.tabular.matrix import Features
 
@@ -55,9 +55,9 @@ class LinearModel:
     def export(self, folder: Path) -> Pipeline:
         lines = self.lines
         (folder / "linear.onnx").write_bytes(linear_model(lines.weights, lines.bias))
-        margins = lines.weights.shape[1]
+        many = lines.weights.shape[1]
         given: dict[str, Any] = {"classes": self.classes, "scale": lines.scale, "shift": lines.shift}
-        return answer(self.features, "linear.onnx", margins, **given, labels=self.labels)
+        return answer(self.features, "linear.onnx", many, **given, labels=self.labels)
 
     def facts(self) -> dict[str, Any]:
         return {"features": self.features.width, "iterations": self.lines.iterations}
@@ -77,11 +77,10 @@ class Linear:
 
     def estimate(self, problem: Problem, machine: Machine) -> Cost:
         width = sum(256 if c.type == "text" else 20 if c.type == "category" else 2 for c in usable(problem))
-        margins = len(problem.classes) if len(problem.classes) > 2 else max(len(problem.labels), 1)
         cells = min(problem.rows * width, MOST_CELLS)
         seconds = (
             0.05
-            + cells * (1.0 + 4.0 * margins if problem.classes or problem.labels else 1.0) / 3e7
+            + cells * (1.0 + 4.0 * margins(problem) if problem.classes or problem.labels else 1.0) / 3e7
             + problem.rows / 1e6
         )
         return Cost(seconds=seconds, bytes=12 * cells + 64 * problem.rows)
