@@ -424,6 +424,13 @@ class ProductFile(Section):
     log: LogSection = Field(default=LogSection(), description="How long predictions and feedback are kept.")
     sign: SignSection = Field(default=SignSection(), description="Seals of releases.")
 
+    @field_validator("version", mode="before")
+    @classmethod
+    def _whole(cls, value: Any) -> Any:
+        if isinstance(value, bool | float):  # both can equal 1
+            raise ValueError("version is a whole number, such as 1")
+        return value
+
     @model_validator(mode="after")
     def _sharded(self) -> ProductFile:
         if self.train.shards == 1:

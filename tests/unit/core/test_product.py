@@ -51,6 +51,8 @@ def test_names_of_plugins_are_checked_with_nearest_matches():
         ("version = ", "product-file-syntax"),
         (LEAST.replace("version = 1", "version = 9"), "product-file-version"),
         (LEAST.replace("version = 1\n", ""), "product-file-invalid"),
+        (LEAST.replace("version = 1", "version = true"), "product-file-invalid"),
+        (LEAST.replace("version = 1", "version = 1.0"), "product-file-invalid"),
         (LEAST + "[data.split]\njudge = 0.6\ntest = 0.4\n", "product-file-invalid"),
         (LEAST + "[quality]\nalpha = nan\n", "product-file-invalid"),
     ],

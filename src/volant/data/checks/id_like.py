@@ -19,6 +19,8 @@ DENSE = 1.2
 NAMES = re.compile(
     r"(^|[_\W])(u?u?id|guid|key|code|number|num|nr|no|index)$|[a-z]I[dD]$|编号|序号|号码|代码|标识", re.IGNORECASE
 )
+UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+"""Letters of scripts that put no spaces between words."""
 
 
 class IdLike(DataCheck):
@@ -66,11 +68,15 @@ def _mostly_different(study: Study, name: str) -> bool:
 
 
 def _one_token(study: Study, name: str) -> bool:
-    """Whether cells hold no spaces and have one length, as codes do and sentences do not."""
+    """Whether cells hold no spaces and have one length, as codes do and sentences do not.
+
+    In scripts that write no spaces, a sentence has none either.
+    """
     texts = study.codes(name).labels[:1000]
     lengths = pc.utf8_length(texts).to_numpy(zero_copy_only=False)
     spaces = pc.any(pc.match_substring_regex(texts, r"\s")).as_py()
-    return not spaces and lengths.std() <= 0.1 * lengths.mean()
+    written = pc.utf8_length(pc.replace_substring_regex(texts, UNSPACED, "")).to_numpy(zero_copy_only=False)
+    return not spaces and lengths.std() <= 0.1 * lengths.mean() and written.sum() >= 0.5 * lengths.sum()
 
 
 def _number(study: Study, name: str) -> str:

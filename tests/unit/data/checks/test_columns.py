@@ -44,6 +44,7 @@ def test_mostly_empty_columns_and_empty_rows(checks, make, run, clean):
         (np.random.default_rng(0).permutation(N) + 1.0, "number"),
         (np.array([f"{i:032x}" for i in np.random.default_rng(0).integers(0, 2**60, N)]), "category"),
         (np.array([f"K{i:07d}" for i in range(N)]), "text"),
+        (np.array([f"京A{i:06d}" for i in range(N)]), "text"),
     ],
 )
 def test_identifiers(checks, make, run, clean, values, kind):
@@ -59,7 +60,9 @@ def test_measurements_sentences_and_ignored_columns_are_no_identifiers(checks, m
         "said": np.array([f"it was seen {i} times by us" for i in range(N)]),
         "key": np.arange(N) + 0.0,
     }
-    data = make(columns, types={"said": "text"}, roles={"key": "ignored"})
+    signs = np.array(list("很好用的东西我们都喜欢快递太慢了质量不错"))
+    columns["短评"] = np.array(["".join(g.choice(signs, 8)) for _ in range(N)])
+    data = make(columns, types={"said": "text", "短评": "text"}, roles={"key": "ignored"})
     assert run(checks["id_like"], data) == []
 
 
