@@ -12,9 +12,8 @@ import json
 import os
 import shutil
 import threading
-import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,10 +30,21 @@ from volant.core.records import Batch, Column, Schema
 from volant.data.shelf import MEDIA, StoreShelf
 from volant.data.splits import assign, content_hashes, earliest, row_keys, time_cuts
 from volant.errors import BadInput
+from volant.store.artifacts import locked_folder, sweep
 from volant.store.packs import Packs
 
 FORMAT = 1
 MOST_EVIDENCE = 20
+
+
+@contextmanager
+def _damage_told(folder: Path) -> Iterator[None]:
+    """Say in plain words that a file of a dataset version cannot be read."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError) as cause:  # what is no Parquet is a ValueError to Arrow
+        fix = "run `volant check` again; what was made of feedback, `volant improve` makes anew"
+        raise BadInput("a dataset version is damaged", code="artifact-damaged", where=folder.name, fix=fix) from cause
 
 
 class _File:
@@ -56,15 +66,17 @@ class _File:
     def column(self, name: str) -> pa.ChunkedArray:
         with self._reading:
             if name not in self._columns:
-                if self._main is None:  # kept open: its footer is long where there are many columns
-                    self._main = pq.ParquetFile(self.folder / "main.parquet", memory_map=True)
-                self._columns[name] = self._main.read(columns=[name]).column(name)
+                with _damage_told(self.folder):
+                    if self._main is None:  # kept open: its footer is long where there are many columns
+                        self._main = pq.ParquetFile(self.folder / "main.parquet", memory_map=True)
+                    self._columns[name] = self._main.read(columns=[name]).column(name)
             return self._columns[name]
 
     def rows(self, name: str) -> np.ndarray:
         with self._reading:
             if self._rows is None:
-                self._rows = pq.read_table(self.folder / "rows.parquet")
+                with _damage_told(self.folder):
+                    self._rows = pq.read_table(self.folder / "rows.parquet")
             values: np.ndarray = self._rows.column(name).to_numpy(zero_copy_only=False)
         return values
 
@@ -228,12 +240,13 @@ class Writer:
 
     def __post_init__(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
-        self._folder = self.root / f".new-{uuid.uuid4().hex}"
-        self._folder.mkdir()
+        sweep(self.root)
+        self._held = ExitStack()
+        self._folder, lock = locked_folder(self.root)
+        self._held.callback(os.close, lock)
         media = frozenset(media_columns(self.schema))
         types = [(c.name, pa.string() if c.name in media else column_type(c.type).storage) for c in self.schema.columns]
         self._arrow = pa.schema([pa.field(name, storage) for name, storage in types])
-        self._held = ExitStack()
         packs = Packs(home_of(self._folder) / MEDIA)
         self._media = self._held.enter_context(packs.writing()) if media else None
         self._out = pq.ParquetWriter(self._folder / "main.parquet", self._arrow, compression="zstd")
@@ -483,11 +496,7 @@ def open_dataset(folder: Path) -> Dataset:
     Raises:
         BadInput: code `artifact-damaged`.
     """
-    try:
+    with _damage_told(folder):
         facts = json.loads((folder / "dataset.json").read_bytes())
         schema = Schema(tuple(Column(**c) for c in facts["schema"]))
-    except (OSError, ValueError, KeyError, TypeError) as cause:
-        raise BadInput(
-            "a dataset version is damaged", code="artifact-damaged", where=folder.name, fix="run `volant check` again"
-        ) from cause
-    return Dataset(str(facts["digest"]), folder, facts, _File(folder, schema))
+        return Dataset(str(facts["digest"]), folder, facts, _File(folder, schema))

@@ -32,7 +32,7 @@ def staged_folder(final: Path) -> Iterator[Path]:
     with full_disk_told(f"writing {final.name}"):
         final.parent.mkdir(parents=True, exist_ok=True)
         sweep(final.parent)
-        folder, descriptor = _locked_folder(final.parent)
+        folder, descriptor = locked_folder(final.parent)
         try:
             yield folder
             _sync_tree(folder)
@@ -73,8 +73,8 @@ def sweep(parent: Path) -> None:
             os.close(descriptor)
 
 
-def _locked_folder(parent: Path) -> tuple[Path, int]:
-    """A new folder that is locked by this process for as long as it works on it."""
+def locked_folder(parent: Path) -> tuple[Path, int]:
+    """A new folder that is locked by this process for as long as its descriptor, given beside it, is open."""
     while True:
         folder = parent / f"{PREFIX}{uuid7()}"
         folder.mkdir()

@@ -19,7 +19,7 @@ from volant.data.dataset import Dataset, open_dataset
 from volant.errors import BadInput
 from volant.release.traffic import standing
 from volant.search.shards import forget, shard_of
-from volant.store.artifacts import write_file_atomic
+from volant.store.artifacts import PREFIX, write_file_atomic
 from volant.wheel.collect import collect
 from volant.wheel.context import Context
 from volant.wheel.history import serving
@@ -194,7 +194,12 @@ def _forget_datasets(context: Context, digests: Collection[str], models: Collect
     for row in context.store.runs():
         if row.dataset in digests or row.id in going_on:
             shutil.rmtree(runs / row.id, ignore_errors=True)
-    for scratch in (*runs.glob(".second-*"), *datasets.glob(".new-*"), context.product.home / "cache"):
+    for scratch in (
+        *runs.glob(".second-*"),
+        *datasets.glob(f"{PREFIX}*"),
+        *datasets.glob(".new-*"),
+        context.product.home / "cache",
+    ):
         shutil.rmtree(scratch, ignore_errors=True)
     for report in context.folder("reports").glob("*"):
         if not report.name.startswith("erasure-"):

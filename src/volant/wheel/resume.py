@@ -105,14 +105,14 @@ def _why_not(context: Context, problem: Problem, champion: Release, *, anew: boo
 
 def _fresh(context: Context, before: str, dataset: Dataset) -> np.ndarray | None:
     """Which training rows the champion's dataset version did not have, with this target, (n,)."""
+    now, names = dataset.part("train"), list(dataset.schema.names)
     try:
         old = open_dataset(context.folder("datasets") / before)
+        if list(old.schema.names) != names:
+            return None
+        known = content_hashes(old.part("train").stored(names))
     except (BadInput, OSError):
         return None
-    now, names = dataset.part("train"), list(dataset.schema.names)
-    if list(old.schema.names) != names:
-        return None
-    known = content_hashes(old.part("train").stored(names))
     return np.asarray(~np.isin(content_hashes(now.stored(names)), known))
 
 

@@ -156,6 +156,34 @@ def test_a_damaged_version_is_named(tmp_path):
     assert bad.value.code == "artifact-damaged"
 
 
+@pytest.mark.parametrize("name", ["main.parquet", "rows.parquet"])
+@pytest.mark.parametrize("how", ["cut short", "gone", "overwritten"])
+def test_damage_is_told_when_it_is_met(tmp_path, name, how):
+    path = dataset(tmp_path).folder / name
+    whole = path.read_bytes()
+    path.unlink()
+    if how != "gone":
+        path.write_bytes(
+            whole[: len(whole) // 2] if how == "cut short" else b"PAR1" + whole[:2000][::-1] + whole[2004:]
+        )
+    data = open_dataset(path.parent)
+    with pytest.raises(BadInput) as bad:
+        data.table() if name == "main.parquet" else data.sides()
+    assert bad.value.code == "artifact-damaged"
+
+
+def test_what_a_killed_process_left_is_swept_and_what_is_being_written_stays(tmp_path):
+    left, alive = tmp_path / ".unfinished-of-the-dead", Writer(tmp_path, SCHEMA, SplitRule())
+    left.mkdir()
+    (left / "main.parquet").write_bytes(b"PAR1")
+    data = dataset(tmp_path)
+    assert not left.exists()
+    assert len(list(tmp_path.iterdir())) == 2
+    alive.add(data.table(), Extra())
+    assert alive.finish().digest == data.digest
+    assert [*tmp_path.iterdir()] == [data.folder]
+
+
 def test_a_column_is_its_own_whatever_the_names_beside_it(tmp_path):
     names = ["a", "a.b", "a.b.c", "a b", "列", "list.element"]
     schema = Schema(tuple(Column(name, "number", "input", "") for name in names))
