@@ -259,7 +259,8 @@ class Comparison:
     """A paired difference, challenger minus champion, oriented so that positive is better.
 
     `low` and `high` bound it at the level the gate asked for. `slice` is `""` for all rows. `scale` is
-    `absolute`, or `relative` where the difference is divided by the champion's value.
+    `absolute`, or `relative` where the difference is divided by the champion's value. `heaviest` is the share of the
+    weight that lies on rows of one key: they are alike, or of one subject or group, and tell as much as one.
     """
 
     metric: str
@@ -271,6 +272,7 @@ class Comparison:
     champion: float
     challenger: float
     scale: str = "absolute"
+    heaviest: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -107,7 +107,8 @@ def _of_slice(pair: Pair, measure: Measure, task: Task, name: str, alpha: float,
         interval = _by_unit(pair, measure, task, alpha, seed)
     else:
         interval = _by_resamples(pair, measure, alpha, seed)
-    return _comparison(measure, name, n, interval, (both[0], both[1]))
+    found = _comparison(measure, name, n, interval, (both[0], both[1]))
+    return replace(found, heaviest=pair.units.heaviest())
 
 
 def _comparison(measure: Measure, name: str, n: int, interval: Interval, both: tuple[float, float]) -> Comparison:

@@ -44,6 +44,11 @@ class Units:
         squares = float((totals**2).sum())
         return float(totals.sum()) ** 2 / squares if squares > 0 else 0.0
 
+    def heaviest(self) -> float:
+        """The share of the weight that lies on one key, the heaviest."""
+        totals = np.bincount(self.place, self.weight, self.size)
+        return float(totals.max() / totals.sum()) if totals.sum() > 0 else 0.0
+
     def blocks(self, seed: int) -> Units:
         """The same with so few keys that means can be resampled fast."""
         if self.size <= MOST_BLOCKS:

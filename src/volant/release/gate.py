@@ -16,6 +16,9 @@ from volant.core.records import Comparison, Gap, Verdict, Worth
 from volant.release.fairness import FairnessRules, fair, unfair
 from volant.release.rewards import earned, earns_less
 
+ALIKE = 0.1
+"""Share of the weight on rows of one key from which a refusal for lack of certainty speaks of it."""
+
 
 @dataclass(frozen=True)
 class GateRules:
@@ -166,7 +169,17 @@ def _no_gain(comparisons: Sequence[Comparison], rules: GateRules, facts: Candida
         return
     yield (
         f"{start}, but that may be chance: at {_confidence(rules)} confidence the gain may be as low as "
-        f"{_signed(one.low, one)}, and more than {_size(rules.min_gain, one)} is needed."
+        f"{_signed(one.low, one)}, and more than {_size(rules.min_gain, one)} is needed.{_alike(one)}"
+    )
+
+
+def _alike(one: Comparison) -> str:
+    """What is to be known where most rows tell little more than a few."""
+    if one.heaviest < ALIKE:
+        return ""
+    return (
+        f" {100 * one.heaviest:.0f} % of these rows are alike, or of one subject or group, and tell no more than one: "
+        "judge rows that differ tell more."
     )
 
 

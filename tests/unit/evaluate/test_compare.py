@@ -150,6 +150,15 @@ def test_keys_widen_and_weights_count():
     assert weighed.difference == pytest.approx(compare(*repeated, task=REGRESS, metric="rmse")[0].difference)
 
 
+def test_it_is_told_how_much_lies_on_rows_of_one_key():
+    champion, challenger = regression(60)
+    keys = np.arange(len(champion["y"]))
+    keys[: len(keys) // 4] = 0
+    one = compare(champion, challenger, task=REGRESS, metric="rmse", keys=keys)[0]
+    assert one.heaviest == pytest.approx(0.25, abs=0.01)
+    assert compare(champion, challenger, task=REGRESS, metric="rmse")[0].heaviest < 0.05
+
+
 def test_other_rows_cannot_be_compared():
     champion, challenger = regression()
     with pytest.raises(Failure, match="same rows"):

@@ -41,6 +41,7 @@ def test_a_promotion_says_how_much_is_gained():
             [better(low=-0.01), BOTH[1]],
             "but that may be chance: at 95 % confidence the gain may be as low as minus 1 %",
         ),
+        ([replace(better(low=-1.9), heaviest=0.47), BOTH[1]], "is needed. 47 % of these rows are alike, or of one"),
         ([better(difference=-0.05, low=-0.2), BOTH[1]], "5 % worse than the champion's"),
         ([better(difference=0.0, low=0.0), BOTH[1]], "neither better nor worse"),
         ([better(low=0.0), BOTH[1]], "may be as low as 0 %"),
