@@ -3,7 +3,7 @@
 Each run (table, seed, who) is kept under bench/out/tables and not repeated, so that the comparison can be made in
 parts; without `--run` what there is is compared. A difference whose 95 % interval (paired bootstrap over test rows)
 holds 0 is half a win. AutoGluon is run by the interpreter that VOLANT_AUTOGLUON names, in an environment of its
-own. Every run says how many cores it got. Needs VOLANT_DATA.
+own. Every run says how many cores it got, where that can be told. Needs VOLANT_DATA.
 
     python bench/tables.py --run volant autogluon-medium autogluon-best --tables telco_churn --seeds 0
     python bench/tables.py
@@ -102,7 +102,9 @@ def run(name: str, seed: int, who: str) -> None:
         after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - started
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     facts = json.loads(Path(f"{out}.json").read_text())
-    facts |= {"wall_seconds": round(wall, 1), "cores_got": round(used / wall, 2), "load_before": round(load, 2)}
+    facts |= {"wall_seconds": round(wall, 1), "load_before": round(load, 2)}
+    if who != "autogluon-best":  # the workers of Ray, which fit for it, are no children of this process
+        facts["cores_got"] = round(used / wall, 2)
     Path(f"{out}.json").write_text(json.dumps(facts))
     print(json.dumps({"ran": out.name, **facts}), flush=True)
 
