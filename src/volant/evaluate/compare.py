@@ -17,9 +17,18 @@ import numpy as np
 from volant.core.protocols import Task
 from volant.core.records import Batch, Comparison
 from volant.errors import Failure
-from volant.evaluate.intervals import NOTHING, Interval, Spread, Statistic, interval_of_means, weigh
+from volant.evaluate.intervals import NOTHING, Foreseen, Interval, Statistic, interval_of_means, weigh
 from volant.evaluate.sampling import Units, seed_of, units_by
 from volant.tasks.metrics import Measure, known, measure_of, ready, take
+
+HEAVY, UNLIKE = 0.02, 10
+"""The share of the weight from which a key is imagined by itself, if it is so many times what keys have on average."""
+
+MOST_ROWS = 1_000
+"""Of a heavy key's rows so many are looked at."""
+
+DRAWS = 20_000
+"""How often the truths of heavy keys are imagined."""
 
 
 @runtime_checkable
@@ -135,7 +144,7 @@ def _by_unit(pair: Pair, measure: Measure, task: Task, alpha: float, seed: int) 
     expected = None
     if isinstance(task, Imagines):
         moments = _Imagined(pair, measure, task, np.average(values, axis=0, weights=pair.units.weight))
-        expected = moments.spread
+        expected = moments.foreseen
     return interval_of_means(values, _gain_of(measure), pair.units, alpha=alpha, seed=seed, expected=expected)
 
 
@@ -150,25 +159,49 @@ def _gain_of(measure: Measure) -> Statistic:
 
 @dataclass(frozen=True)
 class _Imagined:
-    """The spread of the gain that the models' own probabilities lead one to expect."""
+    """How far the gain may lie from its mean if the models' own probabilities decide what is true.
+
+    As far as one can foresee, rows of one key share a truth. A key counts by its own weight: one of which both
+    models are sure adds little, however heavy it is.
+    """
 
     pair: Pair
     measure: Measure
     task: Imagines
     means: np.ndarray
 
-    def spread(self, gradient: np.ndarray) -> Spread:
-        """The deviation and skewness of one unit's influence, over units and imagined truths."""
-        weight = self.pair.units.weight / self.pair.units.weight.sum()
-        moments = np.zeros(3)
+    def foreseen(self, gradient: np.ndarray, seed: int) -> Foreseen:
+        """Moments for the many light keys, draws for the few heavy ones, whose sum is far from normal."""
+        units, rng = self.pair.units, np.random.default_rng(seed)
+        weight = units.weight / units.weight.sum()
+        shares = np.bincount(units.place, weight, units.size)
+        least = max(HEAVY, UNLIKE / units.size)
+        picked = {k: _some(np.flatnonzero(units.place == k), rng) for k in np.flatnonzero(shares > least)}
+        told: dict[int, list[np.ndarray]] = {key: [] for key in picked}
+        raw = np.zeros((3, len(weight)))
         for probable, champion, challenger in self.task.imagine(self.pair.champion, self.pair.challenger):
             influence = (_values(self.measure, champion, challenger) - self.means) @ gradient
-            moments += [float((weight * probable) @ influence**k) for k in (1, 2, 3)]
-        mean, square, cube = moments
-        variance = square - mean**2
-        if not variance > 0:
-            return Spread(0.0, 0.0)
-        return Spread(math.sqrt(variance), (cube - 3 * mean * square + 2 * mean**3) / variance**1.5)
+            raw += [probable * influence**k for k in (1, 2, 3)]
+            for key, rows in picked.items():
+                told[key].append(np.stack([influence[rows], probable[rows] * weight[rows]]))
+        drawn = [_drawn(*np.concatenate(one, axis=1), shares[key], rng) for key, one in told.items()]
+        mean, share = float(raw[0] @ weight), shares[units.place]
+        square, cube = raw[1] - 2 * mean * raw[0] + mean**2, raw[2] - 3 * mean * raw[1] + 3 * mean**2 * raw[0] - mean**3
+        light = weight * (share <= least)
+        left = shares[shares <= least]
+        keys = float(left.sum() ** 2 / (left**2).sum()) if left.any() else 0.0
+        return Foreseen((light * share) @ square, (light * share**2) @ cube, keys, np.sum(drawn, axis=0))
+
+
+def _some(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return rows if len(rows) <= MOST_ROWS else rng.choice(rows, MOST_ROWS, replace=False)
+
+
+def _drawn(influence: np.ndarray, chances: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """What a key adds to the gain about its mean, (`DRAWS`,): of its rows and truths, (m,), one is drawn each time."""
+    upto = np.cumsum(chances)
+    found = np.minimum(np.searchsorted(upto, rng.random(DRAWS) * upto[-1]), len(upto) - 1)
+    return np.asarray((influence[found] - influence @ chances / upto[-1]) * share)
 
 
 def _by_resamples(pair: Pair, measure: Measure, alpha: float, seed: int) -> Interval:

@@ -47,6 +47,27 @@ class Spread:
     skewness: float
 
 
+@dataclass(frozen=True)
+class Foreseen:
+    """How a statistic is expected to spread: `variance` and `third` moment of what light keys add to it together.
+
+    `keys` is how many equal keys would be as informative as the light ones, and `heavy` what the others add about
+    their mean, drawn many times (d,); empty where no key is heavy.
+    """
+
+    variance: float
+    third: float
+    keys: float
+    heavy: np.ndarray
+
+    def spread(self) -> Spread:
+        """Of one of the light keys."""
+        if not (self.variance > 0 and self.keys > 0):
+            return Spread(0.0, 0.0)
+        skewness = self.third / self.variance**1.5 * math.sqrt(self.keys)
+        return Spread(math.sqrt(self.variance * self.keys), skewness)
+
+
 NOTHING = Interval(math.nan, math.nan, math.nan)
 
 
@@ -84,13 +105,13 @@ def interval_of_means(
     alpha: float,
     seed: int,
     draws: int = MOST_DRAWS,
-    expected: Callable[[np.ndarray], Spread] | None = None,
+    expected: Callable[[np.ndarray, int], Foreseen] | None = None,
 ) -> Interval:
     """Bounds of `statistic` of the weighted means of `values` (n, k), each at level 1 - `alpha`.
 
     The lower bound is the least of a bootstrap percentile, drawn with one more key that is a copy of the
     most harmful one, and of Student's bound, corrected for skewness; the upper bound mirrors it.
-    `expected(gradient)` tells the spread that the models themselves expect, which widens the bounds where
+    `expected(gradient, seed)` tells the spread that the models themselves expect, which widens the bounds where
     a tail was too rare to be seen.
     Source: Learned-Miller and Thomas, A New Confidence Interval for the Mean of a Bounded Random Variable, 2019.
     """
@@ -104,17 +125,15 @@ def interval_of_means(
         return Interval(value, math.nan, math.nan)
     gradient = _gradient(statistic, means)
     influence = (sums[:, :-1] - sums[:, -1:] * means) @ gradient * (len(sums) / sums[:, -1].sum())  # (size,)
-    quantiles = Quantiles.at(alpha, keys)
-    seen = _spread(influence, keys)
-    foreseen = expected(gradient) if expected is not None else Spread(0.0, 0.0)
-    low, high = _student(value, seen, foreseen, quantiles, keys)
+    foreseen = expected(gradient, seed) if expected is not None else Foreseen(0.0, 0.0, keys, np.empty(0))
+    low, high = _foretold(value, _spread(influence, keys), foreseen, alpha, keys)
     blocks = units.blocks(seed)
     if blocks.size < units.size:
         sums = _sums(values, blocks)
         influence = (sums[:, :-1] - sums[:, -1:] * means) @ gradient
     drawn = draw(len(sums) + 1, draws_for(len(sums), draws), seed)
     below, above = _percentiles(sums, statistic, influence, alpha, drawn)
-    stretch = quantiles.stretch(keys)
+    stretch = Quantiles.at(alpha, keys).stretch(keys)
     low = min(low, value + (below - value) * stretch, value)
     return Interval(value, low, max(high, value + (above - value) * stretch, value))
 
@@ -143,8 +162,23 @@ def _spread(influence: np.ndarray, keys: float) -> Spread:
     return Spread(math.sqrt(variance * share * keys / (keys - 1)), skewness)
 
 
-def _student(value: float, seen: Spread, foreseen: Spread, quantiles: Quantiles, keys: float) -> tuple[float, float]:
-    error = max(seen.deviation, foreseen.deviation) / math.sqrt(keys)
+def _foretold(value: float, seen: Spread, foreseen: Foreseen, alpha: float, keys: float) -> tuple[float, float]:
+    """Bounds from what was seen and what was to be expected.
+
+    Where keys are heavy, the two are bounds of their own, and half of `alpha` each goes to heavy and light keys.
+    """
+    if not foreseen.heavy.size:
+        return _student(value, seen, foreseen.spread(), alpha, keys)
+    nothing = Spread(0.0, 0.0)
+    low, high = _student(value, seen, nothing, alpha, keys)
+    below, above = _student(value, nothing, foreseen.spread(), alpha / 2, foreseen.keys)
+    ends = np.quantile(foreseen.heavy, [alpha / 2, 1 - alpha / 2])
+    return min(low, below - float(ends[1])), max(high, above - float(ends[0]))
+
+
+def _student(value: float, seen: Spread, foreseen: Spread, alpha: float, keys: float) -> tuple[float, float]:
+    error = max(seen.deviation, foreseen.deviation) / math.sqrt(max(keys, 1.0))
+    quantiles = Quantiles.at(alpha, keys)
     left = quantiles.reach(min(seen.skewness, foreseen.skewness), keys)
     right = quantiles.reach(min(-seen.skewness, -foreseen.skewness), keys)
     return value - error * left, value + error * right

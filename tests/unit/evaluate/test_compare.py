@@ -24,12 +24,15 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def promoted(draw, n, task=CLASSIFY, metric="log_loss", alpha=ALPHA, repeats=REPEATS):
-    """How often a challenger that `draw(rng, n)` gives looks surely better."""
+def promoted(draw, n, task=CLASSIFY, metric="log_loss", alpha=ALPHA, repeats=REPEATS, copies=1):
+    """How often a challenger that `draw(rng, n)` gives looks surely better; the first row comes `copies` times."""
     found = 0
+    keys = np.repeat(np.arange(n), [copies] + [1] * (n - 1))
     for seed in range(repeats):
-        champion, challenger = draw(np.random.default_rng(seed), n)
-        found += compare(champion, challenger, task=task, metric=metric, alpha=alpha, seed=seed)[0].low > 0
+        sides = draw(np.random.default_rng(seed), n)
+        champion, challenger = ({k: v[keys] for k, v in side.items()} for side in sides)
+        one = compare(champion, challenger, task=task, metric=metric, alpha=alpha, seed=seed, keys=keys)[0]
+        found += one.low > 0
     return found
 
 
@@ -80,6 +83,23 @@ def test_a_plain_bound_would_promote_the_rash_challenger_most_of_the_time():
         imagine = None
 
     assert promoted(rash, 30, task=Unimaginative(), repeats=40) > 20
+
+
+@pytest.mark.parametrize("copies", [13, 106])
+@pytest.mark.parametrize("draw", [noisy, rash, sharp])
+def test_equal_models_are_rarely_promoted_though_many_rows_are_copies_of_one(draw, copies):
+    assert promoted(draw, 120, copies=copies) <= MOST
+
+
+def test_a_clear_gain_is_promoted_though_half_of_the_rows_are_copies_of_one():
+    """Where the heavy row itself went wrong, or its truth is uncertain, nothing can be promoted."""
+
+    def draw(rng, n):
+        z = rng.normal(0, 6, n)
+        y = (rng.random(n) < sigmoid(z)).astype(np.int64)
+        return {"y": y, "p": two(np.full(n, 0.5))}, {"y": y, "p": two(sigmoid(z))}
+
+    assert promoted(draw, 500, repeats=40, copies=443) >= 28
 
 
 def test_equal_regressors_are_rarely_promoted_though_errors_are_heavy_tailed():
