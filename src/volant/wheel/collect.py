@@ -26,6 +26,7 @@ from volant.data.sources.beside import with_files
 from volant.data.sources.joined import joined
 from volant.errors import BadInput, Trouble, nearest
 from volant.store.erasure import Tombstones
+from volant.store.records import DatasetRow
 from volant.wheel.context import Context
 
 
@@ -121,14 +122,29 @@ def _write(context: Context, source: Source, schema: Schema, rule: SplitRule, kn
 
 
 def first_cuts(context: Context, rule: SplitRule) -> Mapping[str, Any] | None:
-    """The cut points of an earlier version under the same rule: rows never move."""
+    """The cut points of the last version under the same rule: rows never move.
+
+    The ledger tells them, so that they outlive the files of that version.
+    """
     if rule.by not in ("time", "stratified"):
         return None
-    before = context.store.latest_dataset()
-    if before is None:
+    same = (row for row in reversed(context.store.datasets()) if _divided(context, row) == _divisions(rule))
+    return next((row.facts["cuts"] for row in same), None)
+
+
+def _divisions(rule: SplitRule) -> dict[str, Any]:
+    """What cut points depend on."""
+    return {"by": rule.by, "judge": rule.judge, "test": rule.test, "salt": rule.salt}
+
+
+def _divided(context: Context, row: DatasetRow) -> dict[str, Any] | None:
+    """What the cut points of a version depended on; None where nobody can tell."""
+    if "split" in row.facts or not row.facts.get("cuts"):
+        return dict(row.facts.get("split") or {}) or None
+    try:  # ledgers of before hold the cut points alone
+        return _divisions(SplitRule(**open_dataset(context.folder("datasets") / row.digest).facts["split"]))
+    except (BadInput, TypeError):
         return None
-    facts = open_dataset(context.folder("datasets") / before.digest).facts
-    return facts["cuts"] if SplitRule(**{**facts["split"], "columns": rule.columns}) == rule else None
 
 
 def _key_columns(context: Context, schema: Schema) -> tuple[str, ...]:
@@ -146,8 +162,9 @@ def _key_columns(context: Context, schema: Schema) -> tuple[str, ...]:
 
 def dataset_facts(dataset: Dataset, kind: str) -> dict[str, Any]:
     """What the ledger keeps of a dataset version: what later ones must agree with."""
-    split = dataset.facts["split"]
-    return {"kind": kind, "cuts": dataset.facts["cuts"], "key": split["salt"], "key_columns": list(split["columns"])}
+    rule = SplitRule(**dataset.facts["split"])
+    told = {"cuts": dataset.facts["cuts"], "key": rule.salt, "key_columns": list(rule.columns)}
+    return {"kind": kind, **told, "split": _divisions(rule)}
 
 
 def split_rule(product: Product) -> SplitRule:
