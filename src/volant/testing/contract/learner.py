@@ -21,7 +21,7 @@ from volant.core.clock import Machine
 from volant.core.protocols import WAYS, Asks, Earlier, Learner, RunContext, Sketches
 from volant.core.records import Cost, Pipeline, Support
 from volant.runtime.load import Runner, inside
-from volant.runtime.steps import STEPS
+from volant.runtime.steps import STEPS, TREES
 from volant.testing.contract.claims import claim, is_described, nothing_global_changes, run
 from volant.testing.contract.tables import CLASSES, Case, cases, emptied, make_case, unseen
 from volant.testing.rows import MemoryRows
@@ -29,6 +29,8 @@ from volant.testing.rows import MemoryRows
 MACHINE = Machine(cores=2, memory=8 * 1024**3, disk=64 * 1024**3)
 CODE_FREE = (".onnx", ".safetensors", ".json", ".txt")
 A_HANDFUL = 6
+MANY = 600
+"""Rows that several threads share."""
 GRACE = 5.0
 """Seconds by which a busy machine may be late."""
 
@@ -247,6 +249,19 @@ def one_row_is_predicted_like_many(learner: Learner) -> None:
             one = np.concatenate([_outputs(runner, case, case.fresh.take(np.array([i]))) for i in range(8)])
             _sound(one, case, 8, "one row at a time")
             claim(np.allclose(one, many[:8], rtol=1e-4, atol=1e-5), "one row gives what it gives among others")
+
+
+def threads_change_no_answer(learner: Learner) -> None:
+    """A service answers with one thread what was judged with several."""
+    for case in _supported(learner):
+        with tempfile.TemporaryDirectory() as place:
+            pipeline = _export(learner, case, Path(place))
+            rows = case.fresh.take(np.resize(np.arange(len(case.fresh)), MANY))
+            alone, together = (_outputs(Runner(pipeline, Path(place), threads), case, rows) for threads in (1, 2))
+            claim(np.array_equal(alone, together), f"the number of threads changes no bit of an answer ({case.name})")
+            trees = any(step.file and TREES in (Path(place) / step.file).read_bytes() for step in pipeline.steps)
+            one = _outputs(Runner(pipeline, Path(place)), case, rows.take(np.array([0])))
+            claim(not trees or np.array_equal(one, together[:1]), "trees give one row what they give it among others")
 
 
 def same_seed_gives_same_bytes(learner: Learner) -> None:
@@ -495,6 +510,7 @@ LEARNER_CONTRACT = (
     pipeline_is_plain_data,
     predicts_soundly,
     one_row_is_predicted_like_many,
+    threads_change_no_answer,
     same_seed_gives_same_bytes,
     keeps_no_state,
     keeps_the_order_of_classes,
