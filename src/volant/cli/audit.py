@@ -30,7 +30,7 @@ def audit(context: typer.Context, folder: FolderOption = None, as_json: JsonOpti
         raise typer.Exit(1)
 
 
-_SHOWN = ("reason", "name", "roles", "previous", "expires_at", "host", "workers", "share")
+_SHOWN = ("reason", "name", "roles", "previous", "expires_at", "host", "workers", "share", "rows", "by")
 
 
 def _said(facts: Mapping[str, Any]) -> str:

@@ -35,7 +35,7 @@ COMMANDS: dict[str, str] = {
     "retain": "Remove predictions and feedback older than the product file allows",
     "top": "Watch the running service",
     "keys": "Make, list, rotate and revoke keys of the service",
-    "feedback": "Import or export answers to predictions",
+    "feedback": "Import, export, show or withdraw answers to predictions",
     "improve": "Turn the wheel once: learn from feedback, promote or refuse",
     "loop": "Turn the wheel by itself, by the rules of the product file",
     "watch": "Show how far traffic is from what the champion was made for",

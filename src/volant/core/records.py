@@ -359,7 +359,10 @@ class FeedbackKind:
 
 @dataclass(frozen=True)
 class Feedback:
-    """One answer of one actor to one prediction. Evidence, not truth. `api_key` is the key that it was sent with."""
+    """One answer of one actor to one prediction. Evidence, not truth. `api_key` is the key that it was sent with.
+
+    What is not `valid` is kept and does not count, and neither does what it supersedes: so something is taken back.
+    """
 
     prediction_id: str
     kind: str
@@ -372,6 +375,7 @@ class Feedback:
     supersedes: str | None = None
     rationale: str | None = None
     api_key: str | None = None
+    valid: bool = True
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ MOST_TROUBLES = 20
 REVIEWERS = ("reviewer",)
 """Sources whose word decides; see `volant.evidence.label_view.LabelRule`."""
 _TEXTS = ("prediction_id", "kind", "actor", "source", "event_at", "idempotency_key", "supersedes", "rationale")
-_FIELDS = (*_TEXTS, "value")
+_FIELDS = (*_TEXTS, "value", "valid")
 _REQUIRED = ("prediction_id", "kind", "value")
 _encoder = msgspec.json.Encoder()
 
@@ -130,6 +130,7 @@ class TakeFeedback:
             target=self._target,
             supersedes=item.get("supersedes"),
             rationale=item.get("rationale"),
+            valid=item.get("valid", True),
         )
 
 
@@ -164,6 +165,8 @@ def _misshapen(item: Any, where: str) -> Iterator[Trouble]:
             yield Trouble(f"{name} must be a text", f"{where}.{name}", type(item[name]).__name__)
         elif name in _REQUIRED and name in item and not item[name]:
             yield Trouble(f"{name} must not be empty", f"{where}.{name}", "nothing")
+    if not isinstance(item.get("valid", True), bool):
+        yield Trouble("valid must be true or false", f"{where}.valid", type(item["valid"]).__name__)
 
 
 def _place(where: str | None, position: int) -> str:

@@ -283,6 +283,8 @@ def _feedback_item(task: Task) -> Schema:
         "event_at": _text("when it was said, if not now", format="date-time"),
         "idempotency_key": _text("a repetition with the same source and key is stored once"),
         "supersedes": _text("the id of an earlier receipt of the same actor that this one replaces"),
+        "rationale": _text("why, in words"),
+        "valid": {"type": "boolean", "default": True, "description": "false takes back what this one supersedes"},
     }
     return _object(properties, optional=list(properties)[3:], closed=True)
 

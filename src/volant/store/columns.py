@@ -9,7 +9,8 @@ import pyarrow as pa
 from sqlalchemy import ColumnElement, Connection, Select, Text, case, literal, select, type_coerce
 
 from volant.store import tables
-from volant.store.feedback import FeedbackLog, first_keys
+from volant.store.feedback import first_keys
+from volant.store.validity import Validity
 
 _LOT = 20_000
 _FEEDBACK = ("seq", "id", "prediction_id", "target", "kind", "value", "actor", "source", "event_at", "received_at")
@@ -31,11 +32,11 @@ _PREDICTION_SCHEMA = pa.schema(
 )
 
 
-class EvidenceColumns(FeedbackLog):
+class EvidenceColumns(Validity):
     """The same evidence as `voices` gives, with values, inputs and outputs as JSON texts."""
 
     def feedback_table(self) -> pa.Table:
-        """Every piece of feedback that was not revoked, in the order it came in.
+        """Every piece of feedback that was not withdrawn, in the order it came in.
 
         Whoever spoke with a key is `actor@key`, by the first of keys that replaced each other: the trust that an actor
         earned with one key is not had by naming the same actor with another one.

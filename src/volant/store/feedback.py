@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, select, tuple_, update
+from sqlalchemy import Connection, Row, Select, func, select, tuple_, update
 
 from volant.core.ids import canonical_json
 from volant.core.records import Feedback
@@ -16,8 +16,9 @@ from volant.store.audit import Audit
 from volant.store.erasure import tombstones
 from volant.store.part import fields, iso
 from volant.store.predictions import Predictions, in_lots
-from volant.store.records import FeedbackRow, PredictionRecord, Receipt, Voice
+from volant.store.records import FeedbackRow, Receipt, Voice
 from volant.store.validation import checked
+from volant.store.voices import current_voices, voice_of
 
 _PAGE = 1000
 _table = tables.feedback
@@ -25,6 +26,10 @@ _Key = tuple[str, str]
 _About = tuple[str, str, bytes, str]
 """The prediction, the kind, the value and the actor of some feedback."""
 
+WITHDRAW = "feedback.withdraw"
+"""What the audit trail calls it."""
+REVIEWER = "reviewer"
+"""The source that may take back what anybody said."""
 STRANGER = "anon-"
 """How the names of actors begin who are never met again: a replay has another one."""
 
@@ -52,22 +57,27 @@ class FeedbackLog(Predictions, Audit):
         rows = [checked(group, received) for group in groups]
         self._index_what_is_missing(rows)
         with self._database.write() as connection:
-            return [found if isinstance(found, BadInput) else _append(connection, found) for found in rows]
+            return [found if isinstance(found, BadInput) else self._append(connection, found) for found in rows]
 
-    def revoke_feedback(self, id: str) -> None:
-        """Let a piece of feedback count no more; what it superseded counts again.
+    def _append(self, connection: Connection, rows: list[dict[str, Any]]) -> list[Receipt] | BadInput:
+        """Insert the rows of one group, and let what they take back count no more."""
+        receipts = _append(connection, rows)
+        if isinstance(receipts, BadInput):
+            return receipts
+        for row, receipt in zip(rows, receipts, strict=True):
+            old = receipt.id if receipt.duplicate else row["supersedes"]
+            if not row["valid"] and old is not None:
+                self._withdraw(connection, old, {"by": row["id"], "source": row["source"]})
+        return receipts
 
-        Raises:
-            BadInput: code `feedback-invalid`: there is none of that id.
-        """
-        with self._database.write() as connection:
-            done = connection.execute(update(_table).where(_table.c.id == id).values(valid=False))
-            if not done.rowcount:
-                raise BadInput("there is no feedback of that id", code="feedback-invalid", where="id")
-            self._note(connection, "feedback.revoke", id, {})
+    def _withdraw(self, connection: Connection, id: str, facts: Mapping[str, Any]) -> None:
+        """Let a piece of feedback count no more, once."""
+        done = connection.execute(update(_table).where(_table.c.id == id, _table.c.valid).values(valid=False))
+        if done.rowcount:
+            self._note(connection, WITHDRAW, id, facts)
 
     def feedback_rows(self, after_seq: int = 0) -> Iterator[FeedbackRow]:
-        """Everything ever stored, revoked and superseded rows included, in the order it came in."""
+        """Everything ever stored, withdrawn and superseded rows included, in the order it came in."""
         query = select(_table).where(_table.c.seq > after_seq).order_by(_table.c.seq)
         for row in self._stream(query):
             yield FeedbackRow(**fields(row))
@@ -85,11 +95,11 @@ class FeedbackLog(Predictions, Audit):
     def voices(self, after_seq: int = 0) -> Iterator[Voice]:
         """What every actor says now about every (prediction, target, kind), by `seq`, newer than `after_seq`.
 
-        The latest row by sequence speaks, whatever clocks said, unless it is revoked or superseded. All
+        The latest row by sequence speaks, whatever clocks said, unless it is withdrawn or superseded. All
         voices come from one state of the store, however long the iteration takes.
         """
-        for row in self._stream(_current_voices(after_seq)):
-            yield _voice(row)
+        for row in self._stream(current_voices(after_seq)):
+            yield voice_of(row)
 
     def _stream(self, query: Select[Any]) -> Iterator[Row[Any]]:
         with self._database.read() as connection:
@@ -105,11 +115,13 @@ class FeedbackLog(Predictions, Audit):
 
 def _append(connection: Connection, rows: list[dict[str, Any]]) -> list[Receipt] | BadInput:
     """Insert the rows of one group that are not there yet, unless one of them is bad."""
-    first, said = _first_receipts(connection, rows)
+    first, said, by = _first_receipts(connection, rows)
     new = _without_replays(rows, first)
     places = {row["id"]: f"items[{position}]" for position, row in enumerate(rows)}
     if troubles := _reused(rows, said, places):
         return BadInput("an idempotency key came with other feedback", code="feedback-invalid", troubles=troubles)
+    if troubles := _taken_back_by_others(connection, rows, by, places):
+        return BadInput("feedback takes back what it may not", code="feedback-invalid", troubles=troubles)
     if troubles := _unknown(connection, new, places):
         return BadInput("feedback names unknown predictions", code="prediction-unknown", troubles=troubles)
     if troubles := _erased(connection, new, places):
@@ -154,21 +166,37 @@ def _reused(rows: list[dict[str, Any]], said: dict[_Key, _About], places: Mappin
     ]
 
 
+def _taken_back_by_others(
+    connection: Connection, rows: list[dict[str, Any]], by: Mapping[_Key, str | None], places: Mapping[str, str]
+) -> list[Trouble]:
+    """Repetitions that take back what came with another key of the service."""
+    again = [row for row in rows if not row["valid"] and row["source"] != REVIEWER and _key(row) in by]
+    first: dict[str | None, str] = dict(first_keys(connection).items()) if again else {}
+    what = "only one's own feedback can be taken back"
+    return [
+        Trouble(what, f"{places[row['id']]}.valid")
+        for row in again
+        if first.get(by[_key(row)], by[_key(row)]) != first.get(row["api_key"], row["api_key"])
+    ]
+
+
 def _first_receipts(
     connection: Connection, rows: list[dict[str, Any]]
-) -> tuple[dict[_Key, Receipt], dict[_Key, _About]]:
-    """Receipts of rows that were stored before under the same source and key, and what those were about."""
+) -> tuple[dict[_Key, Receipt], dict[_Key, _About], dict[_Key, str | None]]:
+    """Receipts of rows that were stored before under the same source and key, what those were about, and the key of
+    the service that they came with."""
     keys = [_key(row) for row in rows if row["idempotency_key"] is not None]
     first: dict[_Key, Receipt] = {}
     said: dict[_Key, _About] = {}
-    columns = _table.c.source, _table.c.idempotency_key, _table.c.seq, _table.c.id
+    by: dict[_Key, str | None] = {}
+    columns = _table.c.source, _table.c.idempotency_key, _table.c.seq, _table.c.id, _table.c.api_key
     for start in range(0, len(keys), _PAGE // 2):
         pair = tuple_(_table.c.source, _table.c.idempotency_key)
         query = select(*columns, _table.c.prediction_id, _table.c.kind, _table.c.value, _table.c.actor)
         for row in connection.execute(query.where(pair.in_(keys[start : start + _PAGE // 2]))).mappings():
             first[_key(row)] = Receipt(row["seq"], row["id"], duplicate=True)
-            said[_key(row)] = _about(row)
-    return first, said
+            said[_key(row)], by[_key(row)] = _about(row), row["api_key"]
+    return first, said, by
 
 
 def _without_replays(rows: list[dict[str, Any]], first: dict[_Key, Receipt]) -> list[dict[str, Any]]:
@@ -206,7 +234,10 @@ def _erased(connection: Connection, new: list[dict[str, Any]], places: Mapping[s
 
 
 def _wrong_succession(connection: Connection, new: list[dict[str, Any]], places: Mapping[str, str]) -> list[Trouble]:
-    """Actors may supersede what they themselves said about the same prediction, with the same key, nothing else."""
+    """Actors may supersede what they themselves said about the same prediction, with the same key, nothing else.
+
+    Reviewers may take back what anybody said about it.
+    """
     wanted = {row["supersedes"] for row in new if row["supersedes"] is not None}
     first: dict[str | None, str] = dict(first_keys(connection).items()) if wanted else {}
     earlier: dict[str, tuple[str, str, str | None]] = {}
@@ -217,12 +248,17 @@ def _wrong_succession(connection: Connection, new: list[dict[str, Any]], places:
         ):
             earlier[id] = prediction, actor, first.get(key, key)
     what = "only one's own feedback on the same prediction can be superseded"
+
+    def may(row: Mapping[str, Any]) -> bool:
+        old = earlier.get(row["supersedes"])
+        if row["source"] == REVIEWER and not row["valid"]:
+            return old is not None and old[0] == row["prediction_id"]
+        return old == (row["prediction_id"], row["actor"], first.get(row["api_key"], row["api_key"]))
+
     return [
         Trouble(what, f"{places[row['id']]}.supersedes")
         for row in new
-        if row["supersedes"] is not None
-        and earlier.get(row["supersedes"])
-        != (row["prediction_id"], row["actor"], first.get(row["api_key"], row["api_key"]))
+        if row["supersedes"] is not None and not may(row)
     ]
 
 
@@ -237,25 +273,3 @@ def first_keys(connection: Connection) -> dict[str, str]:
         return id
 
     return {id: first(id) for id in before}
-
-
-def _current_voices(after_seq: int) -> Select[Any]:
-    """The latest row of each (prediction, target, kind, actor) that is valid and not superseded by a valid one."""
-    heir = _table.alias("heir")
-    superseded = select(heir.c.seq).where(and_(heir.c.supersedes == _table.c.id, heir.c.valid)).exists()
-    voice = (_table.c.prediction_id, _table.c.target, _table.c.kind, _table.c.actor)
-    counts = and_(_table.c.seq > after_seq, _table.c.valid, ~superseded)
-    latest = select(func.max(_table.c.seq)).where(counts).group_by(*voice)
-    of_prediction = [column.label(f"prediction_{column.name}") for column in tables.prediction.c]
-    joined = _table.join(tables.prediction, tables.prediction.c.id == _table.c.prediction_id)
-    query = select(*(c for c in _table.c if c.name != "prediction_id"), *of_prediction).select_from(joined)
-    return query.where(_table.c.seq.in_(latest)).order_by(_table.c.seq)
-
-
-_VOICE = ("seq", "id", "kind", "value", "actor", "source", "event_at", "received_at", "target")
-
-
-def _voice(row: Row[Any]) -> Voice:
-    of_prediction = {c.name: getattr(row, f"prediction_{c.name}") for c in tables.prediction.c}
-    said = {name: getattr(row, name) for name in _VOICE}
-    return Voice(prediction=PredictionRecord(**of_prediction), **said)

@@ -63,7 +63,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class FeedbackRow:
-    """A stored piece of feedback, in the order of `seq`. `valid` is False once it is revoked."""
+    """A stored piece of feedback, in the order of `seq`. `valid` is False once it is withdrawn."""
 
     seq: int
     id: str

@@ -41,6 +41,8 @@ def _troubles(item: Feedback, where: str, received_at: str) -> list[Trouble]:
         if not _is_text(value, may_lack=name in _OPTIONAL, longest=longest):
             what = f"{name} must be a text of 1 to {longest} characters without NUL"
             troubles.append(Trouble(what, f"{where}.{name}", type(value).__name__))
+    if item.valid not in (True, False):
+        troubles.append(Trouble("valid must be true or false", f"{where}.valid", type(item.valid).__name__))
     if not _is_plain(item.value):
         what = "the value must be plain JSON data with finite numbers"
         troubles.append(Trouble(what, f"{where}.value", type(item.value).__name__))
@@ -107,6 +109,6 @@ def _row(item: Feedback, received_at: str) -> dict[str, Any]:
         "idempotency_key": item.idempotency_key or None,
         "supersedes": item.supersedes or None,
         "rationale": item.rationale or None,
-        "valid": True,
+        "valid": item.valid,
         "api_key": item.api_key,
     }

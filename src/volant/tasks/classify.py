@@ -18,7 +18,7 @@ from volant.errors import BadInput, Failure
 from volant.runtime.decisions import utilities
 from volant.tasks.classify_metrics import LEAST, METRICS
 from volant.tasks.decisions import costs_of, deciding_steps
-from volant.tasks.kinds import SHARED, parse_shared
+from volant.tasks.kinds import AFTER, SHARED, parse_edit, parse_shared
 from volant.tasks.target import feedback_choice, inputs_of, metric_of, refuse_kind, target_values, unfit
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -109,18 +109,18 @@ class Classify:
         shared = parse_shared(kind, value)
         if shared is not None:
             return shared
+        if kind == "edit":
+            return parse_edit(value, lambda side: _as_known(_label(side), problem_classes))
         if kind not in ("correction", "choice"):
             raise refuse_kind(kind, self.feedback)
-        label = _label(value)
-        if label in problem_classes:
-            return label
-        same = [c for c in problem_classes if c.casefold() == label.casefold()]
-        return same[0] if len(same) == 1 else label
+        return _as_known(_label(value), problem_classes)
 
     def label(self, kind: str, value: Any, answer: Mapping[str, Any]) -> str | None:
         """The true class that feedback implies. A wrong answer implies one only where there are two classes."""
         if kind in ("correction", "choice"):
             return str(value)
+        if kind == "edit":
+            return str(value[AFTER])
         if kind not in ("rating", "confirmation") or "label" not in answer:
             return None
         if value == "up" or kind == "confirmation":
@@ -228,6 +228,14 @@ def _label(value: Any) -> str:
             fix=f"send a text of 1 to {LONGEST} printable characters",
         )
     return label
+
+
+def _as_known(label: str, classes: Sequence[str]) -> str:
+    """The class that a label differs from by case at most, where there is one; else the label."""
+    if label in classes:
+        return label
+    same = [c for c in classes if c.casefold() == label.casefold()]
+    return same[0] if len(same) == 1 else label
 
 
 def _credit(champion: Batch, challenger: Batch) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from volant.core.records import FeedbackKind
@@ -14,9 +14,16 @@ from volant.errors import BadInput
 CONFIRMATION = FeedbackKind("confirmation", "true: the answer was right")
 SIGNAL = FeedbackKind("signal", "what somebody did, as named values; `feedback.signals` says what it means")
 REWARD = FeedbackKind("reward", "what the answer was worth: a number; it implies no label", looks=False)
+EDIT = FeedbackKind(
+    "edit",
+    'what somebody changed the answer to, beside what was there: {"from": …, "to": …}, both as in a correction',
+    looks=False,
+)
 COMMENT = FeedbackKind("comment", "a remark, up to 10,000 characters; it implies no label", looks=False)
-SHARED = (CONFIRMATION, SIGNAL, REWARD, COMMENT)
+SHARED = (CONFIRMATION, EDIT, SIGNAL, REWARD, COMMENT)
 
+BEFORE, AFTER = "from", "to"
+"""The two sides of an edit."""
 LONGEST_COMMENT, MOST_FIELDS, LONGEST_FIELD, LARGEST = 10_000, 32, 256, 1e100
 
 
@@ -28,6 +35,31 @@ def parse_shared(kind: str, value: Any) -> Any:
     """
     read = {"confirmation": _confirmed, "signal": _bundle, "reward": _reward, "comment": _comment}
     return read[kind](value) if kind in read else None
+
+
+def parse_edit(value: Any, read: Callable[[Any], Any]) -> dict[str, Any]:
+    """The canonical value of an edit: both sides as the task has what it predicts, be it a class, a number or a text.
+
+    Args:
+        value: an object of the two sides, or its JSON text, as files hold it.
+        read: how the task reads one side.
+
+    Raises:
+        BadInput: code `feedback-invalid`.
+    """
+    value = _of_file(value)
+    if not isinstance(value, Mapping) or set(value) != {BEFORE, AFTER}:
+        fix = 'send {"from": what was there, "to": what it was changed to}'
+        raise _wrong("an edit is an object of two sides", value, fix)
+    return {BEFORE: read(value[BEFORE]), AFTER: read(value[AFTER])}
+
+
+def _of_file(value: Any) -> Any:
+    """What a text holds that is JSON; anything else as it is."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return json.loads(value)
+    return value
 
 
 def _wrong(what: str, value: Any, fix: str) -> BadInput:
@@ -57,9 +89,7 @@ def _comment(value: Any) -> str:
 
 
 def _bundle(value: Any) -> dict[str, Any]:
-    if isinstance(value, str):  # as files hold it
-        with contextlib.suppress(ValueError):
-            value = json.loads(value)
+    value = _of_file(value)  # as files hold it
     if not isinstance(value, Mapping) or not 0 < len(value) <= MOST_FIELDS:
         raise _wrong("a signal is an object of named values", value, 'send {"click": true, "dwell": 12.5}')
     for name, one in value.items():

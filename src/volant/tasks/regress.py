@@ -13,7 +13,7 @@ import pyarrow as pa
 from volant.core.protocols import Metric, Rows
 from volant.core.records import Batch, Decision, FeedbackKind, Pipeline, Problem
 from volant.errors import BadInput, Failure
-from volant.tasks.kinds import SHARED, parse_shared
+from volant.tasks.kinds import AFTER, SHARED, parse_edit, parse_shared
 from volant.tasks.regress_metrics import METRICS
 from volant.tasks.target import feedback_choice, inputs_of, metric_of, refuse_kind, target_values, unfit
 
@@ -84,6 +84,8 @@ class Regress:
         shared = parse_shared(kind, value)
         if shared is not None:
             return shared
+        if kind == "edit":
+            return parse_edit(value, _number)
         if kind != "correction":
             raise refuse_kind(kind, self.feedback)
         return _number(value)
@@ -92,6 +94,8 @@ class Regress:
         """The true value that feedback implies. A rating implies none: a good answer need not be exact."""
         if kind == "confirmation" and "value" in answer:
             return float(answer["value"])
+        if kind == "edit":
+            return float(value[AFTER])
         return float(value) if kind == "correction" else None
 
 

@@ -14,11 +14,12 @@ from volant.core.protocols import Metric, Rows
 from volant.core.records import Batch, Decision, FeedbackKind, Pipeline, Problem, Step
 from volant.errors import BadInput, Failure
 from volant.tasks.classify import class_order
-from volant.tasks.kinds import SHARED, parse_shared
+from volant.tasks.kinds import AFTER, SHARED, parse_edit, parse_shared
 from volant.tasks.marks import USUAL
 from volant.tasks.tag_metrics import METRICS, surprises
 from volant.tasks.target import inputs_of, metric_of, refuse_kind, target_values, unfit
 
+_OF_LABELS = ("correction", "edit", "presence", "confirmation")
 IMAGINED = 32
 """Truths that are drawn from what two models say."""
 
@@ -97,6 +98,8 @@ class Tag:
         shared = parse_shared(kind, value)
         if shared is not None:
             return shared
+        if kind == "edit":
+            return parse_edit(value, lambda side: self.parse_feedback("correction", side, problem_classes))
         if kind not in ("correction", "presence"):
             raise refuse_kind(kind, self.feedback)
         found = _read(kind, value)
@@ -111,7 +114,9 @@ class Tag:
         """What feedback says of a row's labels, as a cell of the target."""
         if kind == "confirmation":
             value = answer.get("labels")
-        return Labels().parse_cell(value) if kind in ("correction", "presence", "confirmation") else None
+        if kind == "edit":
+            value = value[AFTER]
+        return Labels().parse_cell(value) if kind in _OF_LABELS else None
 
     def imagine(self, champion: Batch, challenger: Batch) -> Iterator[tuple[np.ndarray, Batch, Batch]]:
         """Truths drawn from what both models say together, label by label, each as probable as the others.

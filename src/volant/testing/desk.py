@@ -19,7 +19,7 @@ from volant.store.part import iso
 from volant.wheel.context import Context
 from volant.wheel.predict import need_champion
 
-_TAKEN = ("kind", "value", "actor", "source", "idempotency_key", "event_at", "rationale")
+_TAKEN = ("kind", "value", "actor", "source", "idempotency_key", "event_at", "rationale", "supersedes", "valid")
 
 
 class OfficeDesk:

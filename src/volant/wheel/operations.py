@@ -14,6 +14,8 @@ from volant.wheel.context import work_on
 from volant.wheel.results import AuditTrail, Deployment, Exported, ExportedLog, KeyResult, Retained, Routes, Sealed
 
 if TYPE_CHECKING:
+    from volant.store.records import FeedbackRow
+    from volant.store.validity import Which
     from volant.wheel.ask import Question
     from volant.wheel.erase import Erased, PersonalData
     from volant.wheel.turns import Look, Turn
@@ -148,6 +150,20 @@ class Operations:
 
         with work_on(self.product, clock=self.clock) as context:
             answer(context, prediction_id, value, actor=actor, rationale=rationale)
+
+    def find_feedback(self, which: Which, most: int | None = None) -> list[FeedbackRow]:
+        """Feedback as it is kept; see `volant.wheel.feedback.find_feedback`."""
+        from volant.wheel.feedback import find_feedback
+
+        with work_on(self.product, clock=self.clock) as context:
+            return find_feedback(context, which, most)
+
+    def mark_feedback(self, which: Which, *, valid: bool, reason: str = "") -> int:
+        """Withdraw feedback, or let it count again; see `volant.wheel.feedback.mark_feedback`."""
+        from volant.wheel.feedback import mark_feedback
+
+        with work_on(self.product, clock=self.clock) as context:
+            return mark_feedback(context, which, valid=valid, reason=reason)
 
     def subject(self, name: str) -> PersonalData:
         """Everything that is kept of a person; see `volant.wheel.erase.subject`."""

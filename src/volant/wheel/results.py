@@ -181,7 +181,7 @@ class ImportResult(Result):
 
 @dataclass(frozen=True)
 class ExportResult(Result):
-    """`volant feedback export`: all feedback that was not revoked or superseded, in the order it came in."""
+    """`volant feedback export`: all feedback that was not withdrawn or superseded, in the order it came in."""
 
     rows: int
     output: Path

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from volant.core.plugins import load
 from volant.evidence.label_view import ACCEPTED, HELD, JUDGED, LEFT_OUT, REJECTED, LabelRule, build_label_view
 from volant.store.records import PredictionRecord, Voice
 
@@ -75,6 +76,16 @@ def test_a_rating_implies_what_the_task_says():
 def test_a_correction_outlives_the_rating_of_the_same_actor():
     on = prediction("p")
     assert only(view(voice(1, on, "dog"), voice(2, on, "down", kind="rating"))).label == "dog"
+
+
+def test_an_edit_implies_what_the_answer_was_changed_to():
+    row = prediction("p")
+    edited = voice(1, row, {"from": "cat", "to": "dog"}, kind="edit")
+    task = load("tasks", "classify")
+    assert only(view(edited, task=task)).label == "dog"
+    stated = view(voice(1, row, "dog"), task=task)
+    assert only(view(edited, task=task)) == only(stated), "it is believed like a correction"
+    assert only(view(edited, voice(2, row, "cow"), task=task)).label == "cow", "one voice, whatever the kinds"
 
 
 def test_what_is_not_mature_is_held_and_counts_later():

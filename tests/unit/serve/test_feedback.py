@@ -63,6 +63,34 @@ def test_an_actor_may_replace_what_was_said(running, answered):
     assert refused.status_code == 422
 
 
+def test_an_edit_holds_both_sides(running, answered):
+    assert running.say(item(answered, kind="edit", value={"from": "yes", "to": "NO"})).status_code == 200
+    [row] = running.store.feedback_rows()
+    assert (row.kind, row.value) == ("edit", {"from": "yes", "to": "no"})
+    refused = running.say(item(answered, kind="edit", value="no"))
+    assert (refused.status_code, places(refused)) == (422, ["feedback[0].value"])
+
+
+def test_what_is_taken_back_counts_no_more(running, answered):
+    said = item(answered, actor="anna", idempotency_key="k1")
+    [first] = running.say(said).json()["feedback"]
+    assert running.say({**said, "valid": False}).json()["feedback"] == [{"id": first["id"], "duplicate": True}]
+    assert [row.valid for row in running.store.feedback_rows()] == [False]
+    running.say(said)  # a late repetition does not bring it back
+    assert list(running.store.voices()) == []
+    assert [row.action for row in running.store.audit_trail()][-1] == "feedback.withdraw"
+
+
+def test_what_was_superseded_by_what_is_not_valid_is_taken_back(running, answered):
+    [first] = running.say(item(answered, actor="anna")).json()["feedback"]
+    away = item(answered, actor="anna", kind="comment", value="wrong button", supersedes=first["id"], valid=False)
+    assert running.say({**away, "actor": "bert"}).status_code == 422
+    assert running.say({**away, "valid": "no"}).status_code == 422
+    assert running.say(away).status_code == 200
+    assert list(running.store.voices()) == []
+    assert [row.valid for row in running.store.feedback_rows()] == [False, False]
+
+
 def test_strangers_are_one_actor_per_request(running, answered):
     running.say(item(answered), item(answered, kind="rating", value="down"))
     running.say(item(answered))

@@ -7,6 +7,7 @@ import pytest
 from volant.core.records import Feedback
 from volant.errors import BadInput
 from volant.store import Receipt, open_store
+from volant.store.validity import Which
 
 
 def say(record, value="no", actor="ann", kind="correction", **values):
@@ -130,20 +131,20 @@ def test_the_latest_row_speaks_for_its_actor(store, logged):
     assert [(v.actor, v.value) for v in store.voices()] == [("bob", "b"), ("ann", "c")]
 
 
-def test_revoking_gives_the_word_back(store, logged):
+def test_withdrawing_gives_the_word_back(store, logged):
     _, second = store.add_feedback([say(logged[0], "a"), say(logged[0], "b")])
-    store.revoke_feedback(second.id)
+    store.mark_feedback([second.id], valid=False)
     assert [v.value for v in store.voices()] == ["a"]
     assert [r.valid for r in store.feedback_rows()] == [True, False]
     with pytest.raises(BadInput):
-        store.revoke_feedback("unknown")
+        store.mark_feedback(["unknown"], valid=False)
 
 
 def test_superseding_reaches_across_kinds(store, logged):
     [first] = store.add_feedback([say(logged[0], "up", kind="rating")])
     [heir] = store.add_feedback([say(logged[0], "no", supersedes=first.id)])
     assert [v.kind for v in store.voices()] == ["correction"]
-    store.revoke_feedback(heir.id)
+    store.mark_feedback([heir.id], valid=False)
     assert [v.kind for v in store.voices()] == ["rating"]
 
 
@@ -207,3 +208,38 @@ def test_nothing_of_an_actor_who_was_erased_comes_back(store, logged):
         assert [trouble.where for trouble in caught.value.troubles] == ["items[1].actor"]
     assert store.counts()["feedback"] == 0
     assert store.add_feedback([say(logged[0], actor="bob")])
+
+
+def test_nobody_takes_back_what_came_with_another_key(store, logged):
+    store.add_feedback([say(logged[0], idempotency_key="k", api_key="one")])
+    for by in ("two", None):
+        with pytest.raises(BadInput):
+            store.add_feedback([say(logged[0], idempotency_key="k", api_key=by, valid=False)])
+    assert [row.valid for row in store.feedback_rows()] == [True]
+    store.add_feedback([say(logged[0], idempotency_key="k", api_key="one", valid=False)])
+    assert [row.valid for row in store.feedback_rows()] == [False]
+
+
+def test_a_reviewer_takes_back_what_anybody_said(store, logged):
+    [first] = store.add_feedback([say(logged[0], actor="eve")])
+    word = {"supersedes": first.id, "source": "reviewer", "kind": "comment"}
+    with pytest.raises(BadInput):
+        store.add_feedback([say(logged[1], "another row", actor="rita", valid=False, **word)])
+    with pytest.raises(BadInput):
+        store.add_feedback([say(logged[0], "no more than anybody", actor="rita", **word)])
+    store.add_feedback([say(logged[0], "a joke", actor="rita", valid=False, **word)])
+    assert list(store.voices()) == []
+
+
+def test_all_that_an_actor_said_is_withdrawn_and_restored(store, logged):
+    store.add_feedback([say(logged[0], actor="bot"), say(logged[1], actor="bot"), say(logged[1], actor="ann")])
+    ids = [row.id for row in store.find_feedback(Which(actor="bot"))]
+    assert store.mark_feedback(ids, valid=False, reason="a script") == 2
+    assert store.mark_feedback(ids, valid=False) == 0
+    assert [voice.actor for voice in store.voices()] == ["ann"]
+    assert store.feedback_table().column("actor").to_pylist() == ["ann"]
+    assert store.mark_feedback(ids[:1], valid=True) == 1
+    assert len(list(store.voices())) == 2
+    told = [(row.action, row.facts["rows"]) for row in store.audit_trail()]
+    assert told == [("feedback.withdraw", 2), ("feedback.restore", 1)]
+    assert "bot" not in str([row.facts for row in store.audit_trail()]), "the trail outlives the erasure of an actor"

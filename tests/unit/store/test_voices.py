@@ -53,7 +53,7 @@ def play(store, predictions, events):
         elif rows:
             row = rows[rest[0] % len(rows)]
             row["valid"] = False
-            store.revoke_feedback(row["id"])
+            store.mark_feedback([row["id"]], valid=False)
     return rows
 
 

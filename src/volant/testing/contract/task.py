@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -226,11 +227,31 @@ def understands_feedback(task: Task) -> None:
         claim(task.parse_feedback("correction", value, options) == value, "parsing twice changes nothing")
         answer = {"label": said, "probabilities": {}} if problem.classes else {"value": said}
         claim(task.label("correction", value, answer) == said, "a correction implies its value as the label")
+        _understands_edits(task, said, value, options)
+
+
+def _understands_edits(task: Task, said: Any, value: Any, options: Sequence[str]) -> None:
+    if not any(kind.name == "edit" for kind in task.feedback):
+        return
+    edit = task.parse_feedback("edit", {"from": said, "to": said}, options)
+    claim(edit == {"from": value, "to": value}, "both sides of an edit are read like corrections")
+    claim(task.parse_feedback("edit", edit, options) == edit, "parsing an edit twice changes nothing")
+    claim(
+        task.parse_feedback("edit", json.dumps(edit), options) == edit, "an edit is read from the JSON that files hold"
+    )
+    implied, stated = task.label("edit", edit, {}), task.label("correction", value, {})
+    claim(implied == stated, "an edit implies what somebody changed the answer to as the label")
 
 
 def refuses_feedback_of_another_form(task: Task) -> None:
     _, problem = next(_posed(task))
-    for kind, value in (("no_such_kind", 1), ("correction", {"a": [1]}), ("correction", None)):
+    for kind, value in (
+        ("no_such_kind", 1),
+        ("correction", {"a": [1]}),
+        ("correction", None),
+        ("edit", {"to": 1}),
+        ("edit", 1),
+    ):
         try:
             task.parse_feedback(kind, value, problem.classes)
         except BadInput as bad:
