@@ -131,10 +131,17 @@ def restore(
     _mark(Shell.of(context, folder, as_json), which, valid=True, reason=reason)
 
 
-def _which(ids: list[str] | None, *given: str | None) -> Which:
+def _which(
+    ids: list[str] | None,
+    actor: str | None,
+    prediction: str | None,
+    source: str | None,
+    since: str | None,
+    before: str | None,
+) -> Which:
     from volant.store.validity import Which
 
-    return Which(tuple(ids or ()), *given)
+    return Which(tuple(ids or ()), actor=actor, prediction=prediction, source=source, since=since, before=before)
 
 
 def _mark(shell: Shell, which: Which, *, valid: bool, reason: str) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from volant.cli.main import main
 from volant.compress.measure import Measured
 from volant.core.progress import Progress, Silent
 from volant.core.records import Comparison, Finding, Score, Verdict
+from volant.store.validity import Which
 from volant.wheel import results
 
 DIGEST = "3f9a0c1d" * 8
@@ -135,6 +137,14 @@ class FakeProduct:
     def import_feedback(self, path: Path) -> results.ImportResult:
         self._note("import_feedback", path=path)
         return results.ImportResult(12, 3)
+
+    @property
+    def operations(self) -> SimpleNamespace:
+        def mark(which: Which, *, valid: bool, reason: str) -> int:
+            self._note("mark_feedback", which=which, valid=valid, reason=reason)
+            return 60
+
+        return SimpleNamespace(mark_feedback=mark)
 
     def export_feedback(self, path: Path) -> results.ExportResult:
         self._note("export_feedback", path=path)

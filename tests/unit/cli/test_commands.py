@@ -12,6 +12,7 @@ import pytest
 
 from volant.cli.main import COMMANDS
 from volant.core.records import Column
+from volant.store.validity import Which
 from volant.wheel.results import NewProduct
 
 ON_A_PRODUCT = {
@@ -64,6 +65,21 @@ def test_the_options_of_a_sub_command_may_stand_before_it(call, product):
     told = {"accepted": 12, "duplicates": 3, "erased": 0}
     assert call("feedback", "-C", "churn", "--json", "import", "f.csv").json() == told
     assert asked(product, "open") == {"path": Path("churn")}
+
+
+def test_feedback_is_chosen_by_what_the_options_name(call, product):
+    by = {
+        "ids": ("f1",),
+        "prediction": "p",
+        "actor": "bot",
+        "source": "user",
+        "since": "2026-01-01",
+        "before": "2026-02",
+    }
+    words = [word for name, value in by.items() if name != "ids" for word in (f"--{name}", value)]
+    assert call("feedback", "withdraw", "f1", *words, "--reason", "a script").out.strip() == "60 withdrawn"
+    assert call("feedback", "restore", "f1", *words, "--json").json() == {"changed": 60, "valid": True}
+    assert asked(product, "mark_feedback") == {"which": Which(**by), "valid": False, "reason": "a script"}
 
 
 def test_config_is_toml(call, product):
