@@ -156,12 +156,23 @@ def test_pictures_carry_several_labels_without_torch(tmp_path):
     assert all(one["probabilities"] == said["probabilities"] for one in others), "however it was sent"
 
 
-def test_a_network_learns_several_labels_at_once(tmp_path):
+def test_a_network_learns_several_labels_at_once_and_is_made_smaller(tmp_path):
     pytest.importorskip("torch")
     handle = pictures_of_things(tmp_path, 160, '["convnet"]')
-    first = handle.train(budget="1 units")
+    first = handle.train(budget="2 units")
     assert first.promoted
+    assert {score.metric: score.value for score in first.judged}["macro_f1"] > 0.9, "it is the network that answers"
     release = open_release(handle.product.home / "candidates" / first.candidate)
-    dice = np.random.default_rng(9)
     assert release.signature.labels == LABELS
-    assert painted(["red"], dice).size == (24, 24)
+    found = handle.compress(epochs=0.5, only=("int8", "pruned 50%", "2:4"))
+    by_name = {one.name: one for one in found.table}
+    assert list(by_name) == ["as it is", "int8", "pruned 50%", "2:4"]
+    whole = by_name["as it is"]
+    assert by_name["int8"].size_bytes < whole.size_bytes
+    assert by_name["pruned 50%"].size_bytes < 0.6 * whole.size_bytes
+    assert all(0.0 <= one.same <= 1.0 and np.isfinite(one.difference).all() for one in found.table)
+    assert by_name["int8"].same > 0.8, "answered alike in all labels"
+    if found.verdict is not None and found.verdict.passed:
+        smaller = open_release(handle.product.home / "candidates" / found.candidate)
+        assert smaller.signature.labels == LABELS
+        assert handle.status().champion == found.candidate

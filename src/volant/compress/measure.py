@@ -84,10 +84,14 @@ def _interval(values: Sequence[float]) -> tuple[float, float]:
 
 def parity(original: Release, variant: Release, batch: Batch, output: str) -> tuple[float, float, bool]:
     """Share of rows with the same answer, the largest difference of the output, whether batches of any size agree."""
-    before, after = original.predict(batch)[output], variant.predict(batch)[output]
-    answers = (
-        (before.argmax(axis=1) == after.argmax(axis=1)) if before.ndim > 1 else np.isclose(before, after, rtol=0.02)
-    )
+    said_before, said_after = original.predict(batch), variant.predict(batch)
+    before, after = said_before[output], said_after[output]
+    if original.signature.labels:
+        answers = (said_before["labels"] == said_after["labels"]).all(axis=1)
+    elif before.ndim > 1:
+        answers = before.argmax(axis=1) == after.argmax(axis=1)
+    else:
+        answers = np.isclose(before, after, rtol=0.02)
     steady = True
     for size in BATCHES:
         few = {name: values[: 4 * size] for name, values in batch.items()}

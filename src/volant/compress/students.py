@@ -42,31 +42,39 @@ def student(network: Network, lessons: Lessons, widths: tuple[int, ...], effort:
     from volant.neural.loop import torch_threads
 
     told = answers(network.model, lessons.inputs, effort.threads)
-    targets = torch.from_numpy(_targets(told, lessons.classes))
+    targets = torch.from_numpy(_targets(told, lessons))
     beside = torch.from_numpy(lessons.inputs[1]) if len(lessons.inputs) > 1 else None
     rows = ImageRows(lessons.inputs[0], targets, torch.ones(len(told)), beside)
-    names = augmentation("auto", min(rows.pictures.shape[1:3]), lessons.classes is not None)
-    mirrored = lessons.classes is not None and mirror_keeps(rows.pictures, told.argmax(axis=1))
+    names = augmentation("auto", min(rows.pictures.shape[1:3]), lessons.kind != "number")
+    mirrored = lessons.kind != "number" and mirror_keeps(rows.pictures, _shown(told, lessons.kind))
     names = names if mirrored else tuple(name for name in names if name != "flip")
     recipe = Recipe(LONGER * effort.epochs, 0, 0.24, quick=True, augmentation=Augmentation(names))
     with torch_threads(effort.threads):
         made = build(Design("convnet", widths, mirrored=mirrored), rows, told.shape[1], effort.seed)
         recipe = with_batch(recipe, len(rows), recipe.epochs)
-        kind = "classes" if lessons.classes is not None else "number"
-        train(made, rows, None, kind, recipe, Circumstances(effort.seconds, progress, crew=Alone()))
+        train(made, rows, None, lessons.kind, recipe, Circumstances(effort.seconds, progress, crew=Alone()))
         some = rows.batch(np.linspace(0, len(rows) - 1, min(COMPARED, len(rows))).astype(np.int64))
         return exported_network(made, some[0], *some[3:])
 
 
-def _targets(told: np.ndarray, classes: np.ndarray | None) -> np.ndarray:
+def _shown(told: np.ndarray, kind: str) -> np.ndarray:
+    """What the teacher sees in each picture, as a number (n,): its class, or which labels it carries."""
+    if kind == "classes":
+        return np.asarray(told.argmax(axis=1))
+    return np.asarray(np.unique(told > 0, axis=0, return_inverse=True)[1]).reshape(-1)
+
+
+def _targets(told: np.ndarray, lessons: Lessons) -> np.ndarray:
     """What a student learns, float32 (n, outputs): the teacher's probabilities and the truth, or its numbers."""
-    if classes is None:
+    if lessons.truth is None:
         return np.asarray(told, dtype=np.float32)
     warm = told.astype(np.float64) / WARMTH
-    soft = np.exp(warm - warm.max(axis=1, keepdims=True))
-    soft /= soft.sum(axis=1, keepdims=True)
-    truth = np.zeros_like(soft)
-    known = classes >= 0
-    truth[np.flatnonzero(known), classes[known]] = 1.0
-    truth[~known] = soft[~known]
+    if lessons.kind == "labels":
+        soft = 1.0 / (1.0 + np.exp(-warm))
+        truth = np.where(lessons.truth >= 0, lessons.truth, soft)
+    else:
+        soft = np.exp(warm - warm.max(axis=1, keepdims=True))
+        soft /= soft.sum(axis=1, keepdims=True)
+        truth, known = soft.copy(), lessons.truth >= 0
+        truth[known] = np.eye(soft.shape[1])[lessons.truth[known]]
     return np.asarray((1.0 - TRUTH) * soft + TRUTH * truth, dtype=np.float32)

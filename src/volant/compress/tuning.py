@@ -17,14 +17,25 @@ WARMTH = 2.0
 Source: Hinton et al., Distilling the Knowledge in a Neural Network (2015).
 """
 BATCH, RATE = 128, 2e-3
+UNSAID = -1
 
 
 @dataclass(frozen=True)
 class Lessons:
-    """What flows into a network (n, …), and the truth: class indices (n,), or None where numbers are predicted."""
+    """What flows into a network (n, …), and the truth; -1 in it where nobody has said.
+
+    The truth are class indices (n,), or labels (n, L), 1 there and 0 not, or None where numbers are predicted.
+    """
 
     inputs: tuple[np.ndarray, ...]
-    classes: np.ndarray | None
+    truth: np.ndarray | None
+
+    @property
+    def kind(self) -> str:
+        """What is learned: `classes` (one of them), `labels` (each present or not) or `number`."""
+        if self.truth is None:
+            return "number"
+        return "classes" if self.truth.ndim == 1 else "labels"
 
 
 @dataclass(frozen=True)
@@ -64,13 +75,13 @@ def tuned(
 
     student, knows = Replay(model), Replay(teacher)
     data = [torch.from_numpy(np.ascontiguousarray(values)) for values in lessons.inputs]
-    truth = torch.from_numpy(np.zeros(len(data[0])) if lessons.classes is None else lessons.classes)
+    truth = torch.from_numpy(np.zeros(len(data[0])) if lessons.truth is None else lessons.truth)
     masks = {}
     for name in student.names():
         kept = masked(name, student.weight(name).detach().numpy())
         if kept is not None:
             masks[name] = torch.from_numpy(kept)
-    objective = _Learning(student, knows, lessons.classes is not None, masks)
+    objective = _Learning(student, knows, lessons.kind, masks)
     plan = Plan(effort.epochs, min(BATCH, len(truth)), seconds=effort.seconds, best=False)
     optimiser = Adam([Group(tuple(student.parameters()), RATE, rate_schedule=one_cycle(0.1))])
     with torch_threads(effort.threads):
@@ -83,8 +94,8 @@ def tuned(
 class _Learning:
     """The distance between what the student and the teacher say, and between the student and the truth."""
 
-    def __init__(self, student: object, teacher: object, classes: bool, masks: dict[str, object]) -> None:
-        self.model, self.teacher, self.classes, self.masks = student, teacher, classes, masks
+    def __init__(self, student: object, teacher: object, kind: str, masks: dict[str, object]) -> None:
+        self.model, self.teacher, self.kind, self.masks = student, teacher, kind, masks
 
     def hold(self) -> None:
         """Put the masked weights back to zero."""
@@ -96,21 +107,38 @@ class _Learning:
 
     def loss(self, batch: Sequence[object], progress: float) -> object:
         import torch
-        from torch.nn import functional
 
         self.hold()
         *given, truth = batch
         with torch.no_grad():
             told = self.teacher(*given)
         said = self.model(*given)
-        if not self.classes:
-            return ((said - told) ** 2).mean()
-        soft = torch.softmax(told / WARMTH, dim=1)
-        learned = functional.cross_entropy(said / WARMTH, soft) * WARMTH**2
-        return (1.0 - TRUTH) * learned + TRUTH * functional.cross_entropy(said, truth.long())
+        return distance(said, told, truth, self.kind)
 
     def judge(self) -> float | None:
         return None
+
+
+def distance(said: object, told: object, truth: object, kind: str) -> object:
+    """How far a student's margins (n, k) are from the teacher's and from the truth, by which it learns.
+
+    What nobody has said is learned from the teacher alone.
+    """
+    import torch
+    from torch.nn import functional
+
+    if kind == "number":
+        return ((said - told) ** 2).mean()
+    if kind == "labels":
+        known = truth >= 0
+        soft = torch.sigmoid(told / WARMTH)
+        learned = functional.binary_cross_entropy_with_logits(said / WARMTH, soft) * WARMTH**2
+        each = functional.binary_cross_entropy_with_logits(said, known * truth.to(said.dtype), reduction="none")
+        return (1.0 - TRUTH) * learned + TRUTH * (known * each).sum() / known.sum().clamp(min=1)
+    soft = torch.softmax(told / WARMTH, dim=1)
+    learned = functional.cross_entropy(said / WARMTH, soft) * WARMTH**2
+    each = functional.cross_entropy(said, truth.long(), ignore_index=UNSAID, reduction="sum")
+    return (1.0 - TRUTH) * learned + TRUTH * each / (truth >= 0).sum().clamp(min=1)
 
 
 def two_of_four(name: str, weight: np.ndarray) -> np.ndarray | None:

@@ -65,14 +65,14 @@ def compress(
             where=release.digest[:12],
             fix="trees and lines are as small as they are; with quality.limits `volant train` chooses smaller ones",
         )
-    if release.signature.labels:
-        what, fix = "networks for several labels are not made smaller yet", "serve the release as it is"
-        raise BadInput(what, code="nothing-to-compress", where=release.digest[:12], fix=fix)
     with context.store.lock("train", wait=0.0):
         budget = Budget.parse(context.product.file.train.budget)
         dataset = assemble(context, Spending(budget, context.clock)).dataset
         problem = context.task.problem(dataset.part("train"), context.product.file.task.target, context.metric)
-        problem = replace(problem, classes=release.signature.classes or problem.classes)
+        signature = release.signature
+        problem = replace(
+            problem, classes=signature.classes or problem.classes, labels=signature.labels or problem.labels
+        )
         return _Compressing(context, release, pipeline, dataset, problem, served).run(found, epochs, only)
 
 
@@ -123,7 +123,8 @@ class _Compressing:
         rows = self.dataset.part("train")
         places = np.linspace(0, len(rows) - 1, min(MOST_LESSONS, len(rows))).astype(np.int64)
         rows = rows.take(places)
-        truth = self.context.task.encode(rows, self.problem) if self.problem.classes else None
+        told = self.problem.classes or self.problem.labels
+        truth = self.context.task.encode(rows, self.problem) if told else None
         lessons = {
             one.file: Lessons(inputs(self.pipeline, self.release.folder, one, rows, settings.threads), truth)
             for one in found

@@ -129,6 +129,66 @@ def test_a_student_learns_what_a_larger_network_answers(monkeypatch):
     assert right(made) > 0.9
 
 
+def several(n=256, seed=0):
+    """Pictures that carry none, one or both of two labels; of some nobody has said the first."""
+    given = rows(n, seed=seed)
+    first = given.targets.numpy().argmax(axis=1)
+    second = np.random.default_rng(seed).integers(0, 2, n)
+    given.pictures[second == 1, :4, :4] = 255
+    truth = np.stack([first, second], axis=1)
+    truth[::7, 0] = -1
+    return Lessons((given.pictures,), truth)
+
+
+def test_labels_are_learned_one_by_one_and_nothing_from_silence():
+    from volant.compress.tuning import distance
+
+    told = torch.tensor([[2.0, -2.0], [0.0, 3.0]])
+    truth = torch.tensor([[1, -1], [0, 1]])
+    alike = distance(told, told, truth, "labels")
+    assert distance(told + torch.tensor([1.0, 0.0]), told, truth, "labels") != alike
+    other = torch.tensor([[1, -1], [0, 0]])
+    assert distance(told, told, other, "labels") > alike, "a truth against the teacher"
+    said = told.clone().requires_grad_()
+    distance(said, told, torch.full((2, 2), -1), "labels").backward()
+    assert float(said.grad.abs().max()) < 1e-6, "where nobody has said, the teacher is all there is"
+
+
+def test_a_class_that_the_release_does_not_know_teaches_nothing():
+    from volant.compress.tuning import distance
+
+    told = torch.tensor([[2.0, -2.0], [0.0, 3.0]], requires_grad=True)
+    loss = distance(told, told.detach(), torch.tensor([-1, -1]), "classes")
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert float(told.grad.abs().max()) < 1e-6
+
+
+def test_a_student_of_several_labels_answers_each(monkeypatch):
+    from volant.compress import students as of
+    from volant.compress.networks import Network
+    from volant.core.records import Step
+
+    lessons = several()
+    net = network("convnet")
+    large = exported_network(net, rows(16).sample(16))
+    step = Network(Step("onnx", ("pixels",), "margin", {"output": "y"}, "network.onnx"), large)
+    truth = lessons.truth
+    monkeypatch.setattr("volant.bind.onnx_torch.answers", lambda *_: np.where(truth < 0, 0, 8.0 * truth - 4.0))
+    made = of.student(step, lessons, (4, 8, 8), Effort(epochs=3), Silent())
+    found = said(made, lessons.inputs[0]) > 0
+    known = truth >= 0
+    assert np.mean((found == (truth == 1))[known]) > 0.8
+    assert len(np.unique(found, axis=0)) > 2, "each label for itself"
+
+
+def test_a_cut_network_of_several_labels_learns_them():
+    lessons = several()
+    model = exported_network(network("convnet"), rows(16).sample(16))
+    made = tuned(without(model, 0.25), model, lessons, Effort(epochs=1), Silent())
+    assert said(made, lessons.inputs[0][:3]).shape == (3, 2)
+
+
 def measured(**changes):
     given = {
         "name": "int8",
