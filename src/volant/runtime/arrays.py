@@ -47,6 +47,7 @@ def nearest(arrays: Mapping[str, np.ndarray], params: Mapping[str, Any]) -> Run:
     `rows` (m, k) are searched exactly by Euclidean distance; `place` (m,) names a class or `value` (m,) a number,
     and `weight` (m,) says how much a row counts, which falls with its squared distance, relative to the last
     neighbour's, by the factor exp(-`sharpness` * d² / d_last²). `prior` (C,) counts like `smoothing` neighbours.
+    Where `copies` (m,) are given, a row stands for so many equal ones, which count as neighbours each.
     Takes (n, k) without missing values; gives float64 (n, C), for a number (n, 1).
     """
     rows = np.ascontiguousarray(arrays["rows"], dtype=np.float32)
@@ -54,14 +55,22 @@ def nearest(arrays: Mapping[str, np.ndarray], params: Mapping[str, Any]) -> Run:
     weight = np.asarray(arrays["weight"], dtype=np.float64)
     prior = np.asarray(params["prior"], dtype=np.float64)
     count, smoothing, sharpness = (params[name] for name in ("neighbours", "smoothing", "sharpness"))
-    count = min(int(count), len(rows))
+    copies = arrays["copies"].astype(np.int64) if "copies" in arrays else None
+    wanted, count = int(count), min(int(count), len(rows))
     place = arrays["place"].astype(np.int64) if "place" in arrays else np.zeros(len(rows), dtype=np.int64)
     value = arrays["value"].astype(np.float64) if "value" in arrays else np.ones(len(rows))
+
+    def _last(rough: np.ndarray, copies: np.ndarray) -> np.ndarray:
+        """The distance (b,) within which there are as many neighbours as wanted, all copies counted."""
+        near = np.argpartition(rough, count - 1, axis=1)[:, :count]
+        near = np.take_along_axis(near, np.argsort(np.take_along_axis(rough, near, axis=1), axis=1), axis=1)
+        place = np.minimum((np.cumsum(copies[near], axis=1) < wanted).sum(axis=1), count - 1)
+        return np.take_along_axis(rough, np.take_along_axis(near, place[:, None], axis=1), axis=1)[:, 0]
 
     def some(x: np.ndarray) -> np.ndarray:
         """The answers (b, C) for a block of rows."""
         rough = squares - 2.0 * (x @ rows.T)
-        last = np.partition(rough, count - 1, axis=1)[:, count - 1]
+        last = np.partition(rough, count - 1, axis=1)[:, count - 1] if copies is None else _last(rough, copies)
         room = TIE * (last + np.einsum("ij,ij->i", x, x)) + 1e-6
         asking, found = np.nonzero(rough <= (last + room)[:, None])
         apart = x[asking] - rows[found]

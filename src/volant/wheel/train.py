@@ -369,7 +369,7 @@ def _export(
         release = draft.open(context.product.file.train.threads)
         evaluation = evaluate_release(context, release, dataset, problem, care, looks(context, problem, choice))
         judged = _judged(context, release, dataset, problem, found, evaluation, name, care)
-        draft.add(REFERENCE, reference_of(context, release, dataset, problem))
+        draft.add(REFERENCE, reference_of(context, release, dataset, problem, judged.units))
         draft.add(BACKGROUND, background_file(release, dataset.part("train"), context.task.output, seed))
         draft.add("evaluation.json", json.dumps(evaluation.record(), ensure_ascii=False, allow_nan=False).encode())
         text = card(card_facts(context, dataset, problem, signature, name, evaluation))

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from volant.columns.missing import with_missing
 from volant.core.plugins import column_type
 from volant.core.product import parse_duration
-from volant.core.records import Problem
+from volant.core.records import Batch, Problem
 from volant.data.dataset import Dataset
 from volant.evidence.drift import Drift, compare
 from volant.evidence.evidence import Predicted, predicted
@@ -64,11 +64,11 @@ class WatchReport(Result):
         return tuple(one for one in self.moved if one.alarm)
 
 
-def reference_of(context: Context, release: Release, dataset: Dataset, problem: Problem) -> bytes:
-    """What a release remembers of what it was made for, as a file."""
-    held = judge_rows(dataset)
-    held = held if len(held) else dataset.part("test")
-    units = units_of(context, release, held, problem) if len(held) else {}
+def reference_of(context: Context, release: Release, dataset: Dataset, problem: Problem, judged: Batch) -> bytes:
+    """What a release remembers of what it was made for, as a file; `judged` are its units on the judge rows."""
+    held, units = judge_rows(dataset), judged
+    if not len(held) and len(held := dataset.part("test")):
+        units = units_of(context, release, held, problem)
     return reference_file(release, dataset.part("train"), held, problem, units)
 
 

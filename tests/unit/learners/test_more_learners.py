@@ -13,7 +13,8 @@ from volant.core.clock import Machine
 from volant.core.plugins import load
 from volant.core.protocols import RunContext
 from volant.learners.proximal import Penalty, descend
-from volant.learners.tabular.neighbours import _stretch
+from volant.learners.tabular.neighbours import _merged, _stretch
+from volant.runtime.arrays import nearest
 from volant.runtime.load import Runner
 from volant.testing.contract.tables import make_case
 
@@ -131,6 +132,35 @@ def test_a_descent_out_of_time_ends_after_a_step():
         Part(x, x[:, 0], np.ones(50)), Penalty(0.0, 1.0), np.zeros(3), classes=0, iterations=10**6, seconds=0.0
     )
     assert line.iterations == 1
+
+
+@pytest.mark.parametrize("says", ["place", "value"])
+@pytest.mark.parametrize("neighbours", [1, 7, 40, 10_000])
+def test_equal_rows_are_kept_once_and_answer_as_all_of_them_would(says, neighbours):
+    rng = np.random.default_rng(neighbours)
+    which = np.minimum(rng.geometric(0.1, 400), 60)  # the first of sixty rows comes most often
+    arrays = {
+        "rows": rng.integers(-2, 3, (61, 3)).astype(np.float32)[which],
+        "weight": rng.uniform(0.5, 2, 400).astype(np.float32),
+        says: rng.integers(0, 2, 400).astype(np.int32 if says == "place" else np.float32),
+    }
+    params = {
+        "neighbours": neighbours,
+        "sharpness": 2.0,
+        "smoothing": 0.5,
+        "prior": [0.5, 0.5] if says == "place" else [0.0],
+    }
+    asked = rng.normal(0, 1.5, (50, 3)).astype(np.float32)
+    merged = _merged(arrays)
+    assert len(merged["rows"]) < 125
+    assert merged["copies"].sum() == 400
+    assert np.allclose(nearest(merged, params)(asked), nearest(arrays, params)(asked), atol=1e-5)
+
+
+def test_rows_of_which_few_are_equal_are_kept_as_they_are():
+    rows = np.random.default_rng(0).normal(size=(100, 2)).astype(np.float32)
+    arrays = {"rows": np.concatenate([rows, rows[:5]]), "weight": np.ones(105), "place": np.zeros(105, np.int32)}
+    assert _merged(arrays) is arrays
 
 
 @pytest.mark.parametrize("name", ["catboost", "xgboost", "extra_trees", "neighbours", "linear"])

@@ -22,6 +22,8 @@ MOST_ROWS = 30_000
 MOST_CELLS = 2_000_000
 """Numbers that are kept, 8 MB: where there are many columns fewer rows stay."""
 LEAST_ROWS = 500
+FEWER = 0.9
+"""Share of the rows that must be left for equal ones to be put together."""
 BINS = 16
 """Parts into which a column is cut to see what it tells of the target."""
 LEAST_RELEVANCE = 1e-3
@@ -121,6 +123,7 @@ class Neighbours:
             prior = prior / prior.sum()
         else:
             arrays["value"], prior = part.y.astype(np.float32), np.zeros(1)
+        arrays = _merged(arrays)
         params = {
             "neighbours": options.neighbours,
             "sharpness": options.sharpness,
@@ -128,6 +131,25 @@ class Neighbours:
             "prior": prior.tolist(),
         }
         return NeighboursModel(features, stretch, arrays, params, aim)
+
+
+def _merged(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Equal rows that say the same as one, which counts as often; as they are where few are equal.
+
+    A row with thousands of copies would have them all for its neighbours.
+    """
+    alike = arrays["rows"] + 0.0
+    if "place" in arrays:
+        alike = np.concatenate([alike, arrays["place"][:, None].astype(np.float32)], axis=1)
+    alike = np.ascontiguousarray(alike).view(f"V{4 * alike.shape[1]}").ravel()
+    _, first, which, copies = np.unique(alike, return_index=True, return_inverse=True, return_counts=True)
+    if len(first) > FEWER * len(alike):
+        return arrays
+    weight = np.bincount(which, arrays["weight"])
+    merged = {name: values[first] for name, values in arrays.items()}
+    if "value" in arrays:
+        merged["value"] = (np.bincount(which, arrays["weight"] * arrays["value"]) / weight).astype(np.float32)
+    return {**merged, "weight": weight.astype(np.float32), "copies": copies.astype(np.int32)}
 
 
 def _stretch(part: Part, classes: int, relevance: float) -> np.ndarray:
