@@ -35,6 +35,8 @@ from volant.store.packs import Packs
 
 FORMAT = 1
 MOST_EVIDENCE = 20
+MOST_WEIGHT = 1e12
+"""Weights whose sums and squares are still numbers, also in the learners that reckon with float32."""
 
 
 @contextmanager
@@ -335,10 +337,11 @@ class Writer:
     def _weights(self, values: np.ndarray, name: str) -> np.ndarray:
         """Weights of rows as they are read; a missing one counts as 1."""
         weights = np.where(np.isnan(values), 1.0, values)
-        wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+        fit = (weights == 0) | ((weights >= 1 / MOST_WEIGHT) & (weights <= MOST_WEIGHT))
+        wrong = np.flatnonzero(~fit)
         if len(wrong):
             raise BadInput(
-                f"the weights in {name!r} must be finite and not below zero",
+                f"the weights in {name!r} must be zero, or between {1 / MOST_WEIGHT:g} and {MOST_WEIGHT:g}",
                 code="column-type",
                 where=f"columns.{name}",
                 got=f"row {self._numbers + int(wrong[0])} and {len(wrong) - 1:,} more are not",

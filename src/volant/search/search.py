@@ -35,7 +35,7 @@ from volant.search.portfolio import BASELINE, plan
 from volant.search.shards import of_one, sharding
 from volant.search.standings import Standings
 from volant.search.telling import Telling
-from volant.search.trials import Found, HeldOut, Member, Rules, Trial
+from volant.search.trials import NO_MEMORY, Found, HeldOut, Member, Rules, Trial
 from volant.search.tune import Tuning
 from volant.search.views import WithWeights
 from volant.search.weighing import Weighing
@@ -191,7 +191,7 @@ class Search:
     def _try(self, trial: Trial, crossing: Crossing) -> None:
         """Try a configuration, in the time it is expected to need and some more."""
         if self.machine.memory < self.pace.bytes(trial):
-            trial.status, trial.reason = "skipped", "it would not fit into memory"
+            trial.status, trial.reason = "skipped", NO_MEMORY
             return
         try:
             if not self.pace.wake(trial):

@@ -23,6 +23,9 @@ AGAIN = 1.35
 BESIDES = 0.2
 """Share of a fit's seconds that goes into features and the export, however early it was best."""
 
+NO_MEMORY = "it would not fit into memory"
+"""Why a configuration is skipped that needs more memory than there is."""
+
 
 @dataclass(frozen=True)
 class Rules:

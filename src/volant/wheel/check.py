@@ -21,6 +21,7 @@ from volant.wheel.posed import pictured, posed
 from volant.wheel.results import CheckReport, Estimate
 
 STOP = "stop"
+MORE_SIDES = "give `judge` and `test` of `data.split` other shares, bring more rows, or divide them in another way"
 PROCESS = 350_000_000
 """Bytes that a training process takes before it has read a row: the libraries."""
 SPARE = 1.3
@@ -97,7 +98,9 @@ def _findings(context: Context, dataset: Dataset, train_checks: bool) -> list[Fi
 
 
 def _unfit(context: Context, dataset: Dataset) -> list[Finding]:
-    """What the task has against the target of the rows that train, for it would stop training."""
+    """What the sides of the split, or the task, have against the rows that train, for it would stop training."""
+    if one_sided := _one_sided(dataset):
+        return one_sided
     target = context.product.file.task.target
     try:
         context.task.problem(dataset.part("train"), target, context.metric)
@@ -106,6 +109,29 @@ def _unfit(context: Context, dataset: Dataset) -> list[Finding]:
         what = f"{trouble.what}: {trouble.got}" if trouble.got else trouble.what
         return [Finding("target_values", STOP, what, trouble.fix or "", target, aspect="completeness")]
     return []
+
+
+def _one_sided(dataset: Dataset) -> list[Finding]:
+    """Sides of the split without rows, or without weight, that training cannot do without."""
+    train = dataset.part("train")
+    if not len(train) or set(dataset.facts["sides"]) <= {"train", "unlabelled"}:
+        what = f"no rows are left to {'evaluate on' if len(train) else 'train on'}: {kept_together(dataset)}"
+        return [Finding("enough_rows", STOP, what, MORE_SIDES, aspect="completeness")]
+    if not train.weights().any():
+        name = next((column.name for column in dataset.schema.of_role("weight")), None)
+        fix = "give rows that count a weight above zero, or the column another role"
+        return [Finding("enough_rows", STOP, "all rows that train weigh nothing", fix, name, aspect="completeness")]
+    return []
+
+
+def kept_together(dataset: Dataset) -> str:
+    """How many rows there are to divide, and how many that are never parted."""
+    owner = dataset.schema.of_role("subject") or dataset.schema.of_role("group")
+    kinds = len(set(dataset.keys().tolist()))
+    if not owner or kinds == len(dataset):
+        return f"there are {len(dataset):,} rows"
+    values = "value" if kinds == 1 else "values"
+    return f"the {len(dataset):,} rows are of {kinds:,} {values} of {owner[0].name!r}, each on one side"
 
 
 def problem_or_none(context: Context, dataset: Dataset) -> Problem | None:

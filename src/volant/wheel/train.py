@@ -31,8 +31,8 @@ from volant.search.calibrate import Calibration
 from volant.search.given import settled
 from volant.search.limits import usual_limits
 from volant.search.search import Search
-from volant.search.trials import Found, Rules, Trial
-from volant.wheel.check import refuse_if_hopeless
+from volant.search.trials import NO_MEMORY, Found, Rules, Trial
+from volant.wheel.check import MORE_SIDES, kept_together, refuse_if_hopeless
 from volant.wheel.context import Context
 from volant.wheel.decide import baseline_predicted, decided, looks, weighing_of
 from volant.wheel.explain import background_file
@@ -148,8 +148,8 @@ def _refuse_without_evaluation(dataset: Dataset) -> None:
             "no rows are left to evaluate on",
             code="target-unfit",
             where="volant.toml, data.split",
-            got=f"{len(dataset)} rows",
-            fix="give `judge` and `test` larger shares of the rows, or bring more rows",
+            got=kept_together(dataset),
+            fix=MORE_SIDES,
         )
 
 
@@ -201,11 +201,22 @@ def _note(made: Made, same: bool) -> str:
         return f"made anew: {made.why_anew}"
     if same:
         return "the candidate is the champion itself: nothing has changed"
-    if made.found.only_baseline and not made.found.trials:
-        return "only the baseline was trained: train.learners leaves no other that fits the problem"
-    if made.found.only_baseline:
+    return _why_alone(made.found.trials) if made.found.only_baseline else ""
+
+
+def _why_alone(trials: Sequence[Trial]) -> str:
+    """Why there is nothing but the baseline."""
+    failed = [t for t in trials if t.status == "failed"]
+    if failed:
+        first = failed[0]
+        return f"only the baseline was trained: what was tried failed, first {first.configuration.name}: {first.reason}"
+    if any(t.status not in ("unsupported", "waiting") for t in trials):
+        reasons = {t.reason for t in trials if t.status == "skipped"}
+        if reasons == {NO_MEMORY}:
+            return "only the baseline was trained: the memory is too small for any other learner"
         return "the budget was too short for any learner but the baseline; give it more time"
-    return ""
+    why = "".join(f" ({t.configuration.learner.name}: {t.reason})" for t in trials[:1])
+    return f"only the baseline was trained: train.learners leaves no other that fits the problem{why}"
 
 
 def _result(context: Context, dataset: Dataset, made: Made, spending: Spending, seconds: float) -> TrainResult:
