@@ -73,15 +73,21 @@ class Shell:
     def progress(self) -> Iterator[Progress]:
         """Progress for this call: drawn in a terminal, plain lines elsewhere, nothing with `--json`."""
         from volant.cli.progress import Bars, progress_for
+        from volant.cli.stopping import stopped_soon
 
         shown = progress_for(self.as_json)
+
+        def close() -> None:
+            if isinstance(shown, Bars):
+                shown.close()
+
         try:
-            yield shown
+            with stopped_soon(self.as_json, close):
+                yield shown
             if isinstance(shown, Bars):
                 shown.done()
         finally:
-            if isinstance(shown, Bars):
-                shown.close()
+            close()
 
     def advise(self, console: Console, *commands: str) -> None:
         """Say what one would usually do next, with the folder that this call was given."""
