@@ -15,6 +15,7 @@ from tests.tagged import LABELS, painted, pictures_of_things, table_of_things, t
 from volant.data.dataset import open_dataset
 from volant.runtime.load import open_release
 from volant.testing.served import served
+from volant.wheel.context import work_on
 
 
 def said(ids, carried, actors=7):
@@ -44,8 +45,10 @@ def turned(tmp_path_factory):
         wrong = {"prediction_id": ids[0], "kind": "presence", "value": ["big"]}
         refused = client.post("/v1/feedback", json={"feedback": [wrong]})
         why = client.post("/v1/explain", json={"rows": rows[:1], "label": "red"}).json()
-    return handle, first, handle.improve(), {"rows": rows, "carried": carried, "answers": answers,
-                                             "schema": schema, "refused": refused, "why": why}  # fmt: skip
+    watched = handle.operations.watch()
+    handle.operations.answer(ids[299], '{"round": true}', actor="expert")
+    seen = {"rows": rows, "carried": carried, "answers": answers, "watched": watched}
+    return handle, first, handle.improve(), {**seen, "schema": schema, "refused": refused, "why": why}
 
 
 def test_the_first_release_is_better_than_the_frequencies(turned):
@@ -74,7 +77,7 @@ def test_answers_hold_labels_and_the_probability_of_each(turned):
 
 def test_what_was_said_becomes_rows_and_what_was_not_stays_open(turned):
     handle, _, turn, _ = turned
-    assert turn.labels.evidence == 250 + 2 * 50
+    assert turn.labels.evidence == 250 + 2 * 50 + 1
     assert turn.labels.accepted + turn.labels.judged > 240
     dataset = open_dataset(handle.product.home / "datasets" / turn.train.dataset)
     taught = dataset.take(np.flatnonzero([bool(one) for one in dataset.references()]))
@@ -93,6 +96,23 @@ def test_the_wheel_turns(turned):
     assert turn.outcome in ("promoted", "refused")
     assert turn.train.verdict.comparisons[0].n > 80
     assert turn.train.verdict.comparisons[0].challenger < first.judged[0].value * 1.5
+
+
+def test_labels_of_traffic_are_watched_beside_those_that_were_learned(turned):
+    moved = {(one.what, one.name): one for one in turned[3]["watched"].moved}
+    assert {("label", "labels"), ("output", "labels"), ("input", "kind")} <= set(moved)
+    told = moved["label", "labels"]
+    assert 200 < told.rows <= 250, "rows of which some labels are open say nothing"
+    assert not told.alarm
+
+
+def test_a_reviewer_may_speak_of_one_label_alone(turned):
+    handle, _, _, said = turned
+    with work_on(handle.product) as context:
+        told = [one for one in context.store.feedback_rows() if one.actor == "expert"]
+    assert [(one.prediction_id, one.kind, one.value) for one in told] == [
+        (said["answers"][299]["id"], "presence", {"round": True})
+    ]
 
 
 def test_feedback_of_the_wrong_form_is_refused_with_the_fix(turned):
@@ -176,3 +196,6 @@ def test_a_network_learns_several_labels_at_once_and_is_made_smaller(tmp_path):
         smaller = open_release(handle.product.home / "candidates" / found.candidate)
         assert smaller.signature.labels == LABELS
         assert handle.status().champion == found.candidate
+        assert json.loads((smaller.folder / "evaluation.json").read_bytes())["speed"]["size_bytes"] < whole.size_bytes
+        assert found.candidate in (smaller.folder / "card.md").read_text()
+        assert "made smaller" in handle.report().read_text()

@@ -90,6 +90,8 @@ def _text(one: Question) -> str:
     rows = [f"\n{one.prediction_id}  ({one.why})"]
     rows += [f"  {name}: {value}" for name, value in one.input.items()]
     answered = one.output.get("label", one.output.get("value"))
+    if "labels" in one.output:
+        answered = "|".join(one.output["labels"]) or "[]"
     rows.append(f"  answered: {answered}")
     rows += [f"  {actor} said {kind}: {value}" for actor, kind, value in one.said]
     return "\n".join([*rows, f"  choices: {', '.join(one.choices)}" if one.choices else ""]).rstrip()

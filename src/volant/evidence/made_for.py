@@ -6,11 +6,12 @@ Later traffic is compared with this. Nothing in it is anybody's: ranges hold man
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from volant.columns.labels import presences
 from volant.core.protocols import Rows
 from volant.core.records import Batch, Problem
 from volant.evidence.drift import Shares, of_names, of_numbers
@@ -51,7 +52,7 @@ def reference_file(release: Release, train: Rows, held: Rows, problem: Problem, 
     record = {
         "version": 1,
         "inputs": watched,
-        "label": None if problem.labels else _of(texts_of(target) if problem.classes else target).record(),
+        "label": _of(_labels_of(target, problem)).record(),
         **_answers(units, problem, len(held)),
     }
     return json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
@@ -78,6 +79,19 @@ def texts_of(values: Any) -> list[str | None]:
     if isinstance(values, np.ndarray):
         return [None if one != one else str(one) for one in values]
     return [None if one is None else _label(one) for one in values.to_pylist()]
+
+
+def _labels_of(target: Any, problem: Problem) -> Any:
+    """What is watched of a target: numbers, names of classes, or sets of labels."""
+    if problem.labels:
+        return known_sets(target.to_pylist())
+    return texts_of(target) if problem.classes else target
+
+
+def known_sets(cells: Iterable[str | None]) -> list[str]:
+    """Cells of a column of labels as one text each, of rows whose labels are all known; the others are left out."""
+    told = [presences(cell) for cell in cells if cell is not None]
+    return [set_text([name for name, there in said.items() if there]) for said, whole in told if whole]
 
 
 def _label(value: Any) -> str:

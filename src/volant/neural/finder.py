@@ -47,19 +47,19 @@ def find_rate(
     high: float = 1e2,
     steps: int = 60,
     seconds: float = math.inf,
-    pieces: int = 1,
+    means: Means | None = None,
 ) -> Rates:
     """Try factors of an optimiser's rates from `low` to `high`; the model and the optimiser are left as they were.
 
-    `pieces` are the parts that a batch is worked on in. With a deadline there are as many steps as fit into `seconds`,
-    as the first one tells.
+    The model stays on the device where it is, which `means` must name. With a deadline there are as many steps as fit
+    into `seconds`, as the first one tells.
     """
     source: Any = data if hasattr(data, "fetch") else Tensors(data)
     model = objective.model
     kept = {name: value.detach().clone() for name, value in model.state_dict().items()}
     state = {name: value.clone() for name, value in optimiser.state().items()}
     factors, losses, mean, least, factor = [], [], 0.0, math.inf, low
-    stepper = Stepper(objective, optimiser, Means(pieces=pieces), lambda text: None)
+    stepper = Stepper(objective, optimiser, means or Means(), lambda text: None)
     began = time.monotonic() if seconds < math.inf else None
     model.train()
     optimiser.scaled(low)

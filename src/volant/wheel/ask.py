@@ -172,7 +172,15 @@ def answer(context: Context, prediction_id: str, value: Any, *, actor: str, rati
         raise BadInput("there is no prediction with that id", code="prediction-unknown", where="id", got=prediction_id)
     if value is not None:
         classes = tuple(known[prediction_id].output.get("probabilities", {}))
-        read = context.task.parse_feedback("correction", value, classes)
-        item = Feedback(prediction_id, "correction", read, actor, source=REVIEWER, rationale=rationale)
+        kind = _kind(context, value)
+        read = context.task.parse_feedback(kind, value, classes)
+        item = Feedback(prediction_id, kind, read, actor, source=REVIEWER, rationale=rationale)
         context.store.add_feedback([item])
     context.store.close_questions([prediction_id], "answered" if value is not None else "gone")
+
+
+def _kind(context: Context, value: Any) -> str:
+    """An object speaks of some labels alone, where the task takes that; all else is the whole truth."""
+    named = isinstance(value, dict) or (isinstance(value, str) and value.lstrip().startswith("{"))
+    takes = any(kind.name == "presence" for kind in context.task.feedback)
+    return "presence" if named and takes else "correction"

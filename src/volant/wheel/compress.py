@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,9 @@ from volant.core.records import Batch, Pipeline, Problem, Verdict
 from volant.data.dataset import Dataset
 from volant.errors import BadInput, Trouble, nearest
 from volant.evaluate.compare import compare
+from volant.evaluate.evaluation import Evaluation
 from volant.evaluate.speed import Loading
+from volant.release.card import card
 from volant.release.export import Draft
 from volant.release.gate import CandidateFacts, decide
 from volant.runtime.load import Release, open_release
@@ -38,13 +40,15 @@ from volant.wheel.context import Context
 from volant.wheel.gate import judge_rows, rules, units_of
 from volant.wheel.history import champion_release, deploy_verdict, open_candidate, serving
 from volant.wheel.learn import assemble
+from volant.wheel.report import write_report_of_variant
 from volant.wheel.results import CompressResult
+from volant.wheel.train import card_facts, effort, evaluate_release
 
 MOST_LESSONS = 20_000
 """Training rows that a smaller network learns from."""
 ORIGINAL = "as it is"
-KEPT = ("profile.json", "background.json", "evaluation.json", "card.md")
-"""Files of a release that its variant takes over: they tell of the same data."""
+OWN = ("manifest.json", "pipeline.json", "signature.json", "profile.json", "evaluation.json", "card.md")
+"""Files that a variant has of its own; all others it takes over: they tell of the same data."""
 
 
 def compress(
@@ -205,18 +209,39 @@ class _Compressing:
         with Draft(context.folder("candidates")) as draft:
             facts = json.loads((folder / "profile.json").read_bytes())
             for path in folder.iterdir():
-                if path.name not in ("manifest.json", "pipeline.json", "signature.json", "profile.json"):
+                if path.name not in OWN:
                     shutil.copyfile(path, draft.folder / path.name)
             name = draft.write(self.pipeline, self.release.signature, facts)
+            evaluation = self._evaluated(draft, name)
             final = draft.finish()
         variant = open_release(final)
         verdict = self._verdict(variant, chosen)
         run = context.store.candidate(self.release.digest).run or ""
         contract = self.release.signature.contract
         context.store.add_candidate(name, run, self.dataset.digest, contract, {"compressed": chosen.name})
-        deploy_verdict(context, verdict, contract, self.served)
+        context.store.add_evaluation(
+            name, self.dataset.digest, "test", {"scores": [asdict(s) for s in evaluation.scores]}
+        )
+        kind = deploy_verdict(context, verdict, contract, self.served)
+        changed = {"candidate": name, "verdict": asdict(verdict), "promoted": kind != "refuse"}
+        changed |= {"size_bytes": chosen.size_bytes, "latency_ms": chosen.latency_ms}
+        changed["note"] = (
+            f"made smaller ({chosen.name}) from {self.release.digest[:12]}, whose fits the leaderboard lists"
+        )
+        write_report_of_variant(context, self.release.folder, final, changed, evaluation)
         note = "" if verdict.passed else "the gate refused it"
         return CompressResult(self.release.digest, tuple(table), chosen.name, name, verdict, note)
+
+    def _evaluated(self, draft: Draft, name: str) -> Evaluation:
+        """How the variant does on the test rows, which its card tells."""
+        context, dataset, problem = self.context, self.dataset, self.problem
+        spare = len(dataset) - len(dataset.part("train"))
+        care = effort(spare, len(problem.classes or problem.labels), Budget.parse(context.product.file.train.budget))
+        evaluation = evaluate_release(context, draft.open(context.product.file.train.threads), dataset, problem, care)
+        draft.add("evaluation.json", json.dumps(evaluation.record(), ensure_ascii=False, allow_nan=False).encode())
+        facts = card_facts(context, dataset, problem, self.release.signature, name, evaluation)
+        draft.add("card.md", card(facts).encode())
+        return evaluation
 
     def _verdict(self, variant: Release, chosen: Measured) -> Verdict:
         quality = self.context.product.file.quality

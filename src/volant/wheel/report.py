@@ -64,6 +64,18 @@ def write_candidate_report(
     return _write(context, folder, facts)
 
 
+def write_report_of_variant(
+    context: Context, original: Path, folder: Path, changed: Mapping[str, Any], evaluation: Evaluation
+) -> None:
+    """Write the report of a release that was made from an `original` one: what is told of its training is the same."""
+    path = original / FACTS
+    facts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    kept = {name: facts[name] for name in ("columns", "rows") if name in facts}
+    train = {**(facts.get("train") or {}), **changed, "report": str(folder / HTML)}
+    at = context.clock.now().isoformat(timespec="seconds")
+    _write(context, folder, {**kept, "train": train, "evaluation": evaluation.record(), "at": at})
+
+
 def _illustrated(evaluation: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
     """The record with small pictures beside the rows that were hardest, where rows have pictures.
 

@@ -182,7 +182,7 @@ def conclude(
     number = None if said is None else said.seq
     kind = "refuse" if verdict is None else deploy_verdict(context, verdict, made.signature.contract, served, number)
     late = verdict is not None and verdict.passed and kind == "refuse"
-    note = context.store.deployments()[-1].reason if late else _note(made, same)
+    note = context.store.deployments()[-1].reason if late else _note(made, same, spending.budget)
     context.store.finish_run(made.run, "done", {"candidate": made.digest, "seconds": round(seconds, 3)})
     (context.folder("runs") / made.run / "finished").write_text(made.digest)
     result = _result(context, dataset, made, spending, seconds)
@@ -196,15 +196,15 @@ def _worth(context: Context, made: Made, champion: Release | None) -> Callable[[
     return lambda alpha: None if champion is None else worth_of(context, made.digest, champion, alpha)
 
 
-def _note(made: Made, same: bool) -> str:
+def _note(made: Made, same: bool, budget: Budget) -> str:
     if made.why_anew:
         return f"made anew: {made.why_anew}"
     if same:
         return "the candidate is the champion itself: nothing has changed"
-    return _why_alone(made.found.trials) if made.found.only_baseline else ""
+    return _why_alone(made.found.trials, budget) if made.found.only_baseline else ""
 
 
-def _why_alone(trials: Sequence[Trial]) -> str:
+def _why_alone(trials: Sequence[Trial], budget: Budget) -> str:
     """Why there is nothing but the baseline."""
     failed = [t for t in trials if t.status == "failed"]
     if failed:
@@ -214,7 +214,8 @@ def _why_alone(trials: Sequence[Trial]) -> str:
         reasons = {t.reason for t in trials if t.status == "skipped"}
         if reasons == {NO_MEMORY}:
             return "only the baseline was trained: the memory is too small for any other learner"
-        return "the budget was too short for any learner but the baseline; give it more time"
+        short, more = ("small", "units") if budget.seconds is None else ("short", "time")
+        return f"the budget was too {short} for any learner but the baseline; give it more {more}"
     why = "".join(f" ({t.configuration.learner.name}: {t.reason})" for t in trials[:1])
     return f"only the baseline was trained: train.learners leaves no other that fits the problem{why}"
 

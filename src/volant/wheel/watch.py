@@ -18,7 +18,15 @@ from volant.core.records import Batch, Problem
 from volant.data.dataset import Dataset
 from volant.evidence.drift import Drift, compare
 from volant.evidence.evidence import Predicted, predicted
-from volant.evidence.made_for import WATCHED, read_reference, reference_file, set_text, texts_of, watched_numbers
+from volant.evidence.made_for import (
+    WATCHED,
+    known_sets,
+    read_reference,
+    reference_file,
+    set_text,
+    texts_of,
+    watched_numbers,
+)
 from volant.evidence.sequential import spent
 from volant.runtime.load import Release
 from volant.store.part import iso
@@ -155,9 +163,13 @@ def _labels(remembered: dict[str, Any], release: Release, told: Trusted | None) 
     """The labels of the window, against those that the release learned from."""
     if told is None or not len(told) or remembered.get("label") is None:
         return
-    classes = bool(release.signature.classes)
-    labels = np.array(told.labels.to_pylist(), dtype=object)
-    values: Any = texts_of(told.labels) if classes else labels.astype(np.float64)
+    values: Any
+    if release.signature.labels:
+        values = known_sets(told.labels.to_pylist())
+    elif release.signature.classes:
+        values = texts_of(told.labels)
+    else:
+        values = np.array(told.labels.to_pylist(), dtype=object).astype(np.float64)
     yield "label", release.signature.target, remembered["label"], values
 
 

@@ -8,14 +8,17 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from volant.neural.crew import Alone, best_device
 from volant.neural.finder import find_rate
 from volant.neural.image.depth import groups as groups_by_depth
 from volant.neural.image.design import Recipe
 from volant.neural.image.network import ImageNetwork
 from volant.neural.image.objective import ImageObjective
 from volant.neural.image.rows import Augmented, ImageRows
+from volant.neural.means import Means
 from volant.neural.muon import Muon
 from volant.neural.optimisers import Adam, Group, Optimiser, Sgd, Together
+from volant.neural.precision import quick_kind, repeatable
 from volant.neural.schedules import Schedule, constant, cosine, linear, one_cycle, warm
 
 BETAS = (0.9, 0.98)
@@ -67,19 +70,30 @@ def _by(name: str, network: ImageNetwork, groups: Sequence[Group]) -> Optimiser:
 
 
 def with_rate(
-    network: ImageNetwork, rows: ImageRows, kind: str, recipe: Recipe, seconds: float = float("inf")
+    network: ImageNetwork,
+    rows: ImageRows,
+    kind: str,
+    recipe: Recipe,
+    seconds: float = float("inf"),
+    device: torch.device | None = None,
 ) -> Recipe:
-    """The recipe with the rate at which the loss falls fastest, where it names none; the network stays as it was."""
+    """The recipe with the rate at which the loss falls fastest, where it names none; the network stays as it was.
+
+    It is looked for where the network will be trained, on a GPU if there is one, and by the same means.
+    """
     if recipe.rate or recipe.quick:
         return recipe
-    first = FIRST_TRIED[recipe.optimiser]
-    batch, dice = min(recipe.batch, len(rows)), network.dice.get_state()
+    first, crew, dice = FIRST_TRIED[recipe.optimiser], Alone(device or best_device()), network.dice.get_state()
     tried = replace(recipe, rate=first, schedule="constant", warm_up=0.0)
-    source = Augmented(rows, recipe.augmentation, network.dice.initial_seed())
-    objective = ImageObjective(network, kind, smoothing=recipe.smoothing)
-    optimiser = optimiser_of(network, tried)
     seed = network.dice.initial_seed()
-    found = find_rate(objective, source, optimiser, batch=batch, seed=seed, seconds=seconds, pieces=recipe.pieces)
+    source = Augmented(rows, recipe.augmentation, seed, crew.device)
+    objective = ImageObjective(network, kind, smoothing=recipe.smoothing, device=crew.device)
+    means = Means(crew=crew, kind=quick_kind(crew.device), clip=recipe.clip, pieces=recipe.pieces)
+    crew.wrap(network)
+    with repeatable(crew.device):
+        batch, optimiser = min(recipe.batch, len(rows)), optimiser_of(network, tried)
+        found = find_rate(objective, source, optimiser, batch=batch, seed=seed, seconds=seconds, means=means)
+    network.to("cpu")
     network.dice.set_state(dice)
     return replace(recipe, rate=first * found.suggested)
 
