@@ -199,3 +199,8 @@ def test_a_network_learns_several_labels_at_once_and_is_made_smaller(tmp_path):
         assert json.loads((smaller.folder / "evaluation.json").read_bytes())["speed"]["size_bytes"] < whole.size_bytes
         assert found.candidate in (smaller.folder / "card.md").read_text()
         assert "made smaller" in handle.report().read_text()
+
+
+def test_a_budget_of_too_few_units_asks_for_more_units(tmp_path):
+    found = table_of_things(tmp_path, 80).train(budget="1 units")
+    assert found.note.endswith("give it more units")
