@@ -110,7 +110,7 @@ def _unavailable(where: str, error: OSError | VolantError) -> Failure:
     if isinstance(error, OSError):
         if disk.is_full(error):
             return disk.failure(error, "opening the store")
-        got: str | None = type(error).__name__
+        got: str | None = error.strerror or type(error).__name__
     else:
         got = error.troubles[0].got
     fix = "see that the place exists, can be reached, and may be used by this user"

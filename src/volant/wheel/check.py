@@ -171,13 +171,12 @@ def _too_large(estimate: Estimate | None) -> list[Finding]:
     if estimate is None:
         return []
     found = []
-    for what, needed, free in (
-        ("memory", estimate.memory_bytes, estimate.memory_free),
-        ("disk", estimate.disk_bytes, estimate.disk_free),
+    for what, needed, free, fix in (
+        ("memory", estimate.memory_bytes, estimate.memory_free, "use a larger machine, fewer columns, or fewer rows"),
+        ("disk", estimate.disk_bytes, estimate.disk_free, "make room on the disk that the product lies on, or move it"),
     ):
         if needed > free:
             text = f"training needs about {_size(needed)} of {what}, and {_size(free)} are free"
-            fix = "use a larger machine, fewer columns, or a sample of the rows"
             found.append(Finding("machine", STOP, text, fix, aspect="completeness"))
     return found
 

@@ -3,6 +3,8 @@
 import pytest
 from tests.commands import product, table, volant
 
+from volant.core.clock import Machine
+
 QUICK = '[train]\nbudget = "2 units"\nthreads = 1\n{more}\n[quality.limits]\nlatency_ms = 1000\n'
 WEIGHT = '[columns.w]\ntype = "number"\nrole = "weight"\n'
 GROUP = '[columns.g]\nrole = "group"\n[data.split]\nby = "group"\njudge = 0.2\ntest = 0.2\n'
@@ -51,3 +53,22 @@ def test_the_note_says_why_the_baseline_stands_alone(tmp_path, settings, note):
     here = product(tmp_path, table(300), QUICK.format(more=settings))
     _, told = volant("-C", here, "train")
     assert note in told["note"]
+
+
+def test_a_full_disk_asks_for_room_on_the_disk(tmp_path, monkeypatch):
+    here = product(tmp_path, table())
+    small = Machine(cores=2, memory=8 * 1024**3, disk=100_000)
+    monkeypatch.setattr(Machine, "here", lambda *_: small)
+    status, told = volant("-C", here, "train")
+    [trouble] = told["troubles"]
+    assert status == 1
+    assert trouble["what"].endswith("of disk, and 0.1 MB are free")
+    assert "make room on the disk" in trouble["fix"]
+
+
+def test_a_home_that_cannot_be_made_says_what_the_system_said(tmp_path):
+    here = product(tmp_path, table())
+    (here / ".volant").write_text("no folder")
+    status, told = volant("-C", here, "check")
+    assert status == 3
+    assert told["troubles"][0]["got"] in ("File exists", "Not a directory")
