@@ -96,11 +96,11 @@ def main() -> None:
             source = collect(context)
         fill(handle.product.home, rows)
         with work_on(handle.product) as context:
-            before = time.perf_counter()
+            before, worked = time.perf_counter(), time.process_time()
             found = harvest(context, source)
             gathered = time.perf_counter() - before
             view = labelled_once(context, found)
-            seconds = time.perf_counter() - before
+            seconds, worked = time.perf_counter() - before, time.process_time() - worked
             counts = {status: view.count(status) for status in STATUSES}
         print(
             json.dumps(
@@ -109,6 +109,7 @@ def main() -> None:
                     "feedback_rows": rows,
                     "predictions": len(view.verdicts),
                     "seconds": round(seconds, 2),
+                    "cpu_seconds": round(worked, 2),
                     "of_which_reading": round(gathered, 2),
                     "memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
                     **counts,

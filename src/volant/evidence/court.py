@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from volant.core.protocols import Task
 from volant.evidence.contested import Contested, Spoken, contested
 from volant.evidence.decisions import ACCEPTED, HELD, JUDGED, LEFT_OUT, REJECTED, Verdicts
-from volant.evidence.evidence import Evidence
+from volant.evidence.evidence import Evidence, once
 from volant.evidence.merge import Merged, merge_classes, merge_numbers
 from volant.evidence.noisy import kept, truth, weighed
 from volant.evidence.opinions import Opinions
@@ -60,9 +60,9 @@ class Court:
     def judge(self, mature: np.ndarray) -> Verdicts:
         """A verdict on every prediction that anybody spoke about."""
         found = Verdicts.empty(self.evidence.predictions.ids)
-        heard, ripe = np.unique(self.evidence.item), np.unique(self.evidence.item[mature])
+        heard, ripe = once(self.evidence.item), once(self.evidence.item[mature])
         found = found.say(heard, HELD, "not mature yet").say(ripe, LEFT_OUT, "implies no label")
-        spoken = np.unique(self.given.item)
+        spoken = once(self.given.item)
         found = found.say(spoken, REJECTED, "the actor has not earned enough trust")
         counted, hasty = self._counted()
         found = found.say(hasty, HELD, "from an actor who answers faster than people do")

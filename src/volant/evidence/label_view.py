@@ -27,7 +27,7 @@ from volant.evidence.decisions import (
     LabelView,
     Verdicts,
 )
-from volant.evidence.evidence import Evidence, of_voices
+from volant.evidence.evidence import Evidence, of_voices, once
 from volant.evidence.opinions import Opinions, opinions
 from volant.evidence.quiet import counts_by_now
 from volant.evidence.reference import Second
@@ -112,7 +112,7 @@ def _version(evidence: Evidence, mature: np.ndarray, rule: LabelRule, context: C
     plain = rule.record()
     del plain["now"]
     heard = [sha256(np.sort(seq).tobytes()).hexdigest() for seq in (evidence.seq, evidence.seq[mature])]
-    spoken = np.unique(evidence.item)
+    spoken = once(evidence.item)
     sides = sha256("\n".join(map(str, context.sides[spoken])).encode()).hexdigest()
     second = "" if context.second is None else context.second.digest(spoken)
     known = [list(context.classes), sorted(context.doubted), context.plausible, sides, second]

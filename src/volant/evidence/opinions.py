@@ -97,16 +97,10 @@ def opinions(
     idle = np.concatenate([np.zeros(len(evidence), dtype=bool), idle])
     known = np.flatnonzero(codes >= 0)
     reviewer = _is_in(evidence.source, evidence.sources, reviewers)
-    order = known[
-        np.lexsort(
-            (
-                evidence.seq[rows[known]],
-                reviewer[rows[known]],
-                evidence.actor[rows[known]],
-                evidence.item[rows[known]],
-            )
-        )
-    ]
+    order = known
+    if len(meant) or reviewer.any():  # else they are in order as they are
+        at = rows[known]
+        order = known[np.lexsort((evidence.seq[at], reviewer[at], evidence.actor[at], evidence.item[at]))]
     at = rows[order]
     last = _last_of_each(evidence.item[at], evidence.actor[at])
     order, at = order[last], at[last]
