@@ -62,10 +62,16 @@ class Turns(Audit):
         with self._database.read() as connection:
             return [AlarmRow(**fields(row)) for row in connection.execute(query)]
 
-    def ask(self, questions: Iterable[Mapping[str, Any]]) -> int:
-        """Add questions about predictions that were not asked about before; how many there were."""
+    def ask(self, questions: Sequence[Mapping[str, Any]], *, since: str = "", most: int | None = None) -> int | None:
+        """Add questions about predictions that were not asked about before; how many there were.
+
+        None, and nothing is added, where there would be more than `most` from `since` on: somebody else asked meanwhile.
+        """
         now, count = self._now(), 0
         with self._database.write() as connection:
+            asked = select(func.count()).where(_question.c.asked_at >= since)
+            if most is not None and int(connection.execute(asked).scalar_one()) + len(questions) > most:
+                return None
             for one in questions:
                 values = {"asked_at": now, "state": OPEN, "closed_at": None, "facts": {}, **one}
                 count += connection.execute(self._database.insert_new(_question).values(values)).rowcount

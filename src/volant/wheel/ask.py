@@ -51,15 +51,17 @@ def ask(context: Context, *, seed: str) -> int:
     Everything random follows from `seed`.
     """
     rules, store = context.product.file.review, context.store
-    left = rules.per_day - store.asked_since(iso(context.clock.now() - DAY))
-    if left <= 0:
-        return 0
     store.index_segments()
     since = iso(context.clock.now() - timedelta(seconds=parse_duration(rules.window)))
-    traffic = predicted(_youngest(store.prediction_table(since), store.questions()))
-    if not len(traffic):
-        return 0
-    return store.ask(_chosen(context, traffic, left, seed))
+    today = iso(context.clock.now() - DAY)
+    while (left := rules.per_day - store.asked_since(today)) > 0:
+        traffic = predicted(_youngest(store.prediction_table(since), store.questions()))
+        if not len(traffic):
+            break
+        asked = store.ask(_chosen(context, traffic, left, seed), since=today, most=rules.per_day)
+        if asked is not None:  # else somebody else asked meanwhile, and less of the day is left
+            return asked
+    return 0
 
 
 def _youngest(table: pa.Table, known: list[QuestionRow]) -> pa.Table:
