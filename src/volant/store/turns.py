@@ -65,7 +65,7 @@ class Turns(Audit):
     def ask(self, questions: Sequence[Mapping[str, Any]], *, since: str = "", most: int | None = None) -> int | None:
         """Add questions about predictions that were not asked about before; how many there were.
 
-        None, and nothing is added, where there would be more than `most` from `since` on: somebody else asked meanwhile.
+        None, and nothing is added, where there would be more than `most` from `since` on: others asked meanwhile.
         """
         now, count = self._now(), 0
         with self._database.write() as connection:
