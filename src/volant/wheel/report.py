@@ -154,7 +154,14 @@ def _pictures(context: Context, dataset: Dataset, folder: Path, trained: Mapping
     augment = next((m["options"]["augment"] for m in members if m["weight"] and "augment" in m["options"]), None)
     settings = context.product.file.train
     return study(
-        folder, _unseen(dataset), context.task, problem, settings.seed, augment=augment, threads=settings.threads
+        folder,
+        _unseen(dataset),
+        context.task,
+        problem,
+        settings.seed,
+        augment=augment,
+        learned=dataset.part("train"),
+        threads=settings.threads,
     )
 
 

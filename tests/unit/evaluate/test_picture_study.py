@@ -58,10 +58,26 @@ def test_curves_of_attacks_begin_where_the_attacked_pictures_stand(tmp_path, mon
     monkeypatch.setattr(study, "_possible", lambda per_row: (64, 10))
     seen = study.Seen(pictures, (), right)
     problem = Problem("classify", "label", (), 64, ("left", "right"), "log_loss")
-    found = study._studied(network, seen, problem, 0, "light")
+    found = study._studied(network, seen, problem, 0, "light", seen)
     few = seen.evenly(10)
     assert found["plain"]["attacked"] == (network.said(few.pixels).argmax(axis=1) == few.truth).mean()
     assert found["plain"]["attacked"] != found["plain"]["corrupted"] == found["views"][0]["accuracy"]
     assert pictures_part(found)["attacked"]["names"] == ["FGSM", "PGD"]
     sheet = Image.open(io.BytesIO(base64.b64decode(found["augmented"]["sheet"].partition(",")[2])))
     assert sheet.size == (10 * 96 + 9 * study.GAP, 5 * 96 + 4 * study.GAP), "pictures stand apart"
+
+
+def test_the_sheet_is_mirrored_where_the_training_rows_allow_it():
+    dice = np.random.default_rng(0)
+    truth = dice.integers(0, 2, 200)
+    pixels = dice.integers(0, 40, (200, 16, 16, 3)).astype(np.uint8)
+    pixels[truth == 1, :, :8] += 150
+    pixels[truth == 0, :, 8:] += 150
+    sided, either = study.Seen(pixels, (), truth), study.Seen(np.roll(pixels, 8, 1).swapaxes(1, 2), (), truth)
+    problem = Problem("classify", "side", (), 200, ("left", "right"))
+    names = {
+        by: study._augmented(sided, one, "standard", problem, 0)["names"]
+        for by, one in (("sided", sided), ("either", either))
+    }
+    assert "flip" not in names["sided"]
+    assert "flip" in names["either"]

@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch")
 from PIL import Image  # noqa: E402
 
 from volant.core import plugins  # noqa: E402
+from volant.core.progress import Silent  # noqa: E402
 from volant.core.protocols import Earlier, RunContext  # noqa: E402
 from volant.core.records import Column, Problem, Schema  # noqa: E402
 from volant.errors import BadInput  # noqa: E402
@@ -276,6 +277,24 @@ def test_a_network_that_cannot_be_opened_is_an_error_with_its_place(tmp_path, co
     with pytest.raises(BadInput, match="pretrained") as caught:
         fitted("backbone", rows(20), tmp_path / "fit", source=str(tmp_path), side=16)
     assert caught.value.code == "source-missing"
+
+
+def test_what_a_head_on_frozen_features_does_not_heed_is_told(tmp_path):
+    pytest.importorskip("transformers")
+    from volant.bind.transformers import write_example
+
+    said = []
+
+    class Told(Silent):
+        def say(self, text):
+            said.append(text)
+
+    write_example(tmp_path)
+    learner = plugins.load("learners", "backbone")
+    for given in ({}, {"epochs": 9, "clip": 0.5}, {"epochs": 9, "tune": "lora"}):
+        options = learner.options(source=str(tmp_path), **given)
+        learner.fitting(rows(4), problem(rows(4)), options, RunContext(progress=Told()))
+    assert said == ["backbone: features stay as they are, which does not heed clip, epochs"]
 
 
 def test_without_a_source_the_backbone_says_what_it_lacks():

@@ -47,7 +47,15 @@ class Seen:
 
 
 def study(
-    folder: Path, rows: Rows, task: Task, problem: Problem, seed: int, *, augment: str | None = None, threads: int = 1
+    folder: Path,
+    rows: Rows,
+    task: Task,
+    problem: Problem,
+    seed: int,
+    *,
+    augment: str | None = None,
+    learned: Rows | None = None,
+    threads: int = 1,
 ) -> dict[str, Any] | None:
     """What a release's network sees in rows that it was not trained on; None where no network takes pixels.
 
@@ -60,6 +68,7 @@ def study(
         problem: that it was trained for.
         seed: of whatever is drawn.
         augment: how its pictures were changed while it learned, as a learner's option says it.
+        learned: rows that it was trained on, by which it was decided whether pictures are mirrored.
         threads: that are used.
     """
     network = PictureNetwork.of(folder)
@@ -72,10 +81,23 @@ def study(
     with torch_threads(threads), blas_threads(threads):
         pixels, *others = network.inputs(some, threads)
         seen = Seen(pixels, tuple(others), task.encode(some, problem))
-        return _studied(network, seen, problem, seed, augment)
+        by = seen if augment is None or not learned else _seen(network, learned, task, problem, threads)
+        return _studied(network, seen, problem, seed, augment, by)
 
 
-def _studied(network: PictureNetwork, seen: Seen, problem: Problem, seed: int, augment: str | None) -> dict[str, Any]:
+def _seen(network: PictureNetwork, learned: Rows, task: Task, problem: Problem, threads: int) -> Seen:
+    """Those training rows that mirroring was decided by, as the learner saw them."""
+    from volant.neural.image.symmetry import MOST
+
+    taught = learned.take(np.flatnonzero(learned.weights() > 0))
+    some = taught.take(np.linspace(0, len(taught) - 1, min(MOST, len(taught))).astype(np.int64))
+    pixels, *others = network.inputs(some, threads)
+    return Seen(pixels, tuple(others), task.encode(some, problem))
+
+
+def _studied(
+    network: PictureNetwork, seen: Seen, problem: Problem, seed: int, augment: str | None, by: Seen
+) -> dict[str, Any]:
     found: dict[str, Any] = {"shape": list(seen.pixels.shape[1:]), "rows": len(seen.truth)}
     found["classes"] = list(problem.classes)
     if problem.classes:
@@ -90,7 +112,7 @@ def _studied(network: PictureNetwork, seen: Seen, problem: Problem, seed: int, a
         found["plain"] = {"corrupted": _accuracy(network, few), "attacked": _accuracy(network, fewer)}
     found["heat"] = _heat(network, seen.evenly(SHOWN))
     if augment is not None:
-        found["augmented"] = _augmented(seen, augment, problem, seed)
+        found["augmented"] = _augmented(seen, by, augment, problem, seed)
     features = network.features(seen.pixels, seen.others)
     found["maps"] = {
         name: {"places": np.round(at, 3).tolist(), "truth": seen.truth.tolist()}
@@ -127,14 +149,14 @@ def _records(listed: Sequence[Any]) -> list[dict[str, Any]]:
     return [asdict(one) for one in listed]
 
 
-def _augmented(seen: Seen, augment: str, problem: Problem, seed: int) -> dict[str, Any]:
+def _augmented(seen: Seen, learned: Seen, augment: str, problem: Problem, seed: int) -> dict[str, Any]:
     """A sheet of pictures, and below each what it may look like to a network that learns."""
     from volant.neural.image.design import Augmentation, augmentation
     from volant.neural.image.rows import ImageRows, sheet
     from volant.neural.image.symmetry import mirror_keeps
 
     names = augmentation(augment, min(seen.pixels.shape[1:3]), bool(problem.classes))
-    if not (problem.classes and mirror_keeps(seen.pixels, seen.truth)):
+    if not (problem.classes and mirror_keeps(learned.pixels, learned.truth)):
         names = tuple(name for name in names if name != "flip")
     few = seen.evenly(SHOWN)
     rows = ImageRows.of(few.pixels, few.truth, np.ones(len(few.truth)), len(problem.classes))

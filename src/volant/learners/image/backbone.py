@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from volant.core.clock import Machine
@@ -18,6 +18,8 @@ from volant.neural.image.design import Design, Recipe
 PER_ROW, WEIGHTS = 9e9, 2.2e7
 """Operations for one picture of 224 × 224 pixels, and numbers, of a small transformer."""
 WAYS = ("frozen", "layers", "lora")
+HEEDED = ("source", "tune", "side")
+"""Options that count where features stay as they are: their head has a training of its own."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,9 @@ class BackboneOptions(Learning):
     """`source` is a local folder or the id of a network on the hub.
 
     `tune`: `frozen` trains a head on features that stay as they are; `layers` all layers after that, the deeper the
-    slower; `lora` low-rank additions of `rank` to them. `side` 0 takes pictures as the network was trained on.
+    slower; `lora` low-rank additions of `rank` to them. `side` 0 takes pictures as the network was trained on. The head
+    on frozen features always learns in the same way, on pictures as they are: all other options are for the other two
+    ways, and where they are given, a fit with `frozen` says that it does not heed them.
     """
 
     source: str = field(default="", metadata={"place": True})
@@ -75,7 +79,15 @@ class Backbone(PictureNetwork):
     def fitting(self, data: Rows, problem: Problem, options: BackboneOptions, context: RunContext) -> Fitting:
         from volant.bind.transformers import side_of
 
+        unheeded = [] if options.tune != "frozen" else _given(options)
+        if unheeded:
+            context.progress.say(f"backbone: features stay as they are, which does not heed {', '.join(unheeded)}")
         recipe = options.taught(Recipe(options.epochs, options.batch, options.rate, clip=1.0), problem)
         design = Design("backbone", dropout=options.dropout, source=options.source)
         side = options.side or side_of(options.source)
         return Fitting((design,), recipe, options.augment, side=side, tune=options.tune, rank=options.rank)
+
+
+def _given(options: BackboneOptions) -> list[str]:
+    """Options other than usual that a head on frozen features does not heed."""
+    return [f.name for f in fields(options) if f.name not in HEEDED and getattr(options, f.name) != f.default]
