@@ -91,6 +91,9 @@ def test_a_larger_judge_share_opens_no_new_account(trained):
     other = edited(trained, "judge = 0.3", "judge = 0.31")
     assert (other.status().turns, other.status().alpha_left) == (turns + 1, left)
     edited(other, "judge = 0.31", "judge = 0.3")
+    stricter = edited(trained, "\n[train]\n", "\n[quality]\nalpha = 0.04\n\n[train]\n")
+    assert stricter.status().alpha_left == pytest.approx(max(left - 0.01, 0.0)), "what was spent stays spent"
+    edited(stricter, "[quality]\nalpha = 0.04\n\n", "")
 
 
 def test_after_a_turn_nothing_is_left_to_improve_on(trained):

@@ -49,6 +49,13 @@ class History(Audit):
         with self._database.read() as connection:
             return int(connection.execute(query).scalar_one())
 
+    def alpha_spent(self, *judges: str) -> float:
+        """What these looks have cost together, each at the risk that was allowed when it was taken."""
+        table = tables.verdict
+        query = select(func.sum(table.c.alpha)).where(table.c.judge.in_(judges), table.c.champion.is_not(None))
+        with self._database.read() as connection:
+            return float(connection.execute(query).scalar_one() or 0.0)
+
     def deploy(
         self,
         release: str,

@@ -46,10 +46,20 @@ def judge_set(context: Context) -> str:
 
 
 def looks(context: Context) -> int:
-    """How many verdicts against a champion the judge set has given, those of before accounts went by the key too."""
+    """How many verdicts against a champion the judge set has given."""
+    return context.store.judge_turns(*_accounts(context))
+
+
+def alpha_left(context: Context) -> float:
+    """What is left of the allowed risk; none where more was allowed once, and spent."""
+    spent = context.store.alpha_spent(*_accounts(context))
+    return max(round(context.product.file.quality.alpha - spent, 6), 0.0)
+
+
+def _accounts(context: Context) -> tuple[str, str]:
+    """The names of the judge set, that of before accounts went by the key too."""
     split = context.product.file.data.split
-    before = digest([split.by, split.judge, split.test, split.key])[:16]
-    return context.store.judge_turns(judge_set(context), before)
+    return judge_set(context), digest([split.by, split.judge, split.test, split.key])[:16]
 
 
 def units_of(context: Context, release: Release, rows: Rows, problem: Problem) -> Batch:

@@ -7,14 +7,13 @@ from typing import Any, cast
 from volant.core.product import parse_duration
 from volant.core.records import Verdict
 from volant.errors import BadInput, Refused
-from volant.release.gate import alpha_for_turn
 from volant.release.rewards import on_trial
 from volant.release.traffic import standing
 from volant.runtime.load import Release, open_release
 from volant.store.history import CHAMPIONS, Kind
 from volant.store.records import DeploymentRow, VerdictRow
 from volant.wheel.context import Context
-from volant.wheel.gate import looks
+from volant.wheel.gate import alpha_left, looks
 from volant.wheel.results import Deployment, Status
 from volant.wheel.sign import seal_if_asked
 
@@ -214,8 +213,6 @@ def status(context: Context) -> Status:
     counts = context.store.counts()
     answered = 0 if champion is None else context.store.feedback_since(champion.at)
     fresh = 0 if champion is None else context.store.feedback_since(max(champion.at, _last_turn(context)))
-    turns = looks(context)
-    alpha = context.product.file.quality.alpha
     return Status(
         name=context.product.name,
         folder=context.product.folder,
@@ -227,8 +224,8 @@ def status(context: Context) -> Status:
         predictions=counts["predictions"],
         feedback=counts["feedback"],
         feedback_since_champion=answered,
-        turns=turns,
-        alpha_left=round(alpha - sum(alpha_for_turn(alpha, turn) for turn in range(1, turns + 1)), 6),
+        turns=looks(context),
+        alpha_left=alpha_left(context),
         running=context.store.lock_holder("train"),
         next_step=_next(champion is not None, fresh),
     )
