@@ -38,7 +38,7 @@ from volant.runtime.load import Release, open_release
 from volant.runtime.seal import FILE as SEAL
 from volant.wheel.context import Context
 from volant.wheel.gate import judge_rows, rules, units_of
-from volant.wheel.history import champion_release, deploy_verdict, open_candidate, serving
+from volant.wheel.history import champion_release, deploy_verdict, no_release, open_candidate, serving
 from volant.wheel.learn import assemble
 from volant.wheel.report import write_report_of_variant
 from volant.wheel.results import CompressResult
@@ -85,7 +85,7 @@ def _release(context: Context, candidate: str | None) -> Release:
         return open_candidate(context, context.store.candidate(candidate).digest)
     release = champion_release(context)
     if release is None:
-        raise BadInput("the product has no release yet", code="no-release", fix="run `volant train` first")
+        raise no_release(context)
     return release
 
 

@@ -24,6 +24,13 @@ def champion_release(context: Context) -> Release | None:
     return None if row is None else open_candidate(context, row.release)
 
 
+def no_release(context: Context) -> BadInput:
+    """The error where a release is needed and none was ever deployed; what the gate refused is not forgotten."""
+    refused = "`volant history` shows why the gate let no candidate pass; then bring more rows, or ask less of it"
+    fix = refused if context.store.verdicts() else "run `volant train` first"
+    return BadInput("the product has no release yet", code="no-release", fix=fix)
+
+
 def serving(context: Context) -> str | None:
     """The release that is deployed, whether its files open or not."""
     row = context.store.champion()

@@ -27,7 +27,7 @@ from volant.runtime.load import Release
 from volant.runtime.rows import answers, type_of
 from volant.store.disk import is_full
 from volant.wheel.context import Context
-from volant.wheel.history import champion_release
+from volant.wheel.history import champion_release, no_release
 from volant.wheel.results import PredictResult
 
 
@@ -39,7 +39,7 @@ def need_champion(context: Context) -> Release:
     """
     release = champion_release(context)
     if release is None:
-        raise BadInput("the product has no release yet", code="no-release", fix="run `volant train` first")
+        raise no_release(context)
     return release
 
 

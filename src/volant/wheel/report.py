@@ -25,6 +25,7 @@ from volant.evaluate.report import write_report
 from volant.runtime.load import open_release
 from volant.wheel.context import Context
 from volant.wheel.explain import background_with_texts
+from volant.wheel.history import no_release
 from volant.wheel.results import TrainResult
 
 HTML, FACTS = "report.html", "report.json"
@@ -112,7 +113,7 @@ def report(context: Context, candidate: str | None = None) -> Path:
     else:
         champion = context.store.champion()
         if champion is None:
-            raise BadInput("the product has no release yet", code="no-release", fix="run `volant train` first")
+            raise no_release(context)
         digest = champion.release
     folder = context.folder("candidates") / digest
     if not (folder / HTML).is_file():

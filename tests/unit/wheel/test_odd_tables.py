@@ -72,3 +72,11 @@ def test_a_home_that_cannot_be_made_says_what_the_system_said(tmp_path):
     status, told = volant("-C", here, "check")
     assert status == 3
     assert told["troubles"][0]["got"] in ("File exists", "Not a directory")
+
+
+def test_where_the_gate_refused_nobody_is_told_to_train_first(tmp_path):
+    here = product(tmp_path, table(60), QUICK.format(more='learners = ["linear"]'))
+    asked = ("-C", here, "predict", "--input", tmp_path / "data.csv", "--output", tmp_path / "out.csv")
+    assert volant(*asked)[1]["troubles"][0]["fix"] == "run `volant train` first"
+    assert volant("-C", here, "train")[0] == 1
+    assert "`volant history` shows why" in volant(*asked)[1]["troubles"][0]["fix"]
