@@ -17,6 +17,7 @@ from volant.data.quality import quality_scores, run_checks, write_quality_report
 from volant.errors import BadInput, Refused, Trouble
 from volant.wheel.collect import collect
 from volant.wheel.context import Context
+from volant.wheel.learn import rule_of
 from volant.wheel.posed import pictured, posed
 from volant.wheel.results import CheckReport, Estimate
 
@@ -138,7 +139,9 @@ def problem_or_none(context: Context, dataset: Dataset) -> Problem | None:
     """The problem that the labelled rows pose; None where the target does not fit the task."""
     try:
         problem = context.task.problem(dataset, context.product.file.task.target, context.metric)
-        return posed(context, problem, dataset.schema)
+        found = posed(context, problem, dataset.schema)
+        rule_of(context, found.classes or found.labels)  # what signals and silence mean must be told before they come
+        return found
     except BadInput as bad:
         if bad.code == "product-file-invalid":
             raise

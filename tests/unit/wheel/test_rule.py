@@ -30,3 +30,15 @@ def test_silence_is_no_class_that_nobody_has_ever_seen():
     assert refused.value.code == "product-file-invalid"
     assert refused.value.troubles[0].where == "volant.toml, feedback.silence"
     assert refused.value.troubles[0].choices == ("no", "yes")
+
+
+def test_a_signal_that_nothing_can_be_made_of_is_found_before_anything_is_trained(tmp_path):
+    from tests.products import product
+
+    odd = '[feedback.signals.bought]\nwhen = "buy"\nkind = "rating"\nvalue = "sideways"\n'
+    handle = product(tmp_path, "wine", extra=odd)
+    for stage in (handle.check, handle.train):
+        with pytest.raises(BadInput) as refused:
+            stage()
+        assert refused.value.code == "product-file-invalid"
+        assert refused.value.troubles[0].where == "volant.toml, feedback.signals.bought"
