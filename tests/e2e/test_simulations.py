@@ -31,8 +31,12 @@ def simulations():
 @pytest.mark.parametrize("name", list(SHARES))
 def test_the_mark_is_met(simulations, name):
     found = simulations.ALL[name](SHARES[name])
-    assert found["met"] or name == "collusion", found
-    if name == "collusion":  # a share of few lies: what can be said of them is its lower limit
+    assert found["met"] or name in ("collusion", "sleepers"), found
+    if name == "sleepers":  # a share of few lies: what can be said of them is its lower limit
+        mark = simulations.MARKS[name]
+        assert simulations.lowest(found["believed"], found["lies"]) <= mark["lies_believed"], found
+        assert found["kept"] >= mark["kept"], found
+    if name == "collusion":
         mark = simulations.MARKS[name]
         assert simulations.lowest(found["believed"], found["alone"]) <= mark["lies_accepted"], found
         assert found["wrong_promotions"] <= mark["wrong_promotions"], found

@@ -3,7 +3,8 @@
 Trust that was earned where the reference is sure says that somebody can see, not that they will not lie where they
 contradict it. So a label that contradicts what is expected must also be likely by where it fell (see
 `volant.evidence.contradiction`), if it rests on one voice or on few who agree, wherever many contradictions are wrong;
-and everywhere, if those who agree have agreed so before.
+and everywhere, if those who agree have agreed so before. Three who never did so and whom nobody contradicts are enough:
+of a weak model nearly all right corrections would wait otherwise, and it would never learn.
 """
 
 from __future__ import annotations
@@ -76,7 +77,9 @@ def contested(spoken: Spoken) -> Contested:
         few.right(expected[people], code[people]),
     )
     lone = merged.lone & (each.share < CALM)
-    suspect = np.full(len(code), wild) | np.isin(option[place], _together(counted, reference))
+    said = np.bincount(counted.item, minlength=len(spoken.gold))[merged.item]
+    witnessed = (number[place] >= PLOT) & (number[place] == said)
+    suspect = (wild & ~witnessed) | np.isin(option[place], _together(counted, reference))
     return Contested(
         lone,
         lone & (np.minimum(merged.sure, alone) < SURE),
