@@ -14,7 +14,7 @@ from volant.core.protocols import Earlier, Rows, RunContext
 from volant.core.records import Pipeline, Problem, Step
 from volant.learners.image.decoding import PIXELS, Decoder, decoder_for, has_others, pictures
 from volant.learners.image.fitting import Fitting, Learned, learned_in
-from volant.learners.image.taught import TRAINING, trained
+from volant.learners.image.taught import time_to_train, trained
 from volant.learners.tabular.boosting import Aim, Hours
 from volant.learners.tabular.features import Features, linear_features
 from volant.neural.image.design import SMALL, Augmentation, augmentation
@@ -150,7 +150,7 @@ def _affordable(
     outputs = max(len(problem.classes), len(problem.labels), 1)
     with torch_threads(context.threads):
         side = affordable_side(
-            fitting.designs[0], some, outputs, fitting.recipe, hours.left(TRAINING), fitting.recipe.epochs * len(data)
+            fitting.designs[0], some, outputs, fitting.recipe, time_to_train(hours), fitting.recipe.epochs * len(data)
         )
     return decoder if side is None else decoder.at(side)
 

@@ -20,14 +20,22 @@ if TYPE_CHECKING:
     from volant.neural.image.network import ImageNetwork
     from volant.neural.image.rows import ImageRows
 
-TRAINING = 0.88
-"""Share of a fit's time that is left after decoding which goes into training; the rest exports and tries it."""
+TRAINING, AFTER = 0.88, 20.0
+"""Share of a fit's time that is left after decoding which goes into training; the rest exports and tries it.
+
+However long the training was, that takes no more than so many seconds.
+"""
 FINDING = 0.15
 """Share of the time at hand that looking for a rate may take."""
 COMPARED, COMPARED_LAST = 64, 1_024
 """Rows that an export is compared on, and those of a last fit, which serves, where there is time."""
 RESUMED, SLOWER = 0.7, 0.3
 """Shares of the epochs and of the rates with which a network goes on from what it learned before."""
+
+
+def time_to_train(hours: Hours) -> float:
+    """Seconds for the training itself, of those that a fit has left."""
+    return max(hours.left(TRAINING), hours.left(1.0) - AFTER)
 
 
 def trained(
@@ -71,7 +79,7 @@ def _fresh(
     recipe, design = fitting.recipe, fitting.designs[-1]
     epochs = recipe.epochs
     if hours.left(1.0) != float("inf") and len(fitting.designs) > 1:
-        seconds = hours.left(TRAINING)
+        seconds = time_to_train(hours)
         design, epochs = largest(fitting.designs, rows, outputs, recipe, seconds, fitting.least)
     recipe = with_batch(recipe, len(rows), min(epochs, recipe.epochs))
     network = build(design, rows, outputs, context.seed)
@@ -128,12 +136,12 @@ def _taught(
         return _tuned(network, rows, judges, kind, fitting, context, hours, begun=earlier is not None)
     if processes() > 1:
         job = {"design": design, "recipe": fitting.recipe, "outputs": rows.targets.shape[1], "kind": kind}
-        job |= {"seed": context.seed, "seconds": hours.left(TRAINING), "threads": context.threads}
+        job |= {"seed": context.seed, "seconds": time_to_train(hours), "threads": context.threads}
         with tempfile.TemporaryDirectory(prefix="volant-crew-") as place:
             folder = context.folder / "crew" if context.folder is not None else Path(place)
             begun = None if earlier is None else earlier.state
             return train_together(network, rows, judges, job, folder, context.progress, begun)
-    at = Circumstances(hours.left(TRAINING), context.progress, context.folder)
+    at = Circumstances(time_to_train(hours), context.progress, context.folder)
     return train(network, rows, judges, kind, fitting.recipe, at)
 
 
@@ -159,5 +167,5 @@ def _tuned(
         found = train_head(network, rows, judges, kind, hours.left(0.5), context.progress, begun=begun)
         if fitting.tune == "frozen":
             return found
-    at = Circumstances(hours.left(TRAINING), context.progress, context.folder)
+    at = Circumstances(time_to_train(hours), context.progress, context.folder)
     return fine_tune(network, rows, judges, kind, fitting.recipe, at, fitting.rank if fitting.tune == "lora" else 0)
