@@ -67,13 +67,17 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Fit:
-    """A finished fit: its exported pipeline, and what it predicted for its validation rows."""
+    """A finished fit: its exported pipeline, and what it predicted for its validation rows.
+
+    `per_row` is how many of its `seconds` it took to predict one of these, 0 where there were none.
+    """
 
     folder: Path
     pipeline: Pipeline
     facts: Mapping[str, Any]
     seconds: float
     predicted: np.ndarray | None
+    per_row: float = 0.0
 
     @property
     def bytes(self) -> int:
@@ -151,7 +155,8 @@ class Fits:
         record = json.loads((folder / "fit.json").read_bytes())
         path = folder / "predicted.npy"
         predicted = np.load(path, allow_pickle=False) if path.is_file() else None
-        return Fit(folder, Pipeline.of(record["pipeline"]), record["facts"], float(record["seconds"]), predicted)
+        seconds, per_row = float(record["seconds"]), float(record.get("per_row", 0.0))
+        return Fit(folder, Pipeline.of(record["pipeline"]), record["facts"], seconds, predicted, per_row)
 
     def make(
         self,
@@ -174,12 +179,13 @@ class Fits:
         try:
             able = earlier is not None and goes_on(configuration.learner, earlier.way) and len(data)
             if earlier is None or able:
-                pipeline, facts, predicted = self._fit(folder, configuration, data, context, earlier)
+                pipeline, facts, predicted, per_row = self._fit(folder, configuration, data, context, earlier)
             else:
-                pipeline, facts, predicted = self._carried(folder, earlier, context)
+                pipeline, facts, predicted, per_row = self._carried(folder, earlier, context)
             if predicted is not None:
                 np.save(folder / "predicted.npy", predicted, allow_pickle=False)
             record = {"pipeline": pipeline.record(), "facts": facts, "seconds": time.monotonic() - started}
+            record["per_row"] = per_row
             (folder / "fit.json").write_text(json.dumps(record, ensure_ascii=False))
             folder.rename(self.folder / name)
             _forget(context.folder)
@@ -192,7 +198,7 @@ class Fits:
 
     def _carried(
         self, folder: Path, earlier: Earlier, context: RunContext
-    ) -> tuple[Pipeline, dict[str, Any], np.ndarray | None]:
+    ) -> tuple[Pipeline, dict[str, Any], np.ndarray | None, float]:
         """An earlier fit as it is, in a folder of its own."""
         before = earlier.folder.parent
         for step in earlier.pipeline.steps:
@@ -202,8 +208,8 @@ class Fits:
             shutil.copytree(earlier.folder, folder / LEARNED)
         facts, valid = json.loads((before / "fit.json").read_bytes())["facts"], context.validation
         if valid is None:
-            return earlier.pipeline, facts, None
-        return earlier.pipeline, facts, predict(earlier.pipeline, folder, valid, self.output, context.threads)
+            return earlier.pipeline, facts, None, 0.0
+        return earlier.pipeline, facts, *self._predicted(earlier.pipeline, folder, valid, context)
 
     def _model(self, configuration: Configuration, data: Rows, context: RunContext, earlier: Earlier | None) -> Model:
         learner: Any = configuration.learner
@@ -226,8 +232,8 @@ class Fits:
         data: Rows,
         context: RunContext,
         earlier: Earlier | None = None,
-    ) -> tuple[Pipeline, dict[str, Any], np.ndarray | None]:
-        """The exported pipeline of a fit, its facts, and its predictions for the validation rows."""
+    ) -> tuple[Pipeline, dict[str, Any], np.ndarray | None, float]:
+        """The exported pipeline of a fit, its facts, its predictions for the validation rows and what one took."""
         log, valid = configuration.logarithm, context.validation
         if configuration.lesson is not None:
             data = configuration.lesson.rows(data, self.problem.target)
@@ -240,14 +246,22 @@ class Fits:
         self._keep(folder, configuration.learner, model)
         pipeline = exported if log is None else log.finish(exported, self.output)
         if valid is None:
-            return pipeline, facts, None
-        predicted = predict(pipeline, folder, valid, self.output, context.threads)
+            return pipeline, facts, None, 0.0
+        predicted, per_row = self._predicted(pipeline, folder, valid, context)
         if log is not None:
             truth = load("tasks", self.problem.task).encode(valid, self.problem)
             log = replace(log, factor=log.right_factor(predicted, truth, valid.weights()))
             pipeline, facts = log.finish(exported, self.output), {**facts, "log_factor": log.factor}
             predicted = predict(pipeline, folder, valid, self.output, context.threads)
-        return pipeline, facts, predicted
+        return pipeline, facts, predicted, per_row
+
+    def _predicted(
+        self, pipeline: Pipeline, folder: Path, valid: Rows, context: RunContext
+    ) -> tuple[np.ndarray, float]:
+        """Predictions for the validation rows, and the seconds that each took."""
+        started = time.monotonic()
+        predicted = predict(pipeline, folder, valid, self.output, context.threads)
+        return predicted, (time.monotonic() - started) / max(len(valid), 1)
 
     def _corrected(self, pipeline: Pipeline) -> Pipeline:
         if not self.correction:

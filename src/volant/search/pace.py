@@ -26,6 +26,8 @@ FEWER, FOLDED = 4, 0.8
 """Folds where there is no time for more, and the share of the time left that one configuration of each learner may
 take on all folds; where that is too much for these few folds, too, one part is held out."""
 MOST_LANES = 4
+USUAL = 1e-4
+"""Seconds to predict one of many rows that are thought of in what comes after the search."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,21 @@ class Pace:
         rules: how many threads may be used, and the seed.
         spending: the budget, begun when the stage began.
         tail: seconds to keep for what comes after the search.
+        outside: rows that the result will have to predict then. What leads may be slow at that (`per_row` seconds).
     """
 
     def __init__(
-        self, problem: Problem, machine: Machine, rules: Rules, spending: Spending, tail: Callable[[], float]
+        self,
+        problem: Problem,
+        machine: Machine,
+        rules: Rules,
+        spending: Spending,
+        tail: Callable[[], float],
+        outside: int = 0,
     ) -> None:
         self.problem, self.machine, self.rules, self.spending, self.tail = problem, machine, rules, spending, tail
         self.by_work = spending.budget.units is not None
+        self.outside, self.per_row = outside, 0.0
         self._ratios: dict[str, float] = {}
 
     def wake(self, trial: Trial) -> bool:
@@ -98,7 +108,7 @@ class Pace:
 
     def left(self) -> float:
         """Seconds left for the search itself."""
-        return self.spending.remaining_seconds() - self.tail()
+        return self.spending.remaining_seconds() - self.tail() - self.outside * max(self.per_row - USUAL, 0.0)
 
     def room(self, units: int, seconds: float) -> bool:
         """Whether work of that size fits into the budget, with what comes after the search."""

@@ -55,6 +55,7 @@ class Search:
         rules: seed, threads, metric, what a release may weigh.
         spending: the budget, begun when the stage began.
         tail: seconds to keep for what comes after the search.
+        outside: rows that the result predicts then.
         weighing: what rows count in training besides their own weights; they are judged by their own alone.
         before: an earlier search whose fits this one goes on from, instead of its own configurations.
         folder: where finished fits are kept.
@@ -73,13 +74,14 @@ class Search:
         progress: Progress,
         machine: Machine,
         tail: Callable[[], float] = lambda: 0.0,
+        outside: int = 0,
         weighing: Weighing | None = None,
         before: Before | None = None,
     ) -> None:
         self.data: Rows = data if weighing is None else WithWeights(data, weighing.factors)
         self.problem, self.task = problem, task
         self.rules, self.spending, self.progress, self.machine = rules, spending, progress, machine
-        self.pace = Pace(problem, machine, rules, spending, tail)
+        self.pace = Pace(problem, machine, rules, spending, tail, outside)
         correction = () if weighing is None else weighing.correction
         self.fits = Fits(
             folder,

@@ -49,6 +49,7 @@ class Standings:
         done = [] if self.pace.by_work else self.done()
         if len(done) != self._led:
             self._led, self._leaders = len(done), leaders(done, self.loss_at, self.rules, self._size)
+            self.pace.per_row = sum({id(trial): trial.per_row for trial in self._leaders}.values())
         return self._leaders
 
     def _size(self, trial: Trial) -> np.ndarray:

@@ -82,6 +82,11 @@ class Trial:
         return AGAIN * sum(f.seconds * _share(f.facts) for f in self.fits) / max(len(self.fits), 1)
 
     @property
+    def per_row(self) -> float:
+        """Seconds to predict one of many rows."""
+        return max((f.per_row for f in self.fits), default=0.0)
+
+    @property
     def restarts(self) -> bool:
         """Whether fits that begin at other seeds differ enough for their mean to be better."""
         return bool(getattr(self.configuration.learner, "restarts", False))

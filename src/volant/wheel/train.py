@@ -317,6 +317,7 @@ def make_candidate(
         progress=context.progress,
         machine=context.machine,
         tail=lambda: care.seconds + interval_seconds,
+        outside=len(dataset) - len(rows),
         weighing=weighing_of(context, rows, problem),
         before=began.before,
     )

@@ -80,3 +80,11 @@ def test_where_waking_took_all_the_time_nothing_is_begun():
 )
 def test_a_last_fit_that_saw_its_rows_hardly_at_all_is_not_shipped(last, folds, short):
     assert cut_short(last, folds) == short
+
+
+def test_time_is_kept_for_what_leads_to_predict_the_rows_outside():
+    found = pace(Ticking(), "60s")
+    found.outside, found.per_row = 10_000, 1.1e-3
+    assert found.left() == pytest.approx(50.0)
+    found.per_row = 5e-5
+    assert found.left() == 60.0, "what is usual is thought of already"
