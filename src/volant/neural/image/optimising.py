@@ -18,7 +18,7 @@ from volant.neural.image.rows import Augmented, ImageRows
 from volant.neural.means import Means
 from volant.neural.muon import Muon
 from volant.neural.optimisers import Adam, Group, Optimiser, Sgd, Together
-from volant.neural.precision import quick_kind, repeatable
+from volant.neural.precision import repeatable
 from volant.neural.schedules import Schedule, constant, cosine, linear, one_cycle, warm
 
 BETAS = (0.9, 0.98)
@@ -79,7 +79,7 @@ def with_rate(
 ) -> Recipe:
     """The recipe with the rate at which the loss falls fastest, where it names none; the network stays as it was.
 
-    It is looked for where the network will be trained, on a GPU if there is one, and by the same means.
+    It is looked for where the network will be trained, on a GPU if there is one, in full precision.
     """
     if recipe.rate or recipe.quick:
         return recipe
@@ -88,7 +88,7 @@ def with_rate(
     seed = network.dice.initial_seed()
     source = Augmented(rows, recipe.augmentation, seed, crew.device)
     objective = ImageObjective(network, kind, smoothing=recipe.smoothing, device=crew.device)
-    means = Means(crew=crew, kind=quick_kind(crew.device), clip=recipe.clip, pieces=recipe.pieces)
+    means = Means(crew=crew, pieces=recipe.pieces)  # by bfloat16 and clipped steps higher rates look well
     crew.wrap(network)
     with repeatable(crew.device):
         batch, optimiser = min(recipe.batch, len(rows)), optimiser_of(network, tried)
